@@ -1,1 +1,31 @@
-fn main() {}
+//! The executable `ghtrader-tasks`: the list of kinds, and nothing else.
+
+use std::process::ExitCode;
+
+use ghtrader_kit::kind;
+
+mod code {
+    //! Made by `build.rs`.
+    include!(concat!(env!("OUT_DIR"), "/code.rs"));
+}
+
+fn main() -> ExitCode {
+    let kinds = [
+        kind::<ghtrader_cells::Cells>(),
+        kind::<ghtrader_ingest::Ingest>(),
+        kind::<ghtrader_schedule::Schedule>(),
+        kind::<ghtrader_main_l5::MainL5>(),
+        kind::<ghtrader_build::Build>(),
+        kind::<ghtrader_train::Train>(),
+        kind::<ghtrader_eval::Eval>(),
+        kind::<ghtrader_promote::Promote>(),
+        kind::<ghtrader_summary::Summary>(),
+    ];
+    ghtrader_kit::main(&kinds, code_version)
+}
+
+/// The code version of a kind, whose crate is named after it.
+fn code_version(kind: &str) -> &'static str {
+    let name = format!("ghtrader-{kind}");
+    code::CODE.iter().find(|(crate_name, _)| *crate_name == name).map_or("unknown", |(_, version)| version)
+}

@@ -1,1 +1,86 @@
-//! To be written.
+//! Kind `cells`: what a market folder holds, as data that a flow can have axes over.
+//!
+//! Reads `market.yaml`; matches its file patterns against the list of files that the flow hands over (a task sees only
+//! its declared inputs, so it cannot look itself); writes one cell per tick file, or per day of a synthetic market, and
+//! the specifications of each variety in parts. It opens no tick file.
+
+mod dates;
+mod files;
+mod rolls;
+mod synthetic;
+
+use anyhow::Context as _;
+use ghtrader_kit::{InputFile, InputFolder, Job, OutputJson, Result, Task};
+use ghtrader_market::{AllSpecs, Cell, Cells, Day, MarketFile, VarietyFile};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The kind.
+pub struct ListCells;
+
+/// What a flow says with `with`.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Params {
+    /// The market folder, as the paths in `files` begin.
+    pub root: String,
+    /// The files of the market folder: `${{ files(params.market ~ '/**') }}`.
+    pub files: Vec<String>,
+    /// Leave out files, and synthetic days, before this day.
+    pub from: Option<Day>,
+    /// Leave out files, and synthetic days, after this day.
+    pub to: Option<Day>,
+}
+
+/// What it reads.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Inputs {
+    /// market.yaml
+    market: InputFile,
+    /// A folder with <variety>.json: the switches of rule `given`.
+    rolls: Option<InputFolder>,
+}
+
+/// What it writes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outputs {
+    /// {variety: {cell: {file, synthetic}}}
+    #[schemars(extend("path" = "cells.json"))]
+    cells: OutputJson<Cells>,
+    /// {variety: {ticks, roll, cost}}
+    #[schemars(extend("path" = "specs.json"))]
+    specs: OutputJson<AllSpecs>,
+}
+
+impl Task for ListCells {
+    const NAME: &'static str = "cells";
+    const ABOUT: &'static str = "What a market folder holds: its tick files (or synthetic days) and specifications";
+    type Params = Params;
+    type Inputs = Inputs;
+    type Outputs = Outputs;
+
+    fn run(params: Params, inputs: Inputs, outputs: Outputs, _: &Job) -> Result<()> {
+        let market = MarketFile::read(inputs.market.path())?;
+        let mut cells = Cells::new();
+        let mut specs = AllSpecs::new();
+        for (name, variety) in &market.varieties {
+            let about = || format!("variety `{name}` of the market `{}`", params.root);
+            cells.insert(name.clone(), variety_cells(&params, &market, variety).with_context(about)?);
+            let given = inputs.rolls.as_ref().map(|rolls| rolls::read(rolls.path(), name)).transpose()?.flatten();
+            let spec = market.specs(name, variety, given).map_err(anyhow::Error::msg).with_context(about)?;
+            specs.insert(name.clone(), spec);
+        }
+        outputs.cells.write(&cells)?;
+        outputs.specs.write(&specs)
+    }
+}
+
+fn variety_cells(params: &Params, market: &MarketFile, variety: &VarietyFile) -> Result<BTreeMap<String, Cell>> {
+    match &market.synthetic {
+        Some(synthetic) => synthetic::cells(params, &market.clock(), synthetic),
+        None => files::cells(params, &variety.files),
+    }
+}

@@ -1,1 +1,83 @@
-//! To be written.
+//! Kind `ingest`: one cell of a market (a tick file, or an invented day) to one canonical Parquet file per contract and
+//! trading day, and a day index.
+//!
+//! The way of a row: [`source`] or [`synthetic`] gives it as it stands, [`clean`] snaps, checks and orders it, [`write`]
+//! puts the days into files. Nothing is written before the last row was read. It knows no roll and no feature.
+
+mod clean;
+mod row;
+mod source;
+pub mod synthetic;
+mod write;
+
+use anyhow::{Context as _, bail};
+use ghtrader_kit::{InputFile, InputJson, Job, OutputFolder, OutputJson, Result, Task};
+use ghtrader_market::{Cell, CellIndex, TicksSpec};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use row::{Raw, SourceError};
+
+/// The kind.
+pub struct Ingest;
+
+/// What a flow says with `with`: nothing, all is in the specification.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Params {}
+
+/// What it reads.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Inputs {
+    /// The cell: {file, synthetic}
+    cell: InputJson<Cell>,
+    /// How the variety's ticks are to be read
+    spec: InputJson<TicksSpec>,
+    /// The cell's tick file: CSV, gzipped CSV or Parquet with TqSdk's column names; none for an invented day
+    ticks: Option<InputFile>,
+}
+
+/// What it writes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outputs {
+    /// <contract>/<trading day>.parquet
+    ticks: OutputFolder,
+    /// What each (contract, trading day) holds, and what was dropped or quarantined
+    #[schemars(extend("path" = "index.json"))]
+    index: OutputJson<CellIndex>,
+}
+
+impl Task for Ingest {
+    const NAME: &'static str = "ingest";
+    const ABOUT: &'static str = "A tick file (or an invented day) to canonical ticks per contract and trading day";
+    type Params = Params;
+    type Inputs = Inputs;
+    type Outputs = Outputs;
+
+    fn run(_: Params, inputs: Inputs, outputs: Outputs, job: &Job) -> Result<()> {
+        let (cell, spec) = (inputs.cell.read()?, inputs.spec.read()?);
+        let name: String = job.axis("cell")?;
+        let mut cleaner = clean::Cleaner::new(&spec)?;
+        match (&cell.file, &cell.synthetic, &inputs.ticks) {
+            (Some(file), None, Some(ticks)) => source::read(file, ticks.path(), &spec, &mut |row| cleaner.push(row))?,
+            (None, Some(synthetic), None) => {
+                synthetic::invent(synthetic, &spec)?.rows.into_iter().try_for_each(|row| cleaner.push(row))?;
+            }
+            (Some(file), None, None) => bail!("the cell is the file `{file}`, but the input `ticks` is not there"),
+            (None, Some(_), Some(_)) => bail!("an invented cell takes no input `ticks`: give null"),
+            _ => bail!("the cell `{name}` has to have either `file` or `synthetic`"),
+        }
+        let source = cell.file.as_deref().unwrap_or("the invented day");
+        let cleaned = cleaner.finish().with_context(|| source.to_owned())?;
+        report(job, &cleaned);
+        outputs.index.write(&write::days(outputs.ticks.path(), &name, &spec, cleaned)?)
+    }
+}
+
+fn report(job: &Job, cleaned: &clean::Cleaned) {
+    let kept: usize = cleaned.days.values().map(|day| day.ticks.len()).sum();
+    job.metric("rows_read", cleaned.read as f64);
+    job.metric("rows_kept", kept as f64);
+}

@@ -1,0 +1,236 @@
+//! Writing so that whatever is killed at whatever moment leaves nothing half-written: into a temporary file, synced,
+//! then given its name in one step.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::TryLockError;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fs_err as fs;
+use ulid::Ulid;
+
+/// A folder for temporary files that belongs to one process: it is locked while the process lives, and removed by the
+/// next one after it has died.
+#[derive(Debug)]
+pub(super) struct Scrap {
+    path: PathBuf,
+    count: AtomicU64,
+    _lock: fs::File,
+}
+
+const LOCK: &str = "lock";
+
+impl Scrap {
+    /// A new folder in `parent`.
+    pub(super) fn new(parent: &Path) -> std::io::Result<Self> {
+        fs::create_dir_all(parent)?;
+        loop {
+            let path = parent.join(Ulid::generate().to_string());
+            match Self::make(&path) {
+                Ok(Some(lock)) => return Ok(Self { path, count: AtomicU64::new(0), _lock: lock }),
+                // Another process took it for a dead one's before it was locked.
+                Ok(None) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound && parent.is_dir() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn make(path: &Path) -> std::io::Result<Option<fs::File>> {
+        fs::create_dir(path)?;
+        let lock = fs::File::create(path.join(LOCK))?;
+        let ours = lock.file().try_lock().is_ok();
+        Ok((ours && is_at(&lock, &path.join(LOCK))).then_some(lock))
+    }
+
+    /// A path for a new temporary file or folder.
+    pub(super) fn path(&self) -> PathBuf {
+        self.path.join(self.count.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+
+    /// Removes the folders in `parent` whose processes have died.
+    pub(super) fn sweep(parent: &Path) -> std::io::Result<()> {
+        for entry in entries(parent)? {
+            let lock = entry.path().join(LOCK);
+            let dead = match fs::File::open(&lock) {
+                Ok(file) => file.file().try_lock().is_ok(),
+                Err(error) => error.kind() == ErrorKind::NotFound,
+            };
+            if dead {
+                remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Scrap {
+    fn drop(&mut self) {
+        // What stays is removed by the next process.
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Whether the open file is still the one at `path`.
+pub(crate) fn is_at(file: &fs::File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(there)) => open.ino() == there.ino() && open.dev() == there.dev(),
+        _ => false,
+    }
+}
+
+/// Whether somebody else holds a lock on the file. Looking takes a shared lock for a moment.
+pub(crate) fn is_locked(file: &fs::File) -> bool {
+    matches!(file.file().try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+/// The entries of a folder in the order of their names; none where it does not exist.
+pub(crate) fn entries(folder: &Path) -> std::io::Result<Vec<fs::DirEntry>> {
+    let mut entries = match fs::read_dir(folder) {
+        Ok(entries) => entries.collect::<std::io::Result<Vec<_>>>()?,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    entries.sort_by_key(fs::DirEntry::file_name);
+    Ok(entries)
+}
+
+/// Removes a file or folder with all it holds; that it is gone already is no error.
+pub(crate) fn remove(path: &Path) -> std::io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    removed.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+/// Writes a new file and syncs it.
+pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Gives a synced file the name `path` unless something has it already, and syncs the folder. `false`: it was taken.
+/// `temporary` is gone afterwards.
+pub(crate) fn claim(temporary: &Path, path: &Path) -> std::io::Result<bool> {
+    let taken = match fs::hard_link(temporary, path) {
+        Ok(()) => false,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => true,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            create_folder_synced(parent(path))?;
+            return claim(temporary, path);
+        }
+        Err(error) => return Err(error),
+    };
+    fs::remove_file(temporary)?;
+    sync(parent(path))?;
+    Ok(!taken)
+}
+
+/// Gives a file or folder the name `path`, whose folder is made where it is missing.
+pub(crate) fn rename(from: &Path, path: &Path) -> std::io::Result<()> {
+    match fs::rename(from, path) {
+        Err(error) if error.kind() == ErrorKind::NotFound && !parent(path).exists() => {
+            create_folder_synced(parent(path))?;
+            fs::rename(from, path)
+        }
+        other => other,
+    }
+}
+
+/// Makes a folder, and those above it, so that they last.
+pub(crate) fn create_folder_synced(folder: &Path) -> std::io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    create_folder_synced(parent(folder))?;
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    sync(parent(folder))
+}
+
+/// The folder that `path` is in.
+pub(crate) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != OsStr::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Syncs a file or folder.
+pub(crate) fn sync(path: &Path) -> std::io::Result<()> {
+    fs::File::open(path)?.sync_all()
+}
+
+/// Files and folders whose content has to be synced before a result that speaks of them is recorded. The seam for a
+/// group commit: those of several tasks can be merged and synced together.
+#[derive(Debug, Default)]
+pub(super) struct Unsynced {
+    files: Vec<PathBuf>,
+    folders: BTreeSet<PathBuf>,
+}
+
+/// From this many on, one call for the whole file system is faster than one for each.
+const MANY: usize = 64;
+
+impl Unsynced {
+    /// Adds a file that was just given its name.
+    pub(super) fn file(&mut self, path: PathBuf) {
+        self.folders.insert(parent(&path).to_owned());
+        self.files.push(path);
+    }
+
+    pub(super) fn merge(mut self, other: Self) -> Self {
+        self.files.extend(other.files);
+        self.folders.extend(other.folders);
+        self
+    }
+
+    /// Waits until all of it lasts. `anywhere` is a path on the same file system.
+    pub(super) fn sync(self, anywhere: &Path) -> std::io::Result<()> {
+        if self.files.len() >= MANY {
+            let file = fs::File::open(anywhere)?;
+            return rustix::fs::syncfs(&file).map_err(std::io::Error::from);
+        }
+        self.files.iter().chain(&self.folders).try_for_each(|path| sync(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_claimed_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/1");
+        for (index, text) in ["first", "second"].into_iter().enumerate() {
+            let temporary = folder.path().join(text);
+            write_synced(&temporary, text.as_bytes()).unwrap();
+            assert_eq!(claim(&temporary, &path).unwrap(), index == 0);
+            assert!(!temporary.exists());
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+    }
+
+    #[test]
+    fn a_sweep_removes_what_the_dead_left_and_spares_the_living() {
+        let folder = tempfile::tempdir().unwrap();
+        let alive = Scrap::new(folder.path()).unwrap();
+        fs::write(alive.path(), "mine").unwrap();
+        let dead = folder.path().join("01DEAD");
+        fs::create_dir_all(dead.join("sub")).unwrap();
+        fs::write(dead.join("lock"), "").unwrap();
+        Scrap::sweep(folder.path()).unwrap();
+        assert!(!dead.exists() && alive.path.exists());
+        drop(alive);
+        assert!(entries(folder.path()).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,81 @@
+//! Folders as artifacts: reading their listings, gathering, and taking one part.
+
+use std::sync::Arc;
+
+use super::listing::{Entry, Found, Listing};
+use super::{Artifact, Cache, Result};
+
+/// Listings that are kept in memory, so that taking one part of the same folder 100,000 times reads it once.
+const KEPT: usize = 32;
+
+impl Cache {
+    /// What a folder holds.
+    ///
+    /// # Errors
+    /// Where its listing is missing, damaged or invalid.
+    pub fn listing(&self, folder: &Artifact) -> Result<Arc<Listing>> {
+        let hash = folder.hash;
+        if let Some(listing) = lock(&self.listings).get(&hash) {
+            return Ok(Arc::clone(listing));
+        }
+        let listing = Arc::new(Listing::parse(hash, &self.read(&hash)?)?);
+        let mut kept = lock(&self.listings);
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        kept.insert(hash, Arc::clone(&listing));
+        Ok(listing)
+    }
+
+    /// The file or folder at `path` in a folder, through links; `None` where there is nothing. The listing of a folder
+    /// that is found so is stored, unless the cache was opened for reading only.
+    ///
+    /// # Errors
+    /// Those of [`Cache::listing`], and what the file system says.
+    pub fn entry(&self, folder: &Artifact, path: &str) -> Result<Option<Artifact>> {
+        if !folder.folder {
+            return Ok(None);
+        }
+        match self.listing(folder)?.find(path) {
+            Found::Nothing => Ok(None),
+            Found::File(artifact) => Ok(Some(artifact)),
+            Found::Folder(listing) if self.is_writable() => Ok(Some(self.store_listing(&listing)?)),
+            Found::Folder(listing) => Ok(Some(listing.artifact()?.0)),
+        }
+    }
+
+    /// A folder with these artifacts at these paths, stored.
+    ///
+    /// # Errors
+    /// Where two of them clash or a path is not plain, and those of [`Cache::listing`].
+    pub fn gather(&self, parts: &[(String, Artifact)]) -> Result<Artifact> {
+        self.store_listing(&self.gathered(parts)?)
+    }
+
+    /// What [`Cache::gather`] would give; nothing is stored.
+    ///
+    /// # Errors
+    /// Those of [`Cache::gather`].
+    pub fn gather_hash(&self, parts: &[(String, Artifact)]) -> Result<Artifact> {
+        Ok(self.gathered(parts)?.artifact()?.0)
+    }
+
+    fn gathered(&self, parts: &[(String, Artifact)]) -> Result<Listing> {
+        let mut listing = Listing::default();
+        for (path, artifact) in parts {
+            if artifact.folder {
+                listing.graft(path, &*self.listing(artifact)?)?;
+            } else {
+                listing.add(path.clone(), Entry::File { hash: artifact.hash, size: artifact.size })?;
+            }
+        }
+        listing.check_nesting()?;
+        Ok(listing)
+    }
+}
+
+/// A lock whose holder panicked still guards whole values: they are replaced, never edited in steps.
+pub(super) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+

@@ -1,0 +1,341 @@
+//! Objects: files by content, at `objects/ab/cdef…`. What lies there is a plain read-only file that any tool opens.
+//!
+//! An object is put in its place by a rename. A row in the index says what the file system said of it once its bytes had
+//! been hashed and synced; as long as it says the same, the object is whole without reading it. Every object has the same
+//! mtime, so an edit shows however soon it comes. Without such a row, or with another answer, it is read and hashed.
+
+use std::fs::{FileTimes, Metadata};
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use fs_err as fs;
+use rayon::prelude::*;
+
+use super::artifact::Kind;
+use super::files::{Unsynced, rename, sync};
+use super::listing::{Entry, Listing};
+use super::stat::Stat;
+use super::walk::{Seen, What, walk};
+use super::{Artifact, Cache, CacheError, Result, tables};
+use crate::hash::Hash;
+
+/// Whether an artifact can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// All of it is there, with the right bytes.
+    Whole,
+    /// Some of it is not there.
+    Missing,
+    /// Some of it has other bytes.
+    Damaged,
+}
+
+impl State {
+    /// Missing objects are told before damaged ones: both are made again alike.
+    fn and(self, other: impl FnOnce() -> Result<Self>) -> Result<Self> {
+        if self == Self::Whole { other() } else { Ok(self) }
+    }
+}
+
+/// As in the Nix store: a time that no edit will have.
+const MTIME: Duration = Duration::from_secs(1);
+
+/// Objects that are in their place and wait to be synced.
+#[derive(Debug, Default)]
+pub(super) struct Placed {
+    unsynced: Unsynced,
+    hashes: Vec<Hash>,
+}
+
+impl Placed {
+    pub(super) fn merge(mut self, other: Self) -> Self {
+        self.hashes.extend(other.hashes);
+        Self { unsynced: self.unsynced.merge(other.unsynced), hashes: self.hashes }
+    }
+}
+
+impl Cache {
+    /// Where an object lies, or would.
+    pub fn object_path(&self, hash: &Hash) -> PathBuf {
+        let hex = hash.to_string();
+        let (shard, name) = hex.split_at(2);
+        self.v1.join("objects").join(shard).join(name)
+    }
+
+    /// Moves an output of a task into the store and syncs it: a file, or a folder with all it holds. What lay at `path`
+    /// is gone or may be deleted afterwards.
+    ///
+    /// # Errors
+    /// Where `path` is a link, or a folder holds what no artifact can (see the README); else what the file system says.
+    pub fn store(&self, path: &Path) -> Result<Artifact> {
+        self.scrap()?;
+        let (artifact, placed) = self.place(path)?;
+        self.settle(placed)?;
+        Ok(artifact)
+    }
+
+    /// [`Cache::store`] of the output at `relative` in a task's folder. That a link on the way leads out of the folder is
+    /// an error.
+    ///
+    /// # Errors
+    /// Those of [`Cache::store`].
+    pub fn store_output(&self, folder: &Path, relative: &Path) -> Result<Artifact> {
+        let path = folder.join(relative);
+        let above = fs::canonicalize(super::files::parent(&path))?;
+        if !above.starts_with(fs::canonicalize(folder)?) {
+            return Err(CacheError::unfit(&path, "a link leads it out of the task's folder; write it there instead"));
+        }
+        self.store(&path)
+    }
+
+    /// Stores a file with these bytes.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn store_bytes(&self, bytes: &[u8]) -> Result<Artifact> {
+        let artifact = Artifact::of_bytes(bytes);
+        self.settle(self.place_bytes(Kind::File, artifact.hash, bytes)?)?;
+        Ok(artifact)
+    }
+
+    pub(super) fn store_listing(&self, listing: &Listing) -> Result<Artifact> {
+        let (artifact, bytes) = listing.artifact()?;
+        self.settle(self.place_bytes(Kind::Folder, artifact.hash, &bytes)?)?;
+        Ok(artifact)
+    }
+
+    /// The first half of [`Cache::store`]: all is in its place, and nothing is synced yet.
+    fn place(&self, path: &Path) -> Result<(Artifact, Placed)> {
+        let metadata = fs::symlink_metadata(path)?;
+        if metadata.is_file() {
+            return self.place_file(path, &metadata);
+        }
+        if !metadata.is_dir() {
+            return Err(CacheError::unfit(path, "an output is a file or a folder; write the content itself there"));
+        }
+        let seen = walk(path)?;
+        let placed: Vec<(String, Entry, Placed)> =
+            seen.into_par_iter().map(|seen| self.place_entry(seen)).collect::<Result<_>>()?;
+        let mut listing = Listing::default();
+        let mut all = Placed::default();
+        for (path, entry, placed) in placed {
+            listing.add(path, entry)?;
+            all = all.merge(placed);
+        }
+        let (artifact, bytes) = listing.artifact()?;
+        let all = all.merge(self.place_bytes(Kind::Folder, artifact.hash, &bytes)?);
+        Ok((artifact, all))
+    }
+
+    fn place_entry(&self, seen: Seen) -> Result<(String, Entry, Placed)> {
+        let (entry, placed) = match seen.what {
+            What::EmptyFolder => (Entry::Folder { folder: true }, Placed::default()),
+            What::Link(link) => (Entry::Link { link }, Placed::default()),
+            What::File { full, metadata } => {
+                let (Artifact { hash, size, .. }, placed) = self.place_file(&full, &metadata)?;
+                (Entry::File { hash, size }, placed)
+            }
+        };
+        Ok((seen.path, entry, placed))
+    }
+
+    fn place_file(&self, path: &Path, metadata: &Metadata) -> Result<(Artifact, Placed)> {
+        let kind = Kind::of_mode(metadata.mode());
+        // A file with a second name could be changed through it later: its content goes in, the file does not.
+        let copied = if metadata.nlink() > 1 { Some(self.copy_in(path)?) } else { None };
+        let path = copied.as_deref().unwrap_or(path);
+        let (hash, size) = kind.hash_reader(&mut fs::File::open(path)?, metadata.len())?;
+        let placed = self.put(kind, hash, path)?;
+        Ok((Artifact { hash, folder: false, size }, placed))
+    }
+
+    fn copy_in(&self, path: &Path) -> Result<PathBuf> {
+        let copy = self.scrap()?.path();
+        fs::copy(path, &copy)?;
+        Ok(copy)
+    }
+
+    fn place_bytes(&self, kind: Kind, hash: Hash, bytes: &[u8]) -> Result<Placed> {
+        if self.object_state(hash, kind == Kind::Folder)? == State::Whole {
+            return Ok(Placed::default());
+        }
+        let path = self.scrap()?.path();
+        fs::write(&path, bytes)?;
+        self.put(kind, hash, &path)
+    }
+
+    /// Gives the file at `path`, which has this hash, its place.
+    fn put(&self, kind: Kind, hash: Hash, path: &Path) -> Result<Placed> {
+        if self.object_state(hash, kind == Kind::Folder)? == State::Whole {
+            return Ok(Placed::default());
+        }
+        let place = self.object_path(&hash);
+        let seal = |path: &Path| -> Result<()> {
+            let file = fs::File::open(path)?;
+            file.file().set_times(FileTimes::new().set_modified(UNIX_EPOCH + MTIME))?;
+            Ok(file.set_permissions(std::fs::Permissions::from_mode(kind.mode()))?)
+        };
+        let moved = seal(path).and_then(|()| Ok(rename(path, &place)?));
+        if let Err(error) = moved {
+            // Another file system, or a folder that the task made read-only.
+            let CacheError::Io(io) = &error else { return Err(error) };
+            if !matches!(io.kind(), ErrorKind::CrossesDevices | ErrorKind::PermissionDenied) {
+                return Err(error);
+            }
+            let copy = self.copy_in(path)?;
+            seal(&copy)?;
+            rename(&copy, &place)?;
+        }
+        let mut unsynced = Unsynced::default();
+        unsynced.file(place);
+        Ok(Placed { unsynced, hashes: vec![hash] })
+    }
+
+    /// The second half of [`Cache::store`]: syncs what was placed, and writes down that it is whole.
+    pub(super) fn settle(&self, placed: Placed) -> Result<()> {
+        if placed.hashes.is_empty() {
+            return Ok(());
+        }
+        placed.unsynced.sync(&self.v1)?;
+        let stats: Vec<(Hash, Stat)> = placed
+            .hashes
+            .into_iter()
+            .map(|hash| Ok((hash, Stat::of(&fs::symlink_metadata(self.object_path(&hash))?))))
+            .collect::<std::io::Result<_>>()?;
+        self.write(|index| stats.iter().try_for_each(|(hash, stat)| tables::set_object(index, *hash, *stat)))
+    }
+
+    /// Whether an artifact can be used: a folder, with all it holds.
+    ///
+    /// # Errors
+    /// Where that cannot be found out.
+    pub fn state(&self, artifact: &Artifact) -> Result<State> {
+        let state = self.object_state(artifact.hash, artifact.folder)?;
+        if !artifact.folder {
+            return Ok(state);
+        }
+        state.and(|| {
+            let listing = self.listing(artifact)?;
+            listing.files().try_fold(State::Whole, |state, (_, hash, _)| state.and(|| self.object_state(hash, false)))
+        })
+    }
+
+    /// Reads and hashes an artifact whatever the index says of it, for `cache verify`.
+    ///
+    /// # Errors
+    /// Where that cannot be found out.
+    pub fn verify(&self, artifact: &Artifact) -> Result<State> {
+        let state = self.reread(artifact.hash, artifact.folder)?;
+        if !artifact.folder {
+            return Ok(state);
+        }
+        state.and(|| {
+            let listing = self.listing(artifact)?;
+            listing.files().try_fold(State::Whole, |state, (_, hash, _)| state.and(|| self.reread(hash, false)))
+        })
+    }
+
+    fn object_state(&self, hash: Hash, folder: bool) -> Result<State> {
+        let Some(metadata) = self.object_metadata(hash)? else { return Ok(State::Missing) };
+        let recorded = self.query(|index| tables::object(index, hash))?;
+        if recorded == Some(Stat::of(&metadata)) { Ok(State::Whole) } else { self.reread(hash, folder) }
+    }
+
+    fn object_metadata(&self, hash: Hash) -> Result<Option<Metadata>> {
+        // Not through `fs_err`: that an object is not there is no error, and its message costs more than the look.
+        let path = self.object_path(&hash);
+        match std::fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() => Ok(Some(metadata)),
+            Ok(_) => Err(CacheError::unfit(&path, "something else lies in the place of an object; remove it")),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(_) => Ok(Some(fs::symlink_metadata(&path)?)),
+        }
+    }
+
+    fn reread(&self, hash: Hash, folder: bool) -> Result<State> {
+        let Some(metadata) = self.object_metadata(hash)? else { return Ok(State::Missing) };
+        let path = self.object_path(&hash);
+        let likely = if folder { Kind::Folder } else { Kind::of_mode(metadata.mode()) };
+        let other = if likely == Kind::Program { Kind::File } else { Kind::Program };
+        for kind in [likely, other] {
+            // Permissions that were changed from outside are no damage.
+            if kind.hash_reader(&mut fs::File::open(&path)?, metadata.len())?.0 == hash {
+                if self.is_writable() {
+                    self.approve(hash, kind, &path)?;
+                }
+                return Ok(State::Whole);
+            }
+            if folder {
+                break;
+            }
+        }
+        Ok(State::Damaged)
+    }
+
+    /// Writes down that an object was found whole. It may be another process's that has not synced it yet.
+    fn approve(&self, hash: Hash, kind: Kind, path: &Path) -> Result<()> {
+        let stat = Stat::of(&fs::symlink_metadata(path)?);
+        if stat.mode & 0o777 != kind.mode() {
+            fs::set_permissions(path, std::fs::Permissions::from_mode(kind.mode()))?;
+        }
+        let file = fs::File::open(path)?;
+        if stat.mtime != i64::try_from(MTIME.as_nanos()).unwrap_or_default() {
+            file.file().set_times(FileTimes::new().set_modified(UNIX_EPOCH + MTIME))?;
+        }
+        file.sync_all()?;
+        sync(super::files::parent(path))?;
+        let stat = Stat::of(&file.metadata()?);
+        self.write(|index| tables::set_object(index, hash, stat))
+    }
+
+    /// What the object with this hash is, read and checked; `None` where it is not whole.
+    pub(super) fn object(&self, hash: &Hash) -> Result<Option<Artifact>> {
+        let Some(metadata) = self.object_metadata(*hash)? else { return Ok(None) };
+        let path = self.object_path(hash);
+        for kind in [Kind::File, Kind::Program, Kind::Folder] {
+            if kind.hash_reader(&mut fs::File::open(&path)?, metadata.len())?.0 == *hash {
+                let found = Artifact { hash: *hash, folder: kind == Kind::Folder, size: metadata.len() };
+                let size = if found.folder { self.listing(&found)?.size() } else { found.size };
+                return Ok(Some(Artifact { size, ..found }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The bytes of an object, checked.
+    ///
+    /// # Errors
+    /// Where it is missing or damaged.
+    pub fn read(&self, hash: &Hash) -> Result<Vec<u8>> {
+        if self.object_metadata(*hash)?.is_none() {
+            return Err(CacheError::Missing(*hash));
+        }
+        let path = self.object_path(hash);
+        let bytes = fs::read(&path)?;
+        if [Kind::File, Kind::Folder, Kind::Program].into_iter().any(|kind| kind.hash(&bytes) == *hash) {
+            Ok(bytes)
+        } else {
+            Err(CacheError::Damaged { hash: *hash, path })
+        }
+    }
+
+    /// An object of JSON.
+    ///
+    /// # Errors
+    /// Those of [`Cache::read`], and where it is not JSON.
+    pub fn json(&self, hash: &Hash) -> Result<serde_json::Value> {
+        serde_json::from_slice(&self.read(hash)?).map_err(|source| CacheError::Json { hash: *hash, source })
+    }
+
+    /// An error where an object cannot be used.
+    pub(super) fn demand(&self, hash: Hash) -> Result<PathBuf> {
+        let path = self.object_path(&hash);
+        match self.object_state(hash, false)? {
+            State::Whole => Ok(path),
+            State::Missing => Err(CacheError::Missing(hash)),
+            State::Damaged => Err(CacheError::Damaged { hash, path }),
+        }
+    }
+}

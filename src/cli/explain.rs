@@ -1,0 +1,101 @@
+//! `ghtrader explain FLOW TASK`: the parts of its key now and at its last run, and what differs.
+
+use clap::Args;
+
+use super::error::print;
+use super::project::kinds;
+use super::run::selectors;
+use super::{CliError, Exit, FlowArgs, Project};
+use crate::key::Part;
+use crate::plan::{Context, Outcome, Planner, Wish, differences};
+use crate::refs::Refs;
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    #[command(flatten)]
+    flow: FlowArgs,
+    /// A task, or an instance of it (`build[variety=cu,day=2022-02-18]`)
+    task: String,
+}
+
+pub(super) fn explain(project: &Project, args: &ExplainArgs) -> Result<Exit, CliError> {
+    let (flow, params) = project.bound(&args.flow)?;
+    let kinds = kinds();
+    let graph = project.graph(&flow, &kinds)?;
+    let targets = selectors(std::slice::from_ref(&args.task))?;
+    graph.check_selectors(&targets).map_err(CliError::Invalid)?;
+    let cache = project.look()?;
+    let refs = Refs::open(&cache);
+    let context = Context {
+        graph: &graph,
+        params: &params,
+        kinds: &kinds,
+        cache: &cache,
+        refs: &refs,
+        root: &project.root,
+        flow: &flow.name,
+    };
+    let mut planner = Planner::new(context, Wish { targets: targets.clone(), force: Vec::new() });
+    let runs = planner.to_the_end();
+    let errors = planner.take_errors();
+    if !errors.is_empty() {
+        return Err(CliError::Invalid(errors));
+    }
+    for id in planner.take_settled() {
+        if !planner.is_selected(&targets, id) {
+            continue;
+        }
+        let name = planner.name(id);
+        let last = match cache.last(&flow.name, &name)? {
+            Some(key) => cache.manifest(&key)?,
+            None => None,
+        };
+        let state = match planner.outcome(id) {
+            Some(Outcome::Cached(_)) => "cached".to_owned(),
+            Some(Outcome::WillRun(reason)) => format!("runs ({reason})"),
+            Some(Outcome::MayRun(task)) => format!("may run (waits for {task})"),
+            Some(Outcome::Skipped { why, .. }) => format!("skipped ({why})"),
+            _ => "not known".to_owned(),
+        };
+        print(&format!("{name}: {state}"));
+        let now = match (planner.outcome(id), runs.iter().find(|(other, _)| *other == id)) {
+            (_, Some((_, resolved))) => Some(resolved.parts.clone()),
+            (Some(Outcome::Cached(done)), None) => cache.manifest(&done.key)?.map(|manifest| manifest.parts),
+            _ => None,
+        };
+        if let Some(now) = now {
+            show(&now, last.as_ref().map(|manifest| manifest.parts.as_slice()));
+        }
+        if let Some(cause) = planner.cause(id) {
+            print(&format!("  because {cause}"));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Every part; one that differs with its old value.
+fn show(now: &[Part], last: Option<&[Part]>) {
+    for part in now {
+        let group = format!("{:?}", part.group).to_lowercase();
+        let before = last.and_then(|last| last.iter().find(|other| other.group == part.group && other.name == part.name));
+        let name = format!("{group} {}", part.name);
+        match (last, before) {
+            (Some(_), None) => print(&format!("+ {name}: {}", part.value)),
+            (Some(_), Some(before)) if before.value != part.value => {
+                print(&format!("- {name}: {}", before.value));
+                print(&format!("+ {name}: {}", part.value));
+            }
+            _ => print(&format!("  {name}: {}", part.value)),
+        }
+    }
+    for gone in last.unwrap_or_default() {
+        if !now.iter().any(|part| part.group == gone.group && part.name == gone.name) {
+            print(&format!("- {} {}: {}", format!("{:?}", gone.group).to_lowercase(), gone.name, gone.value));
+        }
+    }
+    if let Some(last) = last {
+        for reason in differences(last, now, |_| None) {
+            print(&format!("  {reason}"));
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! ARTIFACT: a hash (8 digits are enough), a ref, a published path or any other file, or `flow:task[instance].output`.
+
+use std::path::Path;
+
+use super::{CliError, Project};
+use crate::cache::{Artifact, Cache};
+use crate::hash::Hash;
+use crate::refs::Refs;
+
+/// What a text names.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The content, where it is in the cache as an artifact of its own.
+    pub(super) artifact: Option<Artifact>,
+    /// Its hash.
+    pub(super) hash: Option<Hash>,
+    /// The keys that wrote it; for a ref the key that moved it.
+    pub(super) keys: Vec<Hash>,
+}
+
+/// What `text` names.
+pub(super) fn find(project: &Project, cache: &Cache, text: &str) -> Result<Found, CliError> {
+    let found = match by_ref(cache, text)? {
+        Some(found) => Some(found),
+        None => match by_instance(cache, text)? {
+            Some(found) => Some(found),
+            None => match by_hash(cache, text)? {
+                Some(found) => Some(found),
+                None => by_path(project, cache, text)?,
+            },
+        },
+    };
+    found.ok_or_else(|| {
+        let message = format!("nothing here is called `{text}`");
+        CliError::usage(message, "name a ref, a file, `flow:task[axis=value].output`, or at least 8 digits of a hash")
+    })
+}
+
+fn by_ref(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
+    // A text that cannot be the name of a ref is simply none.
+    let Ok(Some(last)) = Refs::open(cache).get(text) else { return Ok(None) };
+    let keys = match last.change.key {
+        Some(key) => vec![key],
+        None => writers(cache, &last.change.artifact.hash)?,
+    };
+    Ok(Some(Found { hash: Some(last.change.artifact.hash), artifact: Some(last.change.artifact), keys }))
+}
+
+fn by_instance(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
+    let Some((flow, rest)) = text.split_once(':') else { return Ok(None) };
+    // An output's name has no dot, values of axes may have one.
+    let (task, output) = match rest.rsplit_once('.') {
+        Some((task, output)) if !output.contains(']') => (task, Some(output)),
+        _ => (rest, None),
+    };
+    let Some(key) = cache.last(flow, task)? else { return Ok(None) };
+    let Some(result) = cache.find_result(&key)? else { return Ok(None) };
+    let artifact = match (output, result.outputs.len()) {
+        (Some(output), _) => match result.outputs.get(output) {
+            Some(artifact) => Some(artifact.clone()),
+            None => {
+                let known: Vec<&str> = result.outputs.keys().map(String::as_str).collect();
+                let message = format!("`{task}` has no output `{output}`");
+                return Err(CliError::usage(message, format!("it has: {}", known.join(", "))));
+            }
+        },
+        (None, 1) => result.outputs.into_values().next(),
+        (None, _) => None,
+    };
+    Ok(Some(Found { hash: artifact.as_ref().map(|artifact| artifact.hash), artifact, keys: vec![key] }))
+}
+
+fn by_hash(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
+    if text.len() < 8 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(None);
+    }
+    let keys = cache.keys_with_prefix(text, 2)?;
+    let hashes = cache.artifacts_with_prefix(text, 2)?;
+    match (hashes.as_slice(), keys.as_slice()) {
+        ([], []) => Ok(None),
+        ([hash], []) => Ok(Some(Found { artifact: cache.artifact(hash)?, hash: Some(*hash), keys: writers(cache, hash)? })),
+        ([], [key]) => Ok(Some(Found { keys: vec![*key], ..Found::default() })),
+        _ => Err(CliError::usage(format!("`{text}` fits several hashes"), "give more digits")),
+    }
+}
+
+fn by_path(project: &Project, cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
+    let candidates = [Path::new(text).to_owned(), project.root.join(text)];
+    let Some(path) = candidates.iter().find(|path| path.exists()) else { return Ok(None) };
+    let artifact = cache.hash_source(path)?;
+    let keys = writers(cache, &artifact.hash)?;
+    Ok(Some(Found { hash: Some(artifact.hash), artifact: Some(artifact), keys }))
+}
+
+fn writers(cache: &Cache, hash: &Hash) -> Result<Vec<Hash>, CliError> {
+    let mut keys: Vec<Hash> = cache.produced(hash)?.into_iter().map(|(key, _)| key).collect();
+    keys.dedup();
+    Ok(keys)
+}

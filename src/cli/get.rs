@@ -1,0 +1,32 @@
+//! `ghtrader get ARTIFACT -o PATH`: a copy of an artifact.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::error::print;
+use super::find::find;
+use super::{CliError, Exit, Project};
+
+#[derive(Debug, Args)]
+pub(super) struct GetArgs {
+    /// A hash, a ref, a file, or `flow:task[axis=value].output`
+    artifact: String,
+    /// Where to put it; what lies there is replaced
+    #[arg(short, value_name = "PATH")]
+    output: PathBuf,
+}
+
+pub(super) fn get(project: &Project, args: &GetArgs) -> Result<Exit, CliError> {
+    let cache = project.look()?;
+    let found = find(project, &cache, &args.artifact)?;
+    let Some(artifact) = found.artifact else {
+        let message = format!("`{}` names a task with several outputs", args.artifact);
+        return Err(CliError::usage(message, "name one of them: `flow:task.output`"));
+    };
+    cache.export(&artifact, &args.output)?;
+    if !project.quiet {
+        print(&format!("{} → {}", artifact.hash, args.output.display()));
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,135 @@
+//! `ghtrader lineage ARTIFACT`: where it came from, to the source files; `--down` for what came of it.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, ValueEnum};
+
+use super::error::print;
+use super::find::find;
+use super::{CliError, Exit, Project};
+use crate::provenance::{Lineage, LineageNode, descendants, lineage as walk};
+
+#[derive(Debug, Args)]
+pub(super) struct LineageArgs {
+    /// A hash, a ref, a file, or `flow:task[axis=value].output`
+    artifact: String,
+    /// What came of it
+    #[arg(long)]
+    down: bool,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = LineageFormat::Text)]
+    format: LineageFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LineageFormat {
+    Text,
+    Json,
+    Dot,
+    Mermaid,
+}
+
+pub(super) fn lineage(project: &Project, args: &LineageArgs) -> Result<Exit, CliError> {
+    let cache = project.look()?;
+    let found = find(project, &cache, &args.artifact)?;
+    let graph = if args.down {
+        let hashes: Vec<_> = found.hash.into_iter().collect();
+        descendants(&cache, &found.keys, &hashes)?
+    } else {
+        walk(&cache, &found.keys)?
+    };
+    if graph.nodes.is_empty() {
+        print("no task in this cache wrote it: it is a source");
+        return Ok(Exit::Done);
+    }
+    match args.format {
+        LineageFormat::Text => Text::of(&graph).show(),
+        LineageFormat::Json => print(&serde_json::to_string_pretty(&graph).unwrap_or_default()),
+        LineageFormat::Dot => dot(&graph),
+        LineageFormat::Mermaid => mermaid(&graph),
+    }
+    Ok(Exit::Done)
+}
+
+/// A tree of text; a node that was shown before is named only.
+struct Text<'a> {
+    graph: &'a Lineage,
+    below: BTreeMap<usize, Vec<(usize, &'a str)>>,
+    shown: Vec<bool>,
+}
+
+impl<'a> Text<'a> {
+    fn of(graph: &'a Lineage) -> Self {
+        let mut below: BTreeMap<usize, Vec<(usize, &str)>> = BTreeMap::new();
+        for (from, to, name) in &graph.edges {
+            below.entry(*from).or_default().push((*to, name));
+        }
+        Self { graph, below, shown: vec![false; graph.nodes.len()] }
+    }
+
+    fn show(mut self) {
+        let mut stack: Vec<(usize, usize, String)> =
+            self.graph.roots.iter().rev().map(|root| (*root, 0, String::new())).collect();
+        while let Some((node, depth, via)) = stack.pop() {
+            let indent = "  ".repeat(depth);
+            let via = if via.is_empty() { String::new() } else { format!("{via}: ") };
+            let again = std::mem::replace(&mut self.shown[node], true);
+            if again {
+                print(&format!("{indent}{via}{} (see above)", name(&self.graph.nodes[node])));
+                continue;
+            }
+            print(&format!("{indent}{via}{}", name(&self.graph.nodes[node])));
+            for line in details(&self.graph.nodes[node]) {
+                print(&format!("{indent}    {line}"));
+            }
+            for (to, input) in self.below.get(&node).into_iter().flatten().rev() {
+                stack.push((*to, depth + 1, (*input).to_owned()));
+            }
+        }
+    }
+}
+
+fn name(node: &LineageNode) -> String {
+    match node {
+        LineageNode::Task { task, key, .. } => format!("{task}  key {}", key.short()),
+        LineageNode::Source { path, hash } => format!("{path}  content {}", hash.short()),
+        LineageNode::Ref { name, hash } => format!("{name}  at {}", hash.short()),
+        LineageNode::Unknown { key } => format!("{} (not recorded in this cache)", key.short()),
+    }
+}
+
+fn details(node: &LineageNode) -> Vec<String> {
+    let LineageNode::Task { flow, run, finished, code, params, commit, outputs, .. } = node else { return Vec::new() };
+    let mut lines = vec![format!("code {}", code.replace('\n', "; "))];
+    if !params.is_empty() {
+        let params: Vec<String> = params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        lines.push(format!("with {}", params.join(" ")));
+    }
+    let outputs: Vec<String> = outputs.iter().map(|(name, hash)| format!("{name} {}", hash.short())).collect();
+    lines.push(format!("wrote {}", outputs.join(", ")));
+    let commit = commit.as_ref().map(|commit| format!(", commit {}", commit.get(..8).unwrap_or(commit)));
+    lines.push(format!("in run {run} of {flow}, {finished}{}", commit.unwrap_or_default()));
+    lines
+}
+
+fn dot(graph: &Lineage) {
+    print("digraph lineage {");
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let shape = if matches!(node, LineageNode::Task { .. }) { "box" } else { "ellipse" };
+        print(&format!("  n{index} [shape={shape}, label={:?}];", name(node)));
+    }
+    for (from, to, input) in &graph.edges {
+        print(&format!("  n{to} -> n{from} [label={input:?}];"));
+    }
+    print("}");
+}
+
+fn mermaid(graph: &Lineage) {
+    print("graph LR");
+    for (index, node) in graph.nodes.iter().enumerate() {
+        print(&format!("  n{index}[\"{}\"]", name(node).replace('"', "#quot;")));
+    }
+    for (from, to, input) in &graph.edges {
+        print(&format!("  n{to} -->|{input}| n{from}"));
+    }
+}

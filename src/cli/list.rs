@@ -1,0 +1,23 @@
+//! `ghtrader list`: the flows of a project.
+
+use super::error::print;
+use super::{CliError, Exit, Project};
+use crate::key::canonical;
+
+pub(super) fn list(project: &Project) -> Result<Exit, CliError> {
+    for name in project.flows()? {
+        match project.flow(&name) {
+            Ok(flow) => {
+                print(&format!("{name}  {}", flow.description.as_deref().unwrap_or_default()).trim_end().to_owned());
+                for param in &flow.params {
+                    let default = param.default.as_ref().map_or("required".to_owned(), |value| canonical(value));
+                    let help = param.help.as_deref().unwrap_or_default();
+                    print(format!("    {}: {} = {default}  {help}", param.name.value, param.r#type).trim_end());
+                }
+            }
+            // One broken flow must not hide the others.
+            Err(_) => print(&format!("{name}  is not valid: see `ghtrader check {name}`")),
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,164 @@
+//! Arguments in, exit code out; one small file for each command.
+
+mod check;
+mod completions;
+mod error;
+mod explain;
+mod find;
+mod get;
+mod graph;
+mod kinds;
+mod lineage;
+mod list;
+mod locks;
+mod plan;
+mod project;
+mod refs;
+mod run;
+mod runs;
+mod schema;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use error::{CliError, Exit};
+use project::Project;
+
+/// Bring declarative flows of quantitative research up to date, and say where any artifact came from.
+#[derive(Debug, Parser)]
+#[command(name = "ghtrader", version, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+struct Global {
+    /// Project root [default: the nearest folder upwards that has `flows/`]
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    directory: Option<PathBuf>,
+    /// The cache [default: `cache/` in the project root]
+    #[arg(long, value_name = "DIR", env = "GHTRADER_CACHE", global = true)]
+    cache: Option<PathBuf>,
+    /// Show failures and the last line only
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Show cached tasks too
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t = Color::Auto, global = true)]
+    color: Color,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// A flow and its parameters.
+#[derive(Debug, Args)]
+struct FlowArgs {
+    /// A name in `flows/`, or a path
+    flow: String,
+    /// A parameter; lists as YAML (`-p varieties=[cu,au]`)
+    #[arg(short = 'p', value_name = "NAME=VALUE")]
+    params: Vec<String>,
+    /// A YAML file with parameters; `-p` goes before it
+    #[arg(long = "params", value_name = "FILE")]
+    params_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring a flow, or some of its tasks and what they need, up to date
+    Run(run::RunArgs),
+    /// Validate a flow only
+    Check(check::CheckArgs),
+    /// Show the DAG of a flow
+    Graph(graph::GraphArgs),
+    /// Flows with descriptions and parameters
+    List,
+    /// Task kinds with their inputs, parameters and outputs
+    Kinds(kinds::KindsArgs),
+    /// The parts of a task's key now and at its last run, and what differs
+    Explain(explain::ExplainArgs),
+    /// The history of runs, the newest last
+    Runs,
+    /// One run: what was asked, and how each task ended
+    Show(runs::ShowArgs),
+    /// The log of a task in a run
+    Log(runs::LogArgs),
+    /// Where an artifact came from
+    Lineage(lineage::LineageArgs),
+    /// Copy an artifact out of the cache
+    Get(get::GetArgs),
+    /// Named pointers to artifacts
+    Refs(refs::RefsArgs),
+    /// Who holds and who waits for what, since when
+    Locks,
+    /// The JSON Schema of flow files
+    Schema,
+    /// Shell completions
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap knows where help and errors go; a closed pipe is no error.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let color = match cli.global.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && project::terminal(),
+    };
+    match dispatch(&cli) {
+        Ok(exit) => exit.into(),
+        Err(error) => error.show(color),
+    }
+}
+
+fn dispatch(cli: &Cli) -> Result<Exit, CliError> {
+    // These need no project.
+    match &cli.command {
+        Command::Schema => return schema::schema(),
+        Command::Completions(args) => return completions::completions(args),
+        Command::Kinds(args) => return kinds::kinds(args),
+        _ => {}
+    }
+    let project = Project::find(&cli.global)?;
+    match &cli.command {
+        Command::Run(args) => run::run(&project, args),
+        Command::Check(args) => check::check(&project, args),
+        Command::Graph(args) => graph::graph(&project, args),
+        Command::List => list::list(&project),
+        Command::Explain(args) => explain::explain(&project, args),
+        Command::Runs => runs::runs(&project),
+        Command::Show(args) => runs::show(&project, args),
+        Command::Log(args) => runs::log(&project, args),
+        Command::Lineage(args) => lineage::lineage(&project, args),
+        Command::Get(args) => get::get(&project, args),
+        Command::Refs(args) => refs::refs(&project, args),
+        Command::Locks => locks::locks(&project),
+        Command::Schema | Command::Completions(_) | Command::Kinds(_) => Ok(Exit::Done),
+    }
+}

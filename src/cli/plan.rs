@@ -1,0 +1,54 @@
+//! `ghtrader run --dry-run`: the plan and the reason for every task. It writes nothing.
+
+use std::time::Instant;
+
+use super::run::{RunArgs, reporter};
+use super::{CliError, Exit, Project};
+use crate::plan::{Context, Outcome, Planner, Wish};
+use crate::report::{Event, Summary, TaskEvent, TaskState};
+
+pub(super) fn dry_run(project: &Project, args: &RunArgs, context: Context<'_>, wish: Wish) -> Result<Exit, CliError> {
+    let begun = Instant::now();
+    let mut planner = Planner::new(context, wish);
+    planner.to_the_end();
+    let errors = planner.take_errors();
+    if !errors.is_empty() {
+        return Err(CliError::Invalid(crate::diagnostic::in_order(errors)));
+    }
+    let mut reporter = reporter(project, args.format);
+    let mut summary = Summary::default();
+    let known = planner.take_settled().into_iter().map(|id| (planner.name(id), planner.outcome(id).cloned()));
+    let known: Vec<_> = known.collect();
+    let unknown = planner.unknown().into_iter().map(|(name, outcome)| (name, Some(outcome)));
+    for (name, outcome) in known.into_iter().chain(unknown) {
+        if let Some(event) = event(name, outcome, &mut summary) {
+            reporter.event(&Event::Task(event));
+        }
+    }
+    summary.seconds = begun.elapsed().as_secs_f64();
+    reporter.event(&Event::Finished(summary));
+    Ok(Exit::Done)
+}
+
+fn event(name: String, outcome: Option<Outcome>, summary: &mut Summary) -> Option<TaskEvent> {
+    let event = |state, reason| TaskEvent { reason, ..TaskEvent::new(name, state) };
+    match outcome? {
+        Outcome::Cached(done) => {
+            summary.cached += 1;
+            Some(TaskEvent { key: Some(done.key), ..event(TaskState::Cached, None) })
+        }
+        Outcome::WillRun(reason) => {
+            summary.ran += 1;
+            Some(event(TaskState::Runs, Some(reason.to_string())))
+        }
+        Outcome::MayRun(task) => {
+            summary.ran += 1;
+            Some(event(TaskState::MayRun, Some(format!("waits for {task}"))))
+        }
+        Outcome::Skipped { why, .. } => {
+            summary.skipped += 1;
+            Some(event(TaskState::Skipped, Some(why)))
+        }
+        Outcome::Ran(_) | Outcome::Failed => None,
+    }
+}

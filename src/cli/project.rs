@@ -1,0 +1,123 @@
+//! The project that a command works on: its root, its cache, and the flow that was asked for.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use super::error::CliError;
+use super::{FlowArgs, Global};
+use crate::cache::Cache;
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::flow::{Flow, Params};
+use crate::graph::Graph;
+use crate::kinds::Kinds;
+
+/// A project.
+pub(super) struct Project {
+    pub(super) root: PathBuf,
+    pub(super) cache: PathBuf,
+    pub(super) quiet: bool,
+    pub(super) verbose: bool,
+}
+
+/// Whether standard error is a terminal.
+pub(super) fn terminal() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Who works here.
+pub(super) fn user() -> String {
+    std::env::var("USER").unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()))
+}
+
+impl Project {
+    /// The project of `-C`, or the nearest folder upwards that has `flows/`.
+    pub(super) fn find(global: &Global) -> Result<Self, CliError> {
+        let here = std::env::current_dir()?;
+        let root = match &global.directory {
+            Some(directory) if directory.is_dir() => fs_err::canonicalize(directory)?,
+            Some(directory) => {
+                let message = format!("{} is not a folder", directory.display());
+                return Err(CliError::usage(message, "give the project's root with `-C DIR`"));
+            }
+            None => here.ancestors().find(|folder| folder.join("flows").is_dir()).unwrap_or(&here).to_owned(),
+        };
+        let cache = global.cache.as_ref().map_or_else(|| root.join("cache"), |cache| here.join(cache));
+        Ok(Self { root, cache, quiet: global.quiet, verbose: global.verbose })
+    }
+
+    /// The cache, for commands that change it.
+    pub(super) fn open(&self) -> Result<Cache, CliError> {
+        Ok(Cache::open(&self.cache)?)
+    }
+
+    /// The cache, for commands that only look.
+    pub(super) fn look(&self) -> Result<Cache, CliError> {
+        Ok(Cache::open_read_only(&self.cache)?)
+    }
+
+    /// Reads a flow: `flows/NAME.yaml`, or a path from where the user stands.
+    pub(super) fn flow(&self, name: &str) -> Result<Flow, CliError> {
+        let path = self.flow_path(name)?;
+        let shown = path.strip_prefix(&self.root).unwrap_or(&path).display().to_string();
+        Flow::load(&path, &shown).map_err(CliError::Invalid)
+    }
+
+    fn flow_path(&self, name: &str) -> Result<PathBuf, CliError> {
+        let in_flows = self.root.join("flows").join(format!("{name}.yaml"));
+        let here = std::env::current_dir()?.join(name);
+        if !name.contains('/') && in_flows.is_file() {
+            return Ok(in_flows);
+        }
+        for path in [here, self.root.join(name)] {
+            if path.is_file() {
+                return Ok(path);
+            }
+        }
+        let known = self.flows()?;
+        let names: Vec<&str> = known.iter().map(String::as_str).collect();
+        let message = format!("there is no flow `{name}`: no {}, and no file of that name", in_flows.display());
+        Err(CliError::Invalid(vec![Diagnostic::new(message).maybe_help(nearest(name, names))]))
+    }
+
+    /// The names of the flows in `flows/`.
+    pub(super) fn flows(&self) -> Result<Vec<String>, CliError> {
+        let folder = self.root.join("flows");
+        if !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let mut names = Vec::new();
+        for entry in fs_err::read_dir(folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "yaml") {
+                names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// A flow with its parameters.
+    pub(super) fn bound(&self, args: &FlowArgs) -> Result<(Flow, Params), CliError> {
+        let flow = self.flow(&args.flow)?;
+        let mut given = Vec::new();
+        for param in &args.params {
+            let Some((name, value)) = param.split_once('=') else {
+                return Err(CliError::usage(format!("`-p {param}` has no value"), "write it as `-p name=value`"));
+            };
+            given.push((name.to_owned(), value.to_owned()));
+        }
+        let params = flow.bind(&given, args.params_file.as_deref()).map_err(CliError::Invalid)?;
+        Ok((flow, params))
+    }
+
+    /// The checked DAG of a flow.
+    pub(super) fn graph<'a>(&self, flow: &'a Flow, kinds: &'a Kinds) -> Result<Graph<'a>, CliError> {
+        Graph::new(flow, kinds).map_err(CliError::Invalid)
+    }
+}
+
+/// The programs of task kinds beside this one or on PATH.
+pub(super) fn kinds() -> Kinds {
+    let here = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_owned));
+    Kinds::find(here.as_deref(), std::env::var_os("PATH").as_deref())
+}

@@ -1,0 +1,120 @@
+//! `ghtrader runs`, `show RUN` and `log RUN TASK`: the history.
+
+use std::io::Write as _;
+
+use clap::Args;
+
+use super::error::print;
+use super::run::run_folder;
+use super::{CliError, Exit, Project};
+use crate::cache::Cache;
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::key::canonical;
+use crate::provenance::{RunEnd, RunStart, list, load, log as log_path};
+use crate::report::{duration, table};
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// A run's id, or its last digits; `last` for the newest
+    run: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LogArgs {
+    /// A run's id, or its last digits; `last` for the newest
+    run: String,
+    /// The instance: `train[variety=cu]`
+    task: String,
+}
+
+pub(super) fn runs(project: &Project) -> Result<Exit, CliError> {
+    let cache = project.look()?;
+    let mut rows = Vec::new();
+    for run in list(&cache.runs())? {
+        let (start, end) = load(&cache.runs(), &run)?;
+        let (counts, took) = match &end {
+            Some(end) => (counts(end), duration(end.seconds)),
+            None => ("not finished: it runs, or was killed".to_owned(), String::new()),
+        };
+        rows.push(vec![run, start.flow, start.started, took, counts]);
+    }
+    if rows.is_empty() {
+        print("no runs yet");
+    } else {
+        print(&table(&["run", "flow", "started", "took", ""].map(str::to_owned), rows));
+    }
+    Ok(Exit::Done)
+}
+
+fn counts(end: &RunEnd) -> String {
+    let RunEnd { ran, cached, failed, skipped, exit, .. } = end;
+    format!("{ran} ran, {cached} cached, {failed} failed, {skipped} skipped, exit {exit}")
+}
+
+pub(super) fn show(project: &Project, args: &ShowArgs) -> Result<Exit, CliError> {
+    let cache = project.look()?;
+    let run = find(&cache, &args.run)?;
+    let (start, end) = load(&cache.runs(), &run)?;
+    head(&start);
+    let Some(end) = end else {
+        print("not finished: it runs, or was killed");
+        return Ok(Exit::Done);
+    };
+    print(&format!("{} in {}", counts(&end), duration(end.seconds)));
+    let rows = end.tasks.iter().map(|(task, entry)| {
+        vec![
+            task.clone(),
+            entry.state.clone(),
+            entry.seconds.map(duration).unwrap_or_default(),
+            entry.key.map(|key| key.short()).unwrap_or_default(),
+            entry.reason.clone().unwrap_or_default(),
+        ]
+    });
+    print(&table(&["task", "state", "took", "key", "why"].map(str::to_owned), rows.collect()));
+    Ok(Exit::Done)
+}
+
+fn head(start: &RunStart) {
+    let commit = match (&start.commit, start.dirty) {
+        (Some(commit), true) => format!(", commit {commit} with changes"),
+        (Some(commit), false) => format!(", commit {commit}"),
+        (None, _) => String::new(),
+    };
+    print(&format!("run {} of {} by {} on {} at {}{commit}", start.run, start.file, start.user, start.host, start.started));
+    for (name, value) in &start.params {
+        print(&format!("  {name} = {}", canonical(value)));
+    }
+}
+
+pub(super) fn log(project: &Project, args: &LogArgs) -> Result<Exit, CliError> {
+    let cache = project.look()?;
+    let run = find(&cache, &args.run)?;
+    let path = log_path(&run_folder(&cache, &run), &args.task);
+    if !path.is_file() {
+        let tasks = load(&cache.runs(), &run)?.1.map(|end| end.tasks).unwrap_or_default();
+        let message = format!("run {run} has no log of `{}`: it did not execute it", args.task);
+        let help = nearest(&args.task, tasks.keys().map(String::as_str));
+        return Err(CliError::Invalid(vec![Diagnostic::new(message).maybe_help(help)]));
+    }
+    let bytes = fs_err::read(path)?;
+    let _ = std::io::stdout().lock().write_all(&bytes);
+    Ok(Exit::Done)
+}
+
+/// A run by its id, its last digits, or `last`.
+fn find(cache: &Cache, text: &str) -> Result<String, CliError> {
+    let runs = list(&cache.runs())?;
+    let wanted = text.to_uppercase();
+    let found: Vec<&String> = match text {
+        "last" => runs.last().into_iter().collect(),
+        _ => runs.iter().filter(|run| run.ends_with(&wanted)).collect(),
+    };
+    match found.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(CliError::usage(format!("there is no run `{text}`"), "see `ghtrader runs`")),
+        many => {
+            let message = format!("`{text}` fits {} runs", many.len());
+            Err(CliError::usage(message, "give more of the last digits of its id"))
+        }
+    }
+}

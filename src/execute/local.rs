@@ -1,0 +1,145 @@
+//! Tasks on this machine, by way of a supervisor.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::supervisor::WORD;
+use super::wire::{self, MOST_DESCRIPTORS, Start, send_command};
+use super::{ExecEvent, ExecuteError, Executor, Exit, GRACE, Job, Usage, sweep_within};
+
+/// Runs jobs through a supervisor of its own. When it is dropped, what still runs is ended, and that is waited for.
+#[derive(Debug)]
+pub struct LocalExecutor {
+    supervisor: Child,
+    /// `None` once it is being dropped.
+    commands: Option<UnixStream>,
+    sender: Sender<ExecEvent>,
+    running: Running,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// Jobs that were started and have not ended.
+type Running = Arc<Mutex<BTreeSet<u64>>>;
+
+impl LocalExecutor {
+    /// Starts a supervisor: this program again. `scratch` is the folder in which the jobs' request files lie.
+    pub(super) fn new(scratch: &Path) -> Result<(Self, Receiver<ExecEvent>), ExecuteError> {
+        // Also right where the program's file was replaced since it was started.
+        Self::with(Path::new("/proc/self/exe"), scratch, GRACE)
+    }
+
+    /// As [`super::local`], with another program and another time between SIGTERM and SIGKILL.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn with(
+        program: &Path,
+        scratch: &Path,
+        grace: Duration,
+    ) -> Result<(Self, Receiver<ExecEvent>), ExecuteError> {
+        let failed = |source| ExecuteError::Supervisor { program: program.to_owned(), source };
+        let (near, far) = UnixStream::pair().map_err(failed)?;
+        let mut supervisor = Command::new(program)
+            .arg0("ghtrader")
+            .args([WORD, &grace.as_millis().to_string()])
+            .stdin(Stdio::from(OwnedFd::from(far)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(failed)?;
+        let stdout = supervisor.stdout.take().ok_or_else(|| failed(std::io::Error::other("it has no output")))?;
+        let (sender, events) = channel();
+        let running = Running::default();
+        let listener = Listener { running: Arc::clone(&running), sender: sender.clone(), scratch: scratch.to_owned(), grace };
+        let reader = std::thread::spawn(move || listener.listen(stdout));
+        Ok((Self { supervisor, commands: Some(near), sender, running, reader: Some(reader) }, events))
+    }
+
+    /// The supervisor's process.
+    pub fn supervisor(&self) -> u32 {
+        self.supervisor.id()
+    }
+
+    fn send(&self, command: &wire::Command, descriptors: &[OwnedFd]) -> std::io::Result<()> {
+        let commands = self.commands.as_ref().ok_or(std::io::ErrorKind::NotConnected)?;
+        send_command(commands, command, descriptors)
+    }
+
+    fn tell_exit(&self, id: u64, exit: Exit) {
+        // Nobody who listens: nobody who has to know.
+        let _ = self.sender.send(ExecEvent::Exited { id, exit, usage: Usage::default() });
+    }
+}
+
+impl Executor for LocalExecutor {
+    fn start(&mut self, job: Job) {
+        let id = job.id;
+        if job.locks.len() > MOST_DESCRIPTORS {
+            let why = format!("it holds {} locks, and {MOST_DESCRIPTORS} can be handed over", job.locks.len());
+            return self.tell_exit(id, Exit::NotStarted(why));
+        }
+        lock(&self.running).insert(id);
+        let (start, descriptors) = Start::of(job);
+        // A supervisor that is gone: the listener tells of all that run, unless it has done so already.
+        if self.send(&wire::Command::Start(start), &descriptors).is_err() && lock(&self.running).remove(&id) {
+            self.tell_exit(id, Exit::Lost);
+        }
+    }
+
+    fn stop(&mut self, id: u64) {
+        // One that is gone has told the end of all its tasks.
+        let _ = self.send(&wire::Command::Stop { id }, &[]);
+    }
+}
+
+impl Drop for LocalExecutor {
+    fn drop(&mut self) {
+        self.commands = None;
+        let _ = self.supervisor.wait();
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}
+
+/// Passes on what the supervisor tells.
+struct Listener {
+    running: Running,
+    sender: Sender<ExecEvent>,
+    scratch: PathBuf,
+    grace: Duration,
+}
+
+impl Listener {
+    fn listen(&self, stdout: ChildStdout) {
+        for line in BufReader::new(stdout).split(b'\n') {
+            let Some(event) = line.ok().and_then(|line| serde_json::from_slice::<ExecEvent>(&line).ok()) else { break };
+            if let ExecEvent::Exited { id, .. } = &event {
+                lock(&self.running).remove(id);
+            }
+            // Nobody listens any more: the tasks are being ended.
+            let _ = self.sender.send(event);
+        }
+        let lost = std::mem::take(&mut *lock(&self.running));
+        if !lost.is_empty() {
+            // The supervisor was killed, so its tasks are nobody's.
+            let _ = sweep_within(&self.scratch, self.grace);
+        }
+        for id in lost {
+            let _ = self.sender.send(ExecEvent::Exited { id, exit: Exit::Lost, usage: Usage::default() });
+        }
+    }
+}
+
+fn lock(running: &Running) -> MutexGuard<'_, BTreeSet<u64>> {
+    running.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,185 @@
+//! One task to its end: starting it, hearing what it reports, and ending all of it. It knows no flow.
+//!
+//! Tasks are started by a supervisor, a process that outlives the runner by as much as it takes to end them. See the
+//! README beside this file.
+
+mod local;
+mod output;
+mod processes;
+mod supervisor;
+mod sweep;
+mod task;
+mod wire;
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cache::Cache;
+
+pub use local::LocalExecutor;
+pub use supervisor::supervise;
+pub use sweep::sweep_within;
+
+/// The variable by which a task's processes are known: its value is a path in the task's scratch folder, so no two
+/// tasks have the same.
+pub use ghtrader_kit::REQUEST_VARIABLE;
+
+/// Between SIGTERM and SIGKILL.
+pub const GRACE: Duration = Duration::from_secs(10);
+
+/// A task to run.
+#[derive(Debug)]
+pub struct Job {
+    /// The caller's number for it; no two running jobs have the same.
+    pub id: u64,
+    /// Program and arguments. A program without a slash is looked for in the job's `PATH`.
+    pub argv: Vec<OsString>,
+    /// The whole environment. It has [`REQUEST_VARIABLE`], by which what the task leaves behind is found.
+    pub env: Vec<(OsString, OsString)>,
+    /// The folder to start it in.
+    pub cwd: PathBuf,
+    /// The file to which its standard output (protocol lines left out) and error are appended.
+    pub log: PathBuf,
+    /// Its locks ([`crate::locks::Held::share`]): descriptors that all its processes have open, so that a lock is free only
+    /// when the last of them has ended.
+    pub locks: Vec<OwnedFd>,
+    /// After this it is stopped.
+    pub timeout: Option<Duration>,
+}
+
+/// What is heard of a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ExecEvent {
+    /// It runs.
+    Started {
+        /// The job.
+        id: u64,
+        /// Its main process.
+        pid: u32,
+    },
+    /// It reported progress. Of many reports in a short time, the last one is told.
+    Progress {
+        /// The job.
+        id: u64,
+        /// Steps done.
+        done: u64,
+        /// Steps in all.
+        total: u64,
+        /// What it is doing.
+        text: String,
+    },
+    /// It reported a metric.
+    Metric {
+        /// The job.
+        id: u64,
+        /// Name.
+        name: String,
+        /// Value.
+        value: f64,
+    },
+    /// Something is wrong that does not end it, such as a log that cannot be written.
+    Problem {
+        /// The job.
+        id: u64,
+        /// For people.
+        text: String,
+    },
+    /// All its processes have ended. Nothing is heard of it any more.
+    Exited {
+        /// The job.
+        id: u64,
+        /// How its main process ended.
+        exit: Exit,
+        /// What it used.
+        usage: Usage,
+    },
+}
+
+/// What a job used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    /// From the start to the end of the last process.
+    pub time: Duration,
+    /// Processor time of all its processes.
+    pub cpu: Duration,
+    /// Peak resident memory of its largest process, in bytes. Of a tiny one it is that of the supervisor, some megabytes.
+    pub peak_memory: u64,
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Exit {
+    /// With this status; 0 is success.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// It was stopped when its time was up.
+    Timeout,
+    /// It could not be started, and why.
+    NotStarted(String),
+    /// The supervisor died, and the task was ended.
+    Lost,
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit status {code}"),
+            Self::Signal(signal) => write!(f, "killed by signal {signal}"),
+            Self::Timeout => f.write_str("stopped at its timeout"),
+            Self::NotStarted(why) => write!(f, "not started: {why}"),
+            Self::Lost => f.write_str("ended because its supervisor died"),
+        }
+    }
+}
+
+/// Where tasks run. The seam for Slurm and Ray.
+pub trait Executor {
+    /// Starts a job. Whatever comes of it is told by events, of which [`ExecEvent::Exited`] is the last in every case.
+    fn start(&mut self, job: Job);
+
+    /// Stops a job: SIGTERM to all its processes, SIGKILL after [`GRACE`]. Its end is told by an event.
+    fn stop(&mut self, id: u64);
+}
+
+/// An executor on this machine for the tasks of `cache`, and what is heard of its jobs.
+///
+/// # Errors
+/// Where the supervisor cannot be started.
+pub fn local(cache: &Cache) -> Result<(LocalExecutor, Receiver<ExecEvent>), ExecuteError> {
+    LocalExecutor::new(&cache.scratch())
+}
+
+/// Ends the processes of `cache`'s tasks that have no supervisor any more, and waits for that: what survived when a
+/// runner and its supervisor were both killed. Gives their numbers.
+///
+/// # Errors
+/// Where it cannot be found out which processes there are.
+pub fn sweep(cache: &Cache) -> Result<Vec<u32>, ExecuteError> {
+    sweep_within(&cache.scratch(), GRACE)
+}
+
+/// What can go wrong with executing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecuteError {
+    /// The supervisor cannot be started.
+    #[error("the supervisor {} cannot be started: {source}", program.display())]
+    Supervisor {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It cannot be seen whether tasks of a killed run are still there.
+    #[error("the processes of this machine cannot be listed: {0}; mount /proc")]
+    Processes(std::io::Error),
+}

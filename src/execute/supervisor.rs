@@ -1,0 +1,268 @@
+//! The supervisor: a process beside the runner that starts the tasks, and ends them all when the runner is gone.
+//!
+//! It has one thread and waits in one place. What a task leaves behind (also by `setsid` or a double fork) becomes a
+//! child of the supervisor, which is a child subreaper; whose it was is seen from the task's path in its environment, or
+//! else from its process group or session. What cannot be told apart so is left until no task runs, and then ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Stdout, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::processes::{Process, ProcessId, own_children, process, reap, table, trees, variable};
+use super::task::{Ending, Running};
+use super::wire::{Command, Inbox};
+use super::{ExecEvent, Exit, GRACE, REQUEST_VARIABLE, Usage};
+
+/// The hidden subcommand.
+pub(super) const WORD: &str = "__supervise";
+
+/// While something is being ended.
+const TICK: Duration = Duration::from_millis(5);
+/// While tasks run: what they left behind and what ended meanwhile is looked at.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// Runs the supervisor: commands come over standard input, a socket; events go to standard output. The second argument
+/// is the time between SIGTERM and SIGKILL in milliseconds.
+pub fn supervise() -> ExitCode {
+    let grace = std::env::args().nth(2).and_then(|text| text.parse().ok()).map_or(GRACE, Duration::from_millis);
+    // A session of its own: Ctrl-C on the terminal is for the runner, which decides what it means.
+    let _ = rustix::process::setsid();
+    if rustix::process::set_child_subreaper(Some(rustix::process::getpid())).is_err() {
+        return ExitCode::FAILURE;
+    }
+    let mut supervisor = Supervisor::new(grace);
+    while !supervisor.is_done() {
+        supervisor.turn();
+    }
+    ExitCode::SUCCESS
+}
+
+struct Supervisor {
+    grace: Duration,
+    inbox: Inbox,
+    /// Whether the runner is still there.
+    open: bool,
+    tasks: BTreeMap<u64, Running>,
+    /// What tasks left behind, by process.
+    orphans: BTreeMap<ProcessId, u64>,
+    /// What nobody can be held to have left behind.
+    strays: BTreeSet<ProcessId>,
+    ending_strays: Option<Ending>,
+    events: Vec<ExecEvent>,
+    out: Stdout,
+}
+
+impl Supervisor {
+    fn new(grace: Duration) -> Self {
+        Self {
+            grace,
+            inbox: Inbox::default(),
+            open: true,
+            tasks: BTreeMap::new(),
+            orphans: BTreeMap::new(),
+            strays: BTreeSet::new(),
+            ending_strays: None,
+            events: Vec::new(),
+            out: std::io::stdout(),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        !self.open && self.tasks.is_empty() && self.strays.is_empty()
+    }
+
+    /// Waits for something to happen, and sees to it.
+    fn turn(&mut self) {
+        let heard = self.wait();
+        if heard {
+            self.listen();
+        }
+        self.tasks.values_mut().for_each(|task| task.read_output(&mut self.events));
+        self.reap();
+        self.look_at_children();
+        self.look_at_clock();
+        self.end_all();
+        self.tell();
+    }
+
+    /// Waits until a descriptor can be read or an alarm is due. Whether the runner sent something.
+    fn wait(&self) -> bool {
+        let stdin = std::io::stdin();
+        let mut descriptors: Vec<PollFd<'_>> = Vec::with_capacity(2 * self.tasks.len() + 1);
+        if self.open {
+            descriptors.push(readable(stdin.as_fd()));
+        }
+        descriptors.extend(self.tasks.values().flat_map(Running::descriptors).map(readable));
+        let timeout = self.timeout().and_then(|timeout| Timespec::try_from(timeout).ok());
+        // An interrupted wait is one that ended early.
+        let _ = poll(&mut descriptors, timeout.as_ref());
+        self.open && descriptors.first().is_some_and(|first| !first.revents().is_empty())
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if self.tasks.values().any(|task| task.ending.is_some()) || self.ending_strays.is_some() || !self.open {
+            return Some(TICK);
+        }
+        let now = Instant::now();
+        let alarm = self.tasks.values().filter_map(Running::alarm).min().map(|alarm| alarm.saturating_duration_since(now));
+        let round = (!self.tasks.is_empty() || !self.strays.is_empty()).then_some(ROUND);
+        alarm.into_iter().chain(round).min()
+    }
+
+    fn listen(&mut self) {
+        // An error is an end too: there is nobody to tell.
+        if !self.inbox.receive(std::io::stdin()).unwrap_or(false) {
+            self.open = false;
+        }
+        while let Some(command) = self.inbox.next() {
+            match command {
+                Ok((Command::Start(start), descriptors)) => match Running::start(&start, descriptors) {
+                    Ok(task) => {
+                        self.events.push(ExecEvent::Started { id: task.id, pid: task.main.unsigned_abs() });
+                        self.tasks.insert(task.id, task);
+                    }
+                    Err(error) => {
+                        let exit = Exit::NotStarted(error.to_string());
+                        self.events.push(ExecEvent::Exited { id: start.id, exit, usage: Usage::default() });
+                    }
+                },
+                Ok((Command::Stop { id }, _)) => self.stop(id),
+                // A runner that speaks otherwise is not to be trusted with processes.
+                Err(_) => self.open = false,
+            }
+        }
+    }
+
+    fn stop(&mut self, id: u64) {
+        let grace = self.grace;
+        if let Some(task) = self.tasks.get_mut(&id) {
+            task.ending.get_or_insert_with(|| Ending::new(grace));
+        }
+    }
+
+    /// Takes leave of all children that have ended.
+    fn reap(&mut self) {
+        while let Some(ended) = reap() {
+            if let Some(task) = self.tasks.values_mut().find(|task| task.main == ended.pid && task.exit.is_none()) {
+                task.ended(&ended);
+            } else if let Some(task) = self.orphans.remove(&ended.pid).and_then(|id| self.tasks.get_mut(&id)) {
+                task.add_usage(&ended);
+            }
+            self.strays.remove(&ended.pid);
+        }
+    }
+
+    /// Finds out whose the children are that no one here has started.
+    fn look_at_children(&mut self) {
+        let children = own_children().unwrap_or_else(|| {
+            let own = rustix::process::getpid().as_raw_nonzero().get();
+            table().unwrap_or_default().into_iter().filter(|(_, process)| process.parent == own).map(|(pid, _)| pid).collect()
+        });
+        for pid in children {
+            let known = self.orphans.contains_key(&pid) || self.tasks.values().any(|task| task.main == pid);
+            if known {
+                continue;
+            }
+            match process(pid).and_then(|process| self.owner(pid, process)) {
+                Some(id) => {
+                    self.strays.remove(&pid);
+                    self.orphans.insert(pid, id);
+                }
+                None => {
+                    self.strays.insert(pid);
+                }
+            }
+        }
+    }
+
+    fn owner(&self, pid: ProcessId, process: Process) -> Option<u64> {
+        let mark = variable(pid, REQUEST_VARIABLE);
+        let marked = self.tasks.values().find(|task| mark.as_ref() == Some(&task.mark));
+        let grouped = || self.tasks.values().find(|task| task.main == process.group || task.main == process.session);
+        // Where one task runs, it is the only one that can have left it.
+        let only = || self.tasks.values().next().filter(|_| self.tasks.len() == 1);
+        marked.or_else(grouped).or_else(only).map(|task| task.id)
+    }
+
+    fn look_at_clock(&mut self) {
+        let now = Instant::now();
+        for task in self.tasks.values_mut() {
+            if task.exit.is_none() && task.ending.is_none() && task.deadline.is_some_and(|deadline| deadline <= now) {
+                task.timed_out = true;
+                task.ending = Some(Ending::new(self.grace));
+            }
+            if task.alarm().is_some_and(|alarm| alarm <= now) {
+                task.tell_progress(&mut self.events);
+            }
+        }
+    }
+
+    /// Carries on with ending what has to end, and lets go of tasks of which nothing is left.
+    fn end_all(&mut self) {
+        let grace = self.grace;
+        for task in self.tasks.values_mut() {
+            let left_behind = task.exit.is_some() && self.orphans.values().any(|id| *id == task.id);
+            if !self.open || left_behind {
+                task.ending.get_or_insert_with(|| Ending::new(grace));
+            }
+        }
+        let idle = self.tasks.values().all(|task| task.exit.is_some());
+        if self.strays.is_empty() || !idle {
+            self.ending_strays = None;
+        } else {
+            self.ending_strays.get_or_insert_with(|| Ending::new(grace));
+        }
+        self.signal();
+        let ended: Vec<u64> = self
+            .tasks
+            .values()
+            .filter(|task| task.exit.is_some() && !self.orphans.values().any(|id| *id == task.id))
+            .map(|task| task.id)
+            .collect();
+        for task in ended.into_iter().filter_map(|id| self.tasks.remove(&id)) {
+            task.finish(&mut self.events);
+        }
+    }
+
+    fn signal(&mut self) {
+        if self.tasks.values().all(|task| task.ending.is_none()) && self.ending_strays.is_none() {
+            return;
+        }
+        // Without it the next tick tries again.
+        let Ok(table) = table() else { return };
+        for task in self.tasks.values_mut() {
+            let Some(ending) = &mut task.ending else { continue };
+            let mut roots: BTreeSet<ProcessId> =
+                self.orphans.iter().filter(|(_, id)| **id == task.id).map(|(pid, _)| *pid).collect();
+            if task.exit.is_none() {
+                roots.insert(task.main);
+            }
+            ending.advance(&trees(&table, roots));
+        }
+        if let Some(ending) = &mut self.ending_strays {
+            ending.advance(&trees(&table, self.strays.clone()));
+        }
+    }
+
+    fn tell(&mut self) {
+        if self.events.is_empty() {
+            return;
+        }
+        let mut text = Vec::new();
+        for event in self.events.drain(..) {
+            if serde_json::to_writer(&mut text, &event).is_ok() {
+                text.push(b'\n');
+            }
+        }
+        // A runner that is gone is noticed by the end of its commands.
+        let _ = self.out.write_all(&text).and_then(|()| self.out.flush());
+    }
+}
+
+fn readable(descriptor: BorrowedFd<'_>) -> PollFd<'_> {
+    PollFd::from_borrowed_fd(descriptor, PollFlags::IN)
+}

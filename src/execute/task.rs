@@ -1,0 +1,219 @@
+//! A task that runs, as the supervisor sees it.
+
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fs_err as fs;
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+
+use super::output::{Lines, Report};
+use super::processes::{Ended, ProcessId, signal};
+use super::wire::Start;
+use super::{ExecEvent, Exit, REQUEST_VARIABLE, Usage};
+
+/// Progress is told at most this often.
+const TELL: Duration = Duration::from_millis(50);
+
+/// Processes that are being ended.
+#[derive(Debug)]
+pub(super) struct Ending {
+    told: BTreeSet<ProcessId>,
+    kill_at: Instant,
+}
+
+impl Ending {
+    pub(super) fn new(grace: Duration) -> Self {
+        let now = Instant::now();
+        Self { told: BTreeSet::new(), kill_at: now.checked_add(grace).unwrap_or(now) }
+    }
+
+    /// SIGTERM once to each, SIGKILL to all when the time is up. Those that were started meanwhile are told next time.
+    pub(super) fn advance(&mut self, processes: &BTreeSet<ProcessId>) {
+        let kill = Instant::now() >= self.kill_at;
+        for pid in processes {
+            if kill {
+                signal(*pid, Signal::KILL);
+            } else if self.told.insert(*pid) {
+                signal(*pid, Signal::TERM);
+                // One that is stopped would not hear it.
+                signal(*pid, Signal::CONT);
+            }
+        }
+    }
+}
+
+/// A task from its start until all its processes have ended.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) id: u64,
+    pub(super) main: ProcessId,
+    /// The value of [`REQUEST_VARIABLE`].
+    pub(super) mark: Vec<u8>,
+    pub(super) exit: Option<Exit>,
+    pub(super) ending: Option<Ending>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) timed_out: bool,
+    /// Readable when the main process has ended.
+    pidfd: Option<OwnedFd>,
+    output: Option<std::io::PipeReader>,
+    lines: Lines,
+    log: fs::File,
+    progress: Option<Report>,
+    told: Instant,
+    started: Instant,
+    usage: Usage,
+    /// Locks are held until here, even where the task's processes closed them.
+    _inherited: Vec<OwnedFd>,
+}
+
+impl Running {
+    /// Starts a task.
+    pub(super) fn start(start: &Start, inherited: Vec<OwnedFd>) -> std::io::Result<Self> {
+        let log = fs::OpenOptions::new().create(true).append(true).open(Path::new(&start.log))?;
+        let (output, writer) = std::io::pipe()?;
+        rustix::io::ioctl_fionbio(&output, true)?;
+        let child = spawn(start, &inherited, writer, &log)?;
+        let main = ProcessId::try_from(child.id()).map_err(std::io::Error::other)?;
+        // Without pidfds (a kernel before 5.3) the end is noticed at the next tick.
+        let pidfd = Pid::from_raw(main).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        let now = Instant::now();
+        let mark = start.env.iter().find(|(name, _)| name.0 == REQUEST_VARIABLE);
+        Ok(Self {
+            id: start.id,
+            main,
+            mark: mark.map(|(_, value)| value.0.as_bytes().to_vec()).unwrap_or_default(),
+            exit: None,
+            ending: None,
+            deadline: start.timeout.and_then(|timeout| now.checked_add(timeout)),
+            timed_out: false,
+            pidfd,
+            output: Some(output),
+            lines: Lines::default(),
+            log,
+            progress: None,
+            told: now.checked_sub(TELL).unwrap_or(now),
+            started: now,
+            usage: Usage::default(),
+            _inherited: inherited,
+        })
+    }
+
+    /// Descriptors to wait for.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let pidfd = self.pidfd.as_ref().filter(|_| self.exit.is_none()).map(AsFd::as_fd);
+        pidfd.into_iter().chain(self.output.as_ref().map(AsFd::as_fd))
+    }
+
+    /// When there is something to do again without anything being heard.
+    pub(super) fn alarm(&self) -> Option<Instant> {
+        let progress = self.progress.as_ref().map(|_| self.told + TELL);
+        let deadline = self.deadline.filter(|_| self.exit.is_none() && self.ending.is_none());
+        progress.into_iter().chain(deadline).min()
+    }
+
+    /// Adds what a process of the task used.
+    pub(super) fn add_usage(&mut self, ended: &Ended) {
+        self.usage.cpu += ended.cpu;
+        self.usage.peak_memory = self.usage.peak_memory.max(ended.peak_memory);
+    }
+
+    /// The main process has ended.
+    pub(super) fn ended(&mut self, ended: &Ended) {
+        self.add_usage(ended);
+        let exit = ended.status.code().map_or_else(|| Exit::Signal(ended.status.signal().unwrap_or_default()), Exit::Code);
+        self.exit = Some(if self.timed_out { Exit::Timeout } else { exit });
+    }
+
+    /// Reads what the task has written.
+    pub(super) fn read_output(&mut self, events: &mut Vec<ExecEvent>) {
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let Some(output) = &mut self.output else { return };
+            match output.read(&mut buffer) {
+                Ok(count) if count > 0 => {
+                    let (mut reports, mut log) = (Vec::new(), Vec::new());
+                    self.lines.push(buffer.get(..count).unwrap_or_default(), &mut reports, &mut log);
+                    self.pass_on(reports, &log, events);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Ok(_) | Err(_) => self.output = None,
+            }
+        }
+    }
+
+    fn pass_on(&mut self, reports: Vec<Report>, log: &[u8], events: &mut Vec<ExecEvent>) {
+        for report in reports {
+            match report {
+                Report::Metric { name, value } => events.push(ExecEvent::Metric { id: self.id, name, value }),
+                progress @ Report::Progress { .. } => self.progress = Some(progress),
+            }
+        }
+        if self.told.elapsed() >= TELL {
+            self.tell_progress(events);
+        }
+        if !log.is_empty()
+            && let Err(error) = self.log.write_all(log)
+        {
+            events.push(ExecEvent::Problem { id: self.id, text: format!("its log is not complete: {error}") });
+        }
+    }
+
+    pub(super) fn tell_progress(&mut self, events: &mut Vec<ExecEvent>) {
+        if let Some(Report::Progress { done, total, text }) = self.progress.take() {
+            events.push(ExecEvent::Progress { id: self.id, done, total, text });
+            self.told = Instant::now();
+        }
+    }
+
+    /// All processes have ended: reads the rest of the output, and tells the end.
+    pub(super) fn finish(mut self, events: &mut Vec<ExecEvent>) {
+        self.read_output(events);
+        let (mut reports, mut log) = (Vec::new(), Vec::new());
+        self.lines.end_line(&mut reports, &mut log);
+        self.pass_on(reports, &log, events);
+        self.tell_progress(events);
+        let exit = self.exit.unwrap_or(Exit::Lost);
+        let usage = Usage { time: self.started.elapsed(), ..self.usage };
+        events.push(ExecEvent::Exited { id: self.id, exit, usage });
+    }
+}
+
+/// Starts the main process in a group of its own. The supervisor has one thread, so no other task can inherit what is
+/// open for this one in between.
+fn spawn(
+    start: &Start,
+    inherited: &[OwnedFd],
+    output: std::io::PipeWriter,
+    log: &fs::File,
+) -> std::io::Result<std::process::Child> {
+    let Some((program, arguments)) = start.argv.split_first() else {
+        return Err(std::io::Error::other("there is no program to start"));
+    };
+    inherited.iter().try_for_each(|descriptor| fcntl_setfd(descriptor, FdFlags::empty()))?;
+    let child = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(start.env.iter().map(|(name, value)| (name, value)))
+        .current_dir(Path::new(&start.cwd))
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(log.file().try_clone()?)
+        .process_group(0)
+        .spawn();
+    inherited.iter().try_for_each(|descriptor| fcntl_setfd(descriptor, FdFlags::CLOEXEC))?;
+    child.map_err(|error| why_not_started(&error, program.as_ref(), Path::new(&start.cwd)))
+}
+
+/// The kernel says only "not found", whether it is the program or the folder.
+fn why_not_started(error: &std::io::Error, program: &std::ffi::OsStr, folder: &Path) -> std::io::Error {
+    let what = if folder.is_dir() { Path::new(program).display() } else { folder.display() };
+    std::io::Error::new(error.kind(), format!("{what}: {error}"))
+}

@@ -1,0 +1,207 @@
+//! Between runner and supervisor: JSON lines, commands over a socket that also carries descriptors, events over a pipe.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::time::Duration;
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg,
+    send, sendmsg,
+};
+use serde::{Deserialize, Serialize};
+
+use super::Job;
+
+/// Descriptors in one message; the kernel takes 253.
+pub(super) const MOST_DESCRIPTORS: usize = 200;
+
+/// What the runner asks of the supervisor.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Command {
+    Start(Start),
+    Stop { id: u64 },
+}
+
+/// A [`Job`]; its descriptors come with the first byte of the line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Start {
+    pub(super) id: u64,
+    pub(super) argv: Vec<Text>,
+    pub(super) env: Vec<(Text, Text)>,
+    pub(super) cwd: Text,
+    pub(super) log: Text,
+    pub(super) descriptors: usize,
+    pub(super) timeout: Option<Duration>,
+}
+
+impl Start {
+    pub(super) fn of(job: Job) -> (Self, Vec<OwnedFd>) {
+        let start = Self {
+            id: job.id,
+            argv: job.argv.into_iter().map(Text).collect(),
+            env: job.env.into_iter().map(|(name, value)| (Text(name), Text(value))).collect(),
+            cwd: Text(job.cwd.into()),
+            log: Text(job.log.into()),
+            descriptors: job.locks.len(),
+            timeout: job.timeout,
+        };
+        (start, job.locks)
+    }
+}
+
+/// A text of the system, which need not be UTF-8: JSON text where it is, else its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "TextForm", into = "TextForm")]
+pub(super) struct Text(pub(super) OsString);
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum TextForm {
+    Plain(String),
+    Bytes(Vec<u8>),
+}
+
+impl From<TextForm> for Text {
+    fn from(form: TextForm) -> Self {
+        Self(match form {
+            TextForm::Plain(text) => text.into(),
+            TextForm::Bytes(bytes) => OsString::from_vec(bytes),
+        })
+    }
+}
+
+impl From<Text> for TextForm {
+    fn from(text: Text) -> Self {
+        text.0.into_string().map_or_else(|text| Self::Bytes(text.into_vec()), Self::Plain)
+    }
+}
+
+impl AsRef<OsStr> for Text {
+    fn as_ref(&self) -> &OsStr {
+        OsStr::from_bytes(self.0.as_bytes())
+    }
+}
+
+/// Sends a command with descriptors.
+pub(super) fn send_command(socket: impl AsFd, command: &Command, descriptors: &[OwnedFd]) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(command)?;
+    line.push(b'\n');
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+    if !borrowed.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(&borrowed)) {
+        return Err(std::io::Error::other("too many descriptors"));
+    }
+    let mut sent = again(|| sendmsg(&socket, &[IoSlice::new(&line)], &mut ancillary, SendFlags::NOSIGNAL))?;
+    while let Some(rest) = line.get(sent..).filter(|rest| !rest.is_empty()) {
+        sent += again(|| send(&socket, rest, SendFlags::NOSIGNAL))?;
+    }
+    Ok(())
+}
+
+fn again<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> std::io::Result<T> {
+    loop {
+        match call() {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return other.map_err(std::io::Error::from),
+        }
+    }
+}
+
+/// Commands as they arrive.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    bytes: Vec<u8>,
+    descriptors: std::collections::VecDeque<OwnedFd>,
+}
+
+impl Inbox {
+    /// Receives what is there; `false` at the end.
+    pub(super) fn receive(&mut self, socket: impl AsFd) -> std::io::Result<bool> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut buffer = vec![0; 64 << 10];
+        let received = again(|| {
+            recvmsg(&socket, &mut [IoSliceMut::new(&mut buffer)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+        })?;
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                self.descriptors.extend(descriptors);
+            }
+        }
+        self.bytes.extend_from_slice(buffer.get(..received.bytes).unwrap_or_default());
+        Ok(received.bytes > 0)
+    }
+
+    /// The next whole command, with its descriptors.
+    pub(super) fn next(&mut self) -> Option<std::io::Result<(Command, Vec<OwnedFd>)>> {
+        let end = self.bytes.iter().position(|byte| *byte == b'\n')?;
+        let line: Vec<u8> = self.bytes.drain(..=end).collect();
+        Some(serde_json::from_slice(&line).map_err(std::io::Error::from).map(|command| {
+            let count = if let Command::Start(start) = &command { start.descriptors } else { 0 };
+            let count = count.min(self.descriptors.len());
+            (command, self.descriptors.drain(..count).collect())
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn start(id: u64, size: usize, descriptors: usize) -> Command {
+        let odd = OsString::from_vec(vec![b'=', 0xff, b'\n']);
+        Command::Start(Start {
+            id,
+            argv: vec![Text("x".repeat(size).into())],
+            env: vec![(Text("A".into()), Text(odd))],
+            cwd: Text("/".into()),
+            log: Text("/dev/null".into()),
+            descriptors,
+            timeout: Some(Duration::from_millis(1500)),
+        })
+    }
+
+    #[test]
+    fn commands_of_any_size_arrive_with_their_own_descriptors() {
+        let (near, far) = UnixStream::pair().unwrap();
+        let sender = std::thread::spawn(move || {
+            for (id, size) in [(1, 10), (2, 1_000_000), (3, 0)] {
+                let (read, mut write) = std::io::pipe().unwrap();
+                writeln!(write, "{id}").unwrap();
+                send_command(&near, &start(id, size, 1), &[read.into()]).unwrap();
+                send_command(&near, &Command::Stop { id }, &[]).unwrap();
+            }
+        });
+        let mut inbox = Inbox::default();
+        let mut seen = Vec::new();
+        while inbox.receive(&far).unwrap() {
+            while let Some(command) = inbox.next() {
+                seen.push(command.unwrap());
+            }
+        }
+        sender.join().unwrap();
+        assert_eq!(seen.len(), 6);
+        for (index, (command, descriptors)) in seen.into_iter().enumerate() {
+            let number = index as u64 / 2 + 1;
+            match command {
+                Command::Stop { id } => assert_eq!((id, descriptors.len()), (number, 0)),
+                Command::Start(start) => {
+                    assert_eq!(start.env[0].1.0.as_bytes(), [b'=', 0xff, b'\n']);
+                    let mut text = String::new();
+                    let descriptor = descriptors.into_iter().next().unwrap();
+                    std::io::PipeReader::from(descriptor).read_to_string(&mut text).unwrap();
+                    assert_eq!((start.id, text), (number, format!("{number}\n")));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Flow files: YAML in, a typed [`Flow`] or all errors out. See README.md here.
+//!
+//! It knows what is written in one file, not what exists: kinds, other tasks' outputs and the joins between tasks are
+//! `graph.rs`.
+
+mod expression;
+mod limits;
+pub(crate) mod load;
+pub(crate) mod names;
+mod outputs;
+mod inputs;
+mod matrix;
+mod params;
+mod task;
+pub(crate) mod template;
+mod types;
+pub mod units;
+pub(crate) mod walk;
+pub mod yaml;
+
+pub use crate::diagnostic::{SourceFile, Span, Spanned};
+pub use expression::{Name, Root};
+pub(crate) use outputs::{output_names, overlap};
+pub use params::{Param, ParamType, Params};
+pub use template::{Scope, Template, Uses, text_of};
+pub use types::*;
+
+#[cfg(test)]
+mod tests;

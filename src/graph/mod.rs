@@ -1,0 +1,278 @@
+//! Flow → DAG of tasks, checked: what can be known before any instance is.
+//!
+//! Every reading of one task by another (an input, an axis, an order) is an edge. The names in them have to exist, kinds
+//! have to get what they need, and different tasks must not depend on each other in a circle. A task may read itself at
+//! another instance; whether instances form a circle is judged by the planner, as is all that depends on values.
+
+mod cycle;
+mod publish;
+mod reads;
+mod select;
+mod uses;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use ghtrader_kit::PathType;
+use petgraph::algo::toposort;
+use petgraph::graph::{DiGraph, NodeIndex};
+
+pub use select::Selector;
+
+use crate::diagnostic::{Diagnostic, SourceFile, Span, in_order, nearest};
+use crate::flow::{Action, Flow, Task};
+use crate::kinds::Kinds;
+
+/// The tasks of a flow and what depends on what. Tasks are known by their index in the flow.
+#[derive(Debug)]
+pub struct Graph<'a> {
+    flow: &'a Flow,
+    index: HashMap<&'a str, usize>,
+    outputs: Vec<Vec<OutputDecl>>,
+    /// For each task, its inputs in an order in which each may use the values of those before it.
+    input_orders: Vec<Vec<usize>>,
+    /// Edges from what is read to what reads it; a task that reads itself has none.
+    edges: Vec<(usize, usize)>,
+    order: Vec<usize>,
+    heights: Vec<u64>,
+}
+
+/// An output of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputDecl {
+    /// Its name.
+    pub name: String,
+    /// Its path, relative to the folder of outputs.
+    pub path: String,
+    /// What it is. A command does not say: its outputs are a `File` here, and may be folders and JSON as well.
+    pub r#type: PathType,
+    /// Whether its bytes are a measurement, so that they may differ from run to run.
+    pub measured: bool,
+}
+
+/// One task's reading of another: an edge with the place where it is written.
+#[derive(Clone, Debug)]
+struct Edge {
+    from: usize,
+    to: usize,
+    span: Span,
+    /// `reads` or `needs`.
+    verb: &'static str,
+}
+
+/// A check of a flow: the names, and what was wrong.
+struct Check<'a> {
+    flow: &'a Flow,
+    kinds: &'a Kinds,
+    index: HashMap<&'a str, usize>,
+    outputs: Vec<Vec<OutputDecl>>,
+    edges: Vec<Edge>,
+    errors: Vec<Diagnostic>,
+}
+
+impl<'a> Graph<'a> {
+    /// Checks a flow and makes its graph.
+    ///
+    /// # Errors
+    /// All that is wrong, in the order of the places.
+    pub fn new(flow: &'a Flow, kinds: &'a Kinds) -> Result<Self, Vec<Diagnostic>> {
+        let check = Check::of(flow, kinds);
+        if !check.errors.is_empty() {
+            return Err(in_order(check.errors));
+        }
+        Ok(Self::of(check))
+    }
+
+    fn of(check: Check<'a>) -> Self {
+        let mut edges: Vec<(usize, usize)> = check.edges.iter().map(|edge| (edge.from, edge.to)).collect();
+        edges.retain(|(from, to)| from != to);
+        edges.sort_unstable();
+        edges.dedup();
+        let dag = dag(check.flow.tasks.len(), &edges);
+        // The cycles were checked: there is an order.
+        let order: Vec<usize> = toposort(&dag, None).unwrap_or_default().into_iter().map(NodeIndex::index).collect();
+        let mut heights = vec![1_u64; check.flow.tasks.len()];
+        for &task in order.iter().rev() {
+            let below = dag.neighbors(NodeIndex::new(task)).filter_map(|next| heights.get(next.index())).max();
+            if let Some(height) = below.copied().and_then(|below| heights.get_mut(task).map(|height| (height, below))) {
+                *height.0 = height.1 + 1;
+            }
+        }
+        let input_orders = check.flow.tasks.iter().map(input_order).collect();
+        let Check { flow, index, outputs, .. } = check;
+        Self { flow, index, outputs, input_orders, edges, order, heights }
+    }
+
+    /// The tasks, in the order of the flow file.
+    pub fn tasks(&self) -> &'a [Task] {
+        &self.flow.tasks
+    }
+
+    /// The file that the flow was read from.
+    pub fn source(&self) -> &'a Arc<SourceFile> {
+        &self.flow.source
+    }
+
+    /// The index of a task.
+    pub fn index(&self, name: &str) -> Option<usize> {
+        self.index.get(name).copied()
+    }
+
+    /// The outputs of a task: those that its kind declares, or its own.
+    pub fn outputs(&self, task: usize) -> &[OutputDecl] {
+        self.outputs.get(task).map_or(&[], Vec::as_slice)
+    }
+
+    /// The kind of a task; none for a command.
+    pub fn kind_name(&self, task: usize) -> Option<&'a str> {
+        match &self.flow.tasks.get(task)?.action {
+            Action::Kind(name) => Some(&name.value),
+            Action::Command(_) => None,
+        }
+    }
+
+    /// The indices of a task's inputs, in an order in which each may use the values of those before it.
+    pub fn input_order(&self, task: usize) -> &[usize] {
+        self.input_orders.get(task).map_or(&[], Vec::as_slice)
+    }
+
+    /// All pairs of a task and one that depends on it, sorted; a task that reads itself is not among them.
+    pub fn edges(&self) -> Vec<(usize, usize)> {
+        self.edges.clone()
+    }
+
+    /// The tasks, each after all that it depends on.
+    pub fn order(&self) -> &[usize] {
+        &self.order
+    }
+
+    /// The number of tasks on the longest path from a task to the end, itself included.
+    pub fn height(&self, task: usize) -> u64 {
+        self.heights.get(task).copied().unwrap_or_default()
+    }
+}
+
+/// Reads a flow file; where it has errors, those that only its graph shows are among them.
+///
+/// # Errors
+/// All that is wrong with the file, in the order of the places.
+pub fn load(path: &Path, display_name: &str, kinds: &Kinds) -> Result<Flow, Vec<Diagnostic>> {
+    let text = crate::flow::load::text_of(path, display_name).map_err(|error| vec![error])?;
+    parse(path, display_name, text, kinds)
+}
+
+fn parse(path: &Path, display_name: &str, text: String, kinds: &Kinds) -> Result<Flow, Vec<Diagnostic>> {
+    match Flow::read(path, display_name, text) {
+        (Some(flow), errors) if errors.is_empty() => Ok(flow),
+        (Some(flow), mut errors) => {
+            errors.extend(Check::of(&flow, kinds).errors);
+            Err(in_order(errors))
+        }
+        (None, errors) => Err(errors),
+    }
+}
+
+/// The graph of petgraph; without weights, since an index says it all.
+fn dag(tasks: usize, edges: &[(usize, usize)]) -> DiGraph<(), ()> {
+    let mut dag = DiGraph::with_capacity(tasks, edges.len());
+    for _ in 0..tasks {
+        dag.add_node(());
+    }
+    for (from, to) in edges {
+        dag.add_edge(NodeIndex::new(*from), NodeIndex::new(*to), ());
+    }
+    dag
+}
+
+fn outputs(task: &Task, kinds: &Kinds) -> Vec<OutputDecl> {
+    match &task.action {
+        Action::Kind(name) => {
+            let declared = kinds.get(&name.value).into_iter().flat_map(|kind| &kind.spec.outputs);
+            let output = |(name, spec): (&String, &ghtrader_kit::OutputSpec)| OutputDecl {
+                name: name.clone(),
+                path: spec.path.clone(),
+                r#type: spec.r#type,
+                measured: spec.measured,
+            };
+            declared.map(output).collect()
+        }
+        Action::Command(_) => {
+            let output = |output: &crate::flow::Output| OutputDecl {
+                name: output.name.value.clone(),
+                path: output.path.value.clone(),
+                r#type: PathType::File,
+                measured: false,
+            };
+            task.outputs.iter().map(output).collect()
+        }
+    }
+}
+
+/// Inputs without those that they use come first. Circles among them are errors of the file.
+fn input_order(task: &Task) -> Vec<usize> {
+    let mut order: Vec<usize> = Vec::with_capacity(task.inputs.len());
+    let place = |name: &str| task.inputs.iter().position(|input| input.name.value == name);
+    for _ in 0..task.inputs.len() {
+        for (index, input) in task.inputs.iter().enumerate() {
+            let templates = crate::flow::names::source_templates(&input.source);
+            let mut used = templates.iter().flat_map(|template| &template.uses().inputs).filter_map(|name| place(name));
+            if !order.contains(&index) && used.all(|used| order.contains(&used)) {
+                order.push(index);
+            }
+        }
+    }
+    order
+}
+
+impl<'a> Check<'a> {
+    fn of(flow: &'a Flow, kinds: &'a Kinds) -> Self {
+        let index = flow.tasks.iter().enumerate().map(|(index, task)| (task.name.value.as_str(), index)).collect();
+        let (edges, errors) = (Vec::new(), Vec::new());
+        let mut check = Self { flow, kinds, index, outputs: Vec::new(), edges, errors };
+        check.kinds();
+        check.outputs = flow.tasks.iter().map(|task| outputs(task, kinds)).collect();
+        for (index, task) in flow.tasks.iter().enumerate() {
+            check.reads(index, task);
+            check.uses(index, task);
+        }
+        check.publishes();
+        check.cycles();
+        check
+    }
+}
+
+impl Check<'_> {
+    /// Whether a task could not be read whole: what it seems to lack may be what could not be read.
+    fn is_damaged(&self, task: &str) -> bool {
+        self.flow.damaged.contains(task)
+    }
+
+    fn error(&self, span: Span, message: impl Into<String>, label: impl Into<String>) -> Diagnostic {
+        Diagnostic::at(&self.flow.source, span, message, label)
+    }
+
+    /// The kinds that are used exist. Programs that are of no use are errors only where a kind is wanted.
+    fn kinds(&mut self) {
+        let mut wanted = false;
+        for task in &self.flow.tasks {
+            let Action::Kind(name) = &task.action else { continue };
+            if name.value.is_empty() {
+                continue; // A task that says neither `uses` nor `run`; that was an error of the file.
+            }
+            wanted = true;
+            if self.kinds.get(&name.value).is_none() {
+                let error = self.error(name.span, format!("there is no kind `{name}`"), "not known");
+                let none = "no program of kinds was found: `ghtrader-tasks` has to lie beside ghtrader or on PATH";
+                let help = if self.kinds.names().next().is_none() { Some(none.to_owned()) } else { nearest(&name.value, self.kinds.names()) };
+                self.errors.push(error.maybe_help(help));
+            }
+        }
+        if wanted {
+            self.errors.extend(self.kinds.errors());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

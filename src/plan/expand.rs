@@ -1,0 +1,142 @@
+//! Expands the axes of a task, one after the other, as their values become known.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::prepare::AxisPlan;
+use super::resolve::{Entries, Reader, Step, Stop};
+use super::tree::{AxisValue, InstanceId, NodeId, State, text_of};
+use super::{Instance, Item, Lost, Planner};
+use crate::diagnostic::Diagnostic;
+
+impl Planner<'_> {
+    pub(super) fn advance_node(&mut self, task: usize, node: NodeId) {
+        if !matches!(self.trees[task].node(node).state, State::Open) {
+            return;
+        }
+        if self.tasks[task].axes.is_empty() {
+            let id = self.add_instance(task, Vec::new());
+            self.trees[task].expand(node, vec![Value::Null.into()], |_| Some(id));
+            return self.wake(Item::Node(task, node));
+        }
+        match self.axis_values(task, node) {
+            Ok(values) => self.expand(task, node, values),
+            Err(Stop::Blocked(on)) => self.wait(Item::Node(task, node), on),
+            Err(Stop::Lost(lost)) => self.lose(task, node, lost),
+            Err(Stop::Error(error)) => {
+                self.errors.push(error);
+                let why = "its axes could not be expanded".to_owned();
+                self.lose(task, node, Lost::Skipped { why, blocked: true });
+            }
+        }
+    }
+
+    fn lose(&mut self, task: usize, node: NodeId, lost: Lost) {
+        self.trees[task].lose(node, lost);
+        self.wake(Item::Node(task, node));
+    }
+
+    fn expand(&mut self, task: usize, node: NodeId, values: Vec<AxisValue>) {
+        let before = self.trees[task].node(node).values.clone();
+        let last = before.len() + 1 == self.tasks[task].axes.len();
+        let mut leaves: BTreeMap<Arc<str>, InstanceId> = BTreeMap::new();
+        let mut kept = Vec::with_capacity(values.len());
+        for value in values {
+            if last {
+                let mut all = before.clone();
+                all.push(value.clone());
+                match self.excluded(task, &all) {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(error) => {
+                        self.errors.push(error);
+                        continue;
+                    }
+                }
+                let id = self.add_instance(task, all);
+                leaves.insert(value.text.clone(), id);
+            }
+            kept.push(value);
+        }
+        let opened = self.trees[task].expand(node, kept, |all| {
+            let text = &all.last()?.text;
+            leaves.get(text).copied()
+        });
+        if self.wants_task(task) {
+            for node in opened {
+                self.queue.push_back(Item::Node(task, node));
+            }
+        }
+        self.wake(Item::Node(task, node));
+    }
+
+    fn add_instance(&mut self, task: usize, axes: Vec<AxisValue>) -> InstanceId {
+        let id = self.instances.len();
+        self.instances.push(Instance { task, axes, outcome: None, demanded: false });
+        if self.wish.targets.is_empty() || self.is_selected(&self.wish.targets, id) {
+            self.demand(id);
+        }
+        id
+    }
+
+    /// The values of the next axis of a node.
+    fn axis_values(&mut self, task: usize, node: NodeId) -> Step<Vec<AxisValue>> {
+        let before = self.trees[task].node(node).values.clone();
+        let span = self.tasks[task].decl.matrix.axes[before.len()].name.span;
+        let reader = Reader { id: None, task, axes: &before, entries: &Entries::new() };
+        let list = match self.tasks[task].axis_plans[before.len()].clone() {
+            AxisPlan::Template(template) => self.eval(reader, template)?,
+            AxisPlan::From(from) => self.axis_source(reader, &from, span)?,
+        };
+        values(list).map_err(|what| {
+            let message = format!("axis `{}` of `{}` {what}", self.tasks[task].axes[before.len()], self.tasks[task].decl.name);
+            self.error(span, message, "its values").into()
+        })
+    }
+
+    fn excluded(&self, task: usize, axes: &[AxisValue]) -> Result<bool, Diagnostic> {
+        let plan = &self.tasks[task];
+        let reader = Reader { id: None, task, axes, entries: &Entries::new() };
+        for combination in &plan.decl.matrix.exclude {
+            let mut all = true;
+            for (name, template) in combination {
+                let text = text_of(&self.eval(reader, template)?);
+                let index = plan.axes.iter().position(|axis| **axis == name.value);
+                all &= index.and_then(|index| axes.get(index)).is_some_and(|own| *own.text == text);
+            }
+            if all {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Sees to it that the nodes are expanded, and says that they are to be waited for.
+    pub(super) fn open(&mut self, task: usize, nodes: Vec<NodeId>) -> BTreeSet<Item> {
+        nodes
+            .into_iter()
+            .map(|node| {
+                self.demand_node(task, node);
+                Item::Node(task, node)
+            })
+            .collect()
+    }
+}
+
+/// The values of an axis: the items of a list, or the keys of an object.
+fn values(list: Value) -> Result<Vec<AxisValue>, String> {
+    let values: Vec<AxisValue> = match list {
+        Value::Array(items) => items.into_iter().map(AxisValue::from).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, _)| Value::from(key).into()).collect(),
+        other => return Err(format!("is neither a list nor an object: {other}")),
+    };
+    let mut seen = BTreeSet::new();
+    for value in &values {
+        if !seen.insert(value.text.clone()) {
+            return Err(format!("has the value `{}` twice", value.text));
+        }
+    }
+    Ok(values)
+}

@@ -1,0 +1,197 @@
+//! The identity of an instance whose inputs are known, and what it takes to run it.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+
+use super::input::{Data, Resolved, ResolvedInput};
+use super::prepare::InputPlan;
+use super::resolve::{Read, Reader, Step, Stop, failed};
+use super::tree::text_of;
+use super::{Done, InstanceId, Planner, Reason};
+use crate::diagnostic::Diagnostic;
+use crate::flow::{Action, Template};
+use crate::hash::Hash;
+use crate::key::{self, EnvValue, Identity};
+use crate::kinds;
+use crate::provenance::Origin;
+use crate::resources::Request;
+
+/// A variable of the caller that a task sees, with its value.
+type Variable = (String, Option<String>);
+
+impl Planner<'_> {
+    /// What identifies the instance, and the values of its variables (an identity keeps no secret).
+    pub(super) fn identity(&self, reader: Reader<'_>, inputs: &[ResolvedInput]) -> Step<(Identity, Vec<Variable>)> {
+        let plan = &self.tasks[reader.task];
+        let action = match (&plan.decl.action, plan.kind) {
+            (Action::Command(template), _) => key::Action::Command(text_of(&self.eval(reader, template)?)),
+            (Action::Kind(_), Some(kind)) => {
+                key::Action::Kind { name: kind.spec.name.clone(), code: kind.spec.code.clone() }
+            }
+            (Action::Kind(name), None) => {
+                return Err(self.error(name.span, format!("there is no kind `{name}`"), "used here").into());
+            }
+        };
+        let mut variables: Vec<Variable> =
+            plan.decl.env.iter().map(|env| (env.name.value.clone(), std::env::var(&env.name.value).ok())).collect();
+        variables.sort();
+        let secret = |name: &str| plan.decl.env.iter().any(|env| env.name.value == name && env.secret);
+        let env = variables.iter().map(|(name, value)| {
+            let value = match value {
+                None => EnvValue::Unset,
+                Some(value) if secret(name) => EnvValue::Secret(Hash::of(value.as_bytes())),
+                Some(value) => EnvValue::Plain(value.clone()),
+            };
+            (name.clone(), value)
+        });
+        let mut matrix: Vec<(String, Value)> =
+            plan.axes.iter().zip(reader.axes).map(|(axis, value)| (axis.to_string(), value.value.clone())).collect();
+        matrix.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut outputs: Vec<(String, String)> =
+            plan.outputs.iter().map(|output| (output.name.clone(), output.path.clone())).collect();
+        outputs.sort();
+        let identity = Identity {
+            action,
+            with: self.with(reader)?,
+            matrix,
+            inputs: hashes(inputs),
+            env: env.collect(),
+            outputs,
+        };
+        Ok((identity, variables))
+    }
+
+    /// `with` after defaults, sorted by name, checked against the kind's schema.
+    fn with(&self, reader: Reader<'_>) -> Step<Vec<(String, Value)>> {
+        let plan = &self.tasks[reader.task];
+        let mut values = Map::new();
+        for (name, template) in &plan.decl.with {
+            values.insert(name.value.clone(), self.eval(reader, template)?);
+        }
+        if let Some(kind) = plan.kind {
+            values = kinds::with_defaults(&kind.spec.params, values);
+            if let Err(errors) = kinds::check_with(&kind.spec.params, &values) {
+                let name = &plan.decl.name;
+                let message = format!("`with` of `{name}` does not fit its kind: {}", errors.join("; "));
+                return Err(self.error(name.span, message, "").help(format!("see `ghtrader kinds {}`", kind.spec.name)).into());
+            }
+        }
+        let mut with: Vec<(String, Value)> = values.into_iter().collect();
+        with.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(with)
+    }
+
+    /// What a ref points to, as it stood when the run started.
+    pub(super) fn pointer(
+        &mut self,
+        reader: Reader<'_>,
+        plan: &InputPlan<'_>,
+        template: &Template,
+    ) -> Step<Option<Read>> {
+        let name = text_of(&self.eval(reader, template)?);
+        let Some(last) = self.context.refs.get(&name).map_err(|error| failed(&error))? else {
+            if plan.decl.optional {
+                return Ok(None);
+            }
+            let help = "set it with `ghtrader refs set`, or add `optional: true`";
+            return Err(self.error(template.span(), format!("the ref `{name}` is not set"), "read here").help(help).into());
+        };
+        let input = ResolvedInput {
+            name: plan.decl.name.value.clone(),
+            file: plan.decl.name.value.clone(),
+            data: Data::Cached(last.change.artifact),
+            origins: vec![Origin::Ref { name, key: last.change.key }],
+        };
+        Ok(Some((input, None)))
+    }
+
+    /// The key of a move that stands.
+    ///
+    /// Where this very instance made the move that set a ref it reads, it is planned with the value before that move;
+    /// if its key is then the key that made the move, nothing has changed since, and the move stands.
+    pub(super) fn standing(&self, id: InstanceId, identity: &Identity, inputs: &[ResolvedInput]) -> Step<Option<(Identity, Vec<ResolvedInput>)>> {
+        let name = self.name(id);
+        let mut before = inputs.to_vec();
+        let mut made = None;
+        for input in inputs {
+            let [Origin::Ref { name: pointer, .. }] = input.origins.as_slice() else { continue };
+            let log = self.context.refs.log(pointer).map_err(|error| failed(&error))?;
+            let [earlier @ .., last] = log.as_slice() else { continue };
+            let made_here = last.change.flow.as_deref() == Some(self.context.flow);
+            if !made_here || last.change.task.as_deref() != Some(&name) {
+                continue;
+            }
+            made = last.change.key;
+            match earlier.last() {
+                None => before.retain(|other| other.name != input.name),
+                Some(value) => {
+                    for other in before.iter_mut().filter(|other| other.name == input.name) {
+                        other.data = Data::Cached(value.change.artifact.clone());
+                        other.origins = vec![Origin::Ref { name: pointer.clone(), key: value.change.key }];
+                    }
+                }
+            }
+        }
+        let then = Identity { inputs: hashes(&before), ..identity.clone() };
+        Ok(made.is_some_and(|made| made == then.key()).then_some((then, before)))
+    }
+
+    /// All that is needed to run an instance.
+    pub(super) fn resolved(
+        &self,
+        reader: Reader<'_>,
+        identity: &Identity,
+        variables: Vec<Variable>,
+        reason: Reason,
+        inputs: Vec<ResolvedInput>,
+    ) -> Step<Resolved> {
+        let decl = self.tasks[reader.task].decl;
+        let resources = &decl.resources;
+        let mut request = Request::new(resources.cpu, resources.gpu.as_ref().map_or(0.0, |gpu| gpu.count));
+        if let Some(memory) = resources.memory {
+            request = request.memory(memory);
+        }
+        for (name, amount) in &resources.tokens {
+            request = request.token(name, *amount);
+        }
+        let mut locks = Vec::with_capacity(decl.locks.len());
+        for lock in &decl.locks {
+            locks.push((text_of(&self.eval(reader, &lock.key)?), lock.shared));
+        }
+        let command = match &identity.action {
+            key::Action::Command(text) => Some(text.clone()),
+            key::Action::Kind { .. } => None,
+        };
+        Ok(Resolved {
+            key: identity.key(),
+            parts: identity.parts(),
+            reason,
+            command,
+            with: identity.with.clone(),
+            inputs,
+            variables,
+            request,
+            locks,
+        })
+    }
+
+    /// Asks a kind whose results lie outside the cache whether one is still there: why it is not, if so.
+    pub(super) fn probe(&self, reader: Reader<'_>, identity: &Identity, done: &Done) -> Step<Option<String>> {
+        let Some(kind) = self.tasks[reader.task].kind.filter(|kind| kind.spec.probes) else { return Ok(None) };
+        let outputs: Vec<(String, PathBuf)> = done
+            .outputs
+            .iter()
+            .map(|(name, artifact)| (name.clone(), self.context.cache.object_path(&artifact.hash)))
+            .collect();
+        kind.probe(&identity.with, &outputs).map_err(|error| Stop::Error(Diagnostic::new(error.to_string())))
+    }
+}
+
+/// The content hashes of inputs, sorted by name.
+fn hashes(inputs: &[ResolvedInput]) -> Vec<(String, Hash)> {
+    let mut hashes: Vec<(String, Hash)> =
+        inputs.iter().map(|input| (input.name.clone(), input.data.artifact().hash)).collect();
+    hashes.sort();
+    hashes
+}

@@ -1,0 +1,283 @@
+//! DAG + cache + refs → for each task: cached, runs because …, or may run.
+//!
+//! The planner is driven from outside and starts nothing. It expands axes and resolves inputs as far as they are known,
+//! hands out the tasks that have to run ([`Planner::take_ready`]), and goes on when it is told how one ended
+//! ([`Planner::finish`]). A dry run tells it that each of them ended in an unknown way, a real one what came out: so the
+//! two cannot disagree. Everything waits in one queue; nothing recurses, and nothing is looked at again before all that
+//! it waited for is there.
+
+mod cycle;
+mod expand;
+mod identity;
+mod input;
+mod prepare;
+mod read;
+mod reason;
+mod resolve;
+mod tree;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+pub use input::{Data, Resolved, ResolvedInput};
+pub use reason::{Reason, differences};
+pub use tree::{AxisValue, InstanceId, text_of};
+
+use crate::cache::{Artifact, Cache};
+use crate::diagnostic::Diagnostic;
+use crate::graph::Graph;
+use crate::hash::Hash;
+use crate::kinds::Kinds;
+use crate::refs::Refs;
+use prepare::TaskPlan;
+use tree::{NodeId, ROOT, Tree};
+
+/// What a plan is made from.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The flow's DAG.
+    pub graph: &'a Graph<'a>,
+    /// Values of the flow's parameters.
+    pub params: &'a IndexMap<String, Value>,
+    /// The kinds that the flow uses.
+    pub kinds: &'a Kinds,
+    /// Objects and results.
+    pub cache: &'a Cache,
+    /// Named pointers, as they stood when the run started.
+    pub refs: &'a Refs,
+    /// The project root.
+    pub root: &'a Path,
+    /// The flow's name, under which the last run of an instance is found.
+    pub flow: &'a str,
+}
+
+/// What the caller asks for beside the flow.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// Instances to run although a result is recorded; matched by name, `task` or `task[axis=value]`.
+    pub force: Vec<crate::graph::Selector>,
+    /// Tasks to bring up to date, with what they need; empty for all.
+    pub targets: Vec<crate::graph::Selector>,
+}
+
+/// How a task's part in the plan ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// A result was recorded already.
+    Cached(Arc<Done>),
+    /// It was executed.
+    Ran(Arc<Done>),
+    /// In a dry run: it would be executed, so what comes out is not known.
+    WillRun(Reason),
+    /// In a dry run: whether it would be executed depends on a task (named) that would.
+    MayRun(String),
+    /// It failed.
+    Failed,
+    /// It is skipped, with the reason; `blocked` where that is a failure upstream and not its own `when`.
+    Skipped {
+        /// Why.
+        why: String,
+        /// Whether something upstream failed.
+        blocked: bool,
+    },
+}
+
+/// A recorded result, as far as the plan needs it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Done {
+    /// The task's key.
+    pub key: Hash,
+    /// Its outputs.
+    pub outputs: BTreeMap<String, Artifact>,
+}
+
+/// Why a part of a task's instances will never be known in this plan.
+#[derive(Clone, Debug)]
+pub(crate) enum Lost {
+    /// A dry run: the named task would run first.
+    Unknown(String),
+    /// What it waits for failed or is skipped.
+    Skipped { why: String, blocked: bool },
+}
+
+/// Something that waits, or is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Item {
+    Node(usize, NodeId),
+    Instance(InstanceId),
+}
+
+/// An instance of a task.
+pub(crate) struct Instance {
+    pub(crate) task: usize,
+    pub(crate) axes: Vec<AxisValue>,
+    pub(crate) outcome: Option<Outcome>,
+    demanded: bool,
+}
+
+/// Who waits for an item, and how much an item still waits for.
+#[derive(Default)]
+struct Waits {
+    /// How many of the things it waits for have not ended.
+    pending: usize,
+    /// What it waits for, kept for finding cycles.
+    on: Vec<Item>,
+    /// What waits for it.
+    waiters: Vec<Item>,
+}
+
+/// A plan in the making.
+pub struct Planner<'a> {
+    pub(crate) context: Context<'a>,
+    wish: Wish,
+    pub(crate) tasks: Vec<TaskPlan<'a>>,
+    trees: Vec<Tree<Lost>>,
+    pub(crate) instances: Vec<Instance>,
+    waits: HashMap<Item, Waits>,
+    queue: VecDeque<Item>,
+    ready: Vec<(InstanceId, Box<Resolved>)>,
+    settled: Vec<InstanceId>,
+    errors: Vec<Diagnostic>,
+    /// JSON outputs that were read, by content: a schedule is read once, not once for each day.
+    json: HashMap<Hash, Arc<Value>>,
+    /// Files outside the cache that were hashed in this plan.
+    sources: HashMap<PathBuf, Artifact>,
+    /// Who reads whom, for drawings.
+    edges: BTreeSet<(InstanceId, InstanceId)>,
+    draws: bool,
+}
+
+impl<'a> Planner<'a> {
+    /// A plan in which nothing has been looked at yet.
+    pub fn new(context: Context<'a>, wish: Wish) -> Self {
+        let tasks = prepare::tasks(context.graph, context.kinds);
+        let mut planner = Self {
+            context,
+            wish,
+            trees: tasks.iter().map(|_| Tree::new()).collect(),
+            tasks,
+            instances: Vec::new(),
+            waits: HashMap::new(),
+            queue: VecDeque::new(),
+            ready: Vec::new(),
+            settled: Vec::new(),
+            errors: Vec::new(),
+            json: HashMap::new(),
+            sources: HashMap::new(),
+            edges: BTreeSet::new(),
+            draws: false,
+        };
+        for task in 0..planner.tasks.len() {
+            if planner.wants_task(task) {
+                planner.queue.push_back(Item::Node(task, ROOT));
+            }
+        }
+        planner
+    }
+
+    /// Also notes who reads whom.
+    pub fn keep_edges(&mut self) {
+        self.draws = true;
+    }
+
+    /// Carries the plan on until everything waits for tasks that were handed out.
+    pub fn advance(&mut self) {
+        while let Some(item) = self.queue.pop_front() {
+            match item {
+                Item::Node(task, node) => self.advance_node(task, node),
+                Item::Instance(id) => self.advance_instance(id),
+            }
+        }
+    }
+
+    /// The tasks that have to run and whose inputs are all there; each is handed out once.
+    pub fn take_ready(&mut self) -> Vec<(InstanceId, Box<Resolved>)> {
+        std::mem::take(&mut self.ready)
+    }
+
+    /// The instances whose part has ended since the last call, in that order.
+    pub fn take_settled(&mut self) -> Vec<InstanceId> {
+        std::mem::take(&mut self.settled)
+    }
+
+    /// The errors that were found since the last call.
+    pub fn take_errors(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.errors)
+    }
+
+    /// Tells how a task that was handed out ended.
+    pub fn finish(&mut self, id: InstanceId, outcome: Outcome) {
+        self.settle(id, outcome);
+    }
+
+    /// Says of everything that still waits, once nothing runs any more, that it waits for itself.
+    pub fn end(&mut self) {
+        if let Some(cycle) = cycle::find(&self.waits) {
+            let names: Vec<String> = cycle.iter().map(|item| format!("`{}`", self.item_name(*item))).collect();
+            self.errors.push(Diagnostic::new(format!("tasks form a cycle: {}", names.join(" → "))));
+        }
+    }
+
+    fn item_name(&self, item: Item) -> String {
+        match item {
+            Item::Node(task, node) => self.name_of(task, &self.trees[task].node(node).values),
+            Item::Instance(id) => self.name(id),
+        }
+    }
+
+    /// Ends an instance's part, and wakes what waited for nothing else.
+    fn settle(&mut self, id: InstanceId, outcome: Outcome) {
+        self.instances[id].outcome = Some(outcome);
+        self.settled.push(id);
+        self.wake(Item::Instance(id));
+    }
+
+    fn wake(&mut self, item: Item) {
+        let Some(waits) = self.waits.remove(&item) else { return };
+        for waiter in waits.waiters {
+            let Some(waiting) = self.waits.get_mut(&waiter) else { continue };
+            waiting.pending -= 1;
+            if waiting.pending == 0 {
+                waiting.on.clear();
+                self.queue.push_back(waiter);
+            }
+        }
+    }
+
+    /// Lets `item` wait for all of `on`.
+    fn wait(&mut self, item: Item, on: BTreeSet<Item>) {
+        for other in &on {
+            self.waits.entry(*other).or_default().waiters.push(item);
+        }
+        let waits = self.waits.entry(item).or_default();
+        waits.pending = on.len();
+        waits.on = on.into_iter().collect();
+    }
+
+    /// Sees to it that a node will be expanded.
+    fn demand_node(&mut self, task: usize, node: NodeId) {
+        let item = Item::Node(task, node);
+        if self.waits.get(&item).is_none_or(|waits| waits.pending == 0) && !self.queue.contains(&item) {
+            self.queue.push_back(item);
+        }
+    }
+
+    /// Sees to it that an instance will be brought up to date.
+    fn demand(&mut self, id: InstanceId) {
+        let instance = &mut self.instances[id];
+        if !instance.demanded {
+            instance.demanded = true;
+            self.queue.push_back(Item::Instance(id));
+        }
+    }
+
+    fn wants_task(&self, task: usize) -> bool {
+        let name = &self.tasks[task].decl.name.value;
+        self.wish.targets.is_empty() || self.wish.targets.iter().any(|target| target.task_matches(name))
+    }
+}

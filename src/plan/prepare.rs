@@ -1,0 +1,137 @@
+//! The tasks of a flow as the planner wants them: by index, with joins worked out once and not for every instance.
+
+use std::sync::Arc;
+
+use crate::flow::{AxisValues, Input, Source, Spanned, Task, Template};
+use crate::graph::{Graph, OutputDecl};
+use crate::kinds::{Kind, Kinds};
+
+/// A task, prepared.
+pub(crate) struct TaskPlan<'a> {
+    pub(crate) decl: &'a Task,
+    pub(crate) axes: Vec<Arc<str>>,
+    pub(super) axis_plans: Vec<AxisPlan<'a>>,
+    /// In an order in which each may use the values of those before it.
+    pub(super) inputs: Arc<[InputPlan<'a>]>,
+    pub(super) needs: Arc<[FromPlan<'a>]>,
+    pub(crate) kind: Option<&'a Kind>,
+    pub(crate) outputs: &'a [OutputDecl],
+}
+
+/// Where the values of an axis come from.
+#[derive(Clone)]
+pub(super) enum AxisPlan<'a> {
+    Template(&'a Template),
+    From(Arc<FromPlan<'a>>),
+}
+
+/// An input.
+pub(super) struct InputPlan<'a> {
+    pub(super) decl: &'a Input,
+    pub(super) from: Option<FromPlan<'a>>,
+    /// The inputs of the same task whose values its place depends on.
+    pub(super) uses: Vec<String>,
+}
+
+/// A reading of another task's output, or of an order among tasks (`needs`: no output).
+pub(super) struct FromPlan<'a> {
+    pub(super) producer: usize,
+    pub(super) output: String,
+    /// The last part of the output's path: the name of the file in a gather.
+    pub(super) file: String,
+    /// For each axis of the producer.
+    pub(super) joins: Vec<Join<'a>>,
+    pub(super) at: Option<&'a Template>,
+}
+
+/// How an axis of a producer is fixed.
+#[derive(Clone, Copy)]
+pub(super) enum Join<'a> {
+    /// By the reader's axis of the same name, at this index.
+    Mine(usize),
+    /// By `where`.
+    Where(&'a Template),
+    /// Not at all: its values are gathered.
+    All,
+}
+
+/// All tasks of a flow, prepared.
+pub(super) fn tasks<'a>(graph: &'a Graph<'a>, kinds: &'a Kinds) -> Vec<TaskPlan<'a>> {
+    graph.tasks().iter().enumerate().map(|(index, task)| prepare(graph, kinds, index, task)).collect()
+}
+
+fn prepare<'a>(graph: &'a Graph<'a>, kinds: &'a Kinds, index: usize, task: &'a Task) -> TaskPlan<'a> {
+    let names: Vec<&str> = task.matrix.axes.iter().map(|axis| axis.name.value.as_str()).collect();
+    let axis_plans = task.matrix.axes.iter().enumerate().map(|(depth, axis)| match &axis.values {
+        AxisValues::Template(template) => AxisPlan::Template(template),
+        AxisValues::From { task, output, at } => {
+            let output = output.as_ref().map(|output| output.value.as_str());
+            AxisPlan::From(Arc::new(from(graph, task, output, &names[..depth], &[], at.as_ref())))
+        }
+    });
+    let inputs = graph.input_order(index).iter().filter_map(|place| task.inputs.get(*place)).map(|decl| InputPlan {
+        decl,
+        uses: uses(decl),
+        from: match &decl.source {
+            Source::From { task, output, filter, at } => {
+                let output = output.as_ref().map(|output| output.value.as_str());
+                Some(from(graph, task, output, &names, filter, at.as_ref()))
+            }
+            Source::Path(_) | Source::Ref(_) => None,
+        },
+    });
+    TaskPlan {
+        decl: task,
+        axes: names.iter().map(|name| Arc::from(*name)).collect(),
+        axis_plans: axis_plans.collect(),
+        inputs: inputs.collect(),
+        needs: task.needs.iter().map(|need| from(graph, need, None, &names, &[], None)).collect(),
+        kind: graph.kind_name(index).and_then(|name| kinds.get(name)),
+        outputs: graph.outputs(index),
+    }
+}
+
+fn from<'a>(
+    graph: &'a Graph<'a>,
+    task: &'a Spanned<String>,
+    output: Option<&str>,
+    mine: &[&str],
+    filter: &'a [(Spanned<String>, Template)],
+    at: Option<&'a Template>,
+) -> FromPlan<'a> {
+    // The graph was checked: the names are known.
+    let producer = graph.index(&task.value).unwrap_or_default();
+    let outputs = graph.outputs(producer);
+    let declared = output.and_then(|name| outputs.iter().find(|declared| declared.name == name));
+    let declared = declared.or_else(|| outputs.first());
+    let joins = graph.tasks()[producer].matrix.axes.iter().map(|axis| {
+        let name = &axis.name.value;
+        if let Some((_, template)) = filter.iter().find(|(axis, _)| axis.value == *name) {
+            Join::Where(template)
+        } else if let Some(index) = mine.iter().position(|own| own == name) {
+            Join::Mine(index)
+        } else {
+            Join::All
+        }
+    });
+    FromPlan {
+        producer,
+        output: declared.map(|declared| declared.name.clone()).unwrap_or_default(),
+        file: declared.map(|declared| last_part(&declared.path)).unwrap_or_default(),
+        joins: joins.collect(),
+        at,
+    }
+}
+
+fn last_part(path: &str) -> String {
+    path.trim_end_matches('/').rsplit('/').next().unwrap_or(path).to_owned()
+}
+
+/// The inputs whose values the place of an input depends on.
+fn uses(decl: &Input) -> Vec<String> {
+    let templates: Vec<&Template> = match &decl.source {
+        Source::From { filter, at, .. } => filter.iter().map(|(_, template)| template).chain(at).collect(),
+        Source::Path(template) | Source::Ref(template) => vec![template],
+    };
+    templates.iter().flat_map(|template| template.uses().inputs.iter().cloned()).collect()
+}

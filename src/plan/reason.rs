@@ -1,0 +1,170 @@
+//! Why a task runs: the first part of its key that differs from its last run.
+
+use std::fmt;
+
+use crate::key::{Group, Part};
+
+/// Why a task runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// This instance has no recorded run.
+    NeverRan,
+    /// The code of its kind changed.
+    Code,
+    /// It has another kind than at its last run, or a command instead of a kind, or the reverse.
+    Action,
+    /// Its command changed.
+    Command,
+    /// A named part changed: what it was, and what it is; `None` where it was or is not there.
+    Changed {
+        /// Which part.
+        group: Group,
+        /// Its name.
+        name: String,
+        /// Its value at the last run.
+        old: Option<String>,
+        /// Its value now.
+        new: Option<String>,
+        /// Where an input comes from now.
+        origin: Option<String>,
+    },
+    /// Its key is as it was, but the recorded result is of no use any more.
+    Result(String),
+    /// `--force`.
+    Forced,
+    /// `cache: false`.
+    NotCached,
+    /// `cache: {ttl: …}` ran out.
+    Expired,
+}
+
+/// The reason why a task with the parts `new` runs, where its last run had the parts `old`.
+///
+/// `origin` says where an input comes from. `None` where the parts are the same.
+pub fn difference(old: &[Part], new: &[Part], origin: impl Fn(&str) -> Option<String>) -> Option<Reason> {
+    differences(old, new, origin).into_iter().next()
+}
+
+/// All differences between two lists of parts, the likeliest causes first.
+pub fn differences(old: &[Part], new: &[Part], origin: impl Fn(&str) -> Option<String>) -> Vec<Reason> {
+    let mut found = Vec::new();
+    for part in new {
+        let before = old.iter().find(|other| other.group == part.group && other.name == part.name);
+        if before.is_none_or(|before| before.value != part.value) {
+            let origin = if part.group == Group::Input { origin(&part.name) } else { None };
+            found.push((part.group, reason(part, before, origin)));
+        }
+    }
+    for part in old {
+        if !new.iter().any(|other| other.group == part.group && other.name == part.name) {
+            let gone = Reason::Changed {
+                group: part.group,
+                name: part.name.clone(),
+                old: Some(part.value.clone()),
+                new: None,
+                origin: None,
+            };
+            let gone = if matches!(part.group, Group::Kind | Group::Command) { Reason::Action } else { gone };
+            found.push((part.group, gone));
+        }
+    }
+    found.sort_by_key(|(group, _)| *group);
+    let mut reasons: Vec<Reason> = found.into_iter().map(|(_, reason)| reason).collect();
+    reasons.dedup();
+    reasons
+}
+
+fn reason(part: &Part, before: Option<&Part>, origin: Option<String>) -> Reason {
+    match (part.group, before) {
+        (Group::Kind, Some(_)) => Reason::Code,
+        (Group::Command, Some(_)) => Reason::Command,
+        (Group::Kind | Group::Command, None) => Reason::Action,
+        _ => Reason::Changed {
+            group: part.group,
+            name: part.name.clone(),
+            old: before.map(|before| before.value.clone()),
+            new: Some(part.value.clone()),
+            origin,
+        },
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeverRan => f.write_str("never ran"),
+            Self::Code => f.write_str("code changed"),
+            Self::Action => f.write_str("kind changed"),
+            Self::Command => f.write_str("command changed"),
+            Self::Result(what) => f.write_str(what),
+            Self::Forced => f.write_str("forced"),
+            Self::NotCached => f.write_str("cache: false"),
+            Self::Expired => f.write_str("its result is older than its ttl"),
+            Self::Changed { group, name, old, new, origin } => changed(f, *group, name, (old, new), origin.as_deref()),
+        }
+    }
+}
+
+fn changed(
+    f: &mut fmt::Formatter<'_>,
+    group: Group,
+    name: &str,
+    values: (&Option<String>, &Option<String>),
+    origin: Option<&str>,
+) -> fmt::Result {
+    let what = match group {
+        Group::With => "parameter",
+        Group::Matrix => "axis",
+        Group::Input => "input",
+        Group::Env => "variable",
+        _ => "output",
+    };
+    match values {
+        (None, _) => write!(f, "{what} {name} is new")?,
+        (_, None) => write!(f, "{what} {name} is gone")?,
+        (Some(_), Some(_)) => write!(f, "{what} {name} changed")?,
+    }
+    match (group, values, origin) {
+        // An input's values are hashes: where it comes from says more.
+        (Group::Input, _, Some(origin)) => write!(f, ": {origin}"),
+        (Group::With | Group::Matrix | Group::Output, (Some(old), Some(new)), _) => {
+            write!(f, ": {} → {}", short(old), short(new))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// At most 40 characters of a value: a line on the screen, not a dump.
+fn short(text: &str) -> String {
+    if text.chars().count() <= 40 {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(39).collect();
+    format!("{head}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(group: Group, name: &str, value: &str) -> Part {
+        Part { group, name: name.into(), value: value.into() }
+    }
+
+    #[test]
+    fn the_likeliest_cause_comes_first() {
+        let old = [part(Group::Kind, "train", "1"), part(Group::With, "k", "1"), part(Group::Input, "ticks", "aa")];
+        let new = [part(Group::Kind, "train", "1"), part(Group::With, "k", "2"), part(Group::Input, "ticks", "bb")];
+        let origin = |_: &str| Some("ticks/cu.csv".to_owned());
+        assert_eq!(difference(&old, &new, origin).unwrap().to_string(), "parameter k changed: 1 → 2");
+        assert_eq!(differences(&old, &new, origin)[1].to_string(), "input ticks changed: ticks/cu.csv");
+        assert_eq!(difference(&old, &old, origin), None);
+    }
+
+    #[test]
+    fn a_command_that_became_a_kind_is_one_reason() {
+        let old = [part(Group::Command, "", "true")];
+        let new = [part(Group::Kind, "train", "1")];
+        assert_eq!(differences(&old, &new, |_| None), [Reason::Action]);
+    }
+}

@@ -1,0 +1,281 @@
+//! Resolves an instance: collects its inputs, works out its key, and looks for a recorded result.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::input::{Resolved, ResolvedInput};
+use super::prepare::InputPlan;
+use super::reason::difference;
+use super::tree::AxisValue;
+use super::{Done, InstanceId, Item, Lost, Outcome, Planner, Reason};
+use crate::cache::{Recorded, State};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::flow::{CachePolicy, Scope, Source, Template};
+use crate::key::Identity;
+use crate::provenance::Origin;
+
+/// Why a step of the plan does not come to its end now.
+pub(super) enum Stop {
+    /// It has to wait for these.
+    Blocked(BTreeSet<Item>),
+    /// It never will, in this plan.
+    Lost(Lost),
+    /// The flow is wrong, or something cannot be read.
+    Error(Diagnostic),
+}
+
+/// A step of the plan.
+pub(super) type Step<T> = Result<T, Stop>;
+
+impl From<Diagnostic> for Stop {
+    fn from(error: Diagnostic) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Values of the inputs that are JSON entries, by name.
+pub(super) type Entries = BTreeMap<String, Value>;
+
+/// An input and, where it is a JSON entry, its value.
+pub(super) type Read = (ResolvedInput, Option<Value>);
+
+/// What to do with an instance whose key is known.
+enum Verdict {
+    Cached(Arc<Done>),
+    Run(Box<Resolved>),
+}
+
+/// An instance that is being resolved.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'r> {
+    /// `None` while its axes are expanded.
+    pub(super) id: Option<InstanceId>,
+    pub(super) task: usize,
+    pub(super) axes: &'r [AxisValue],
+    pub(super) entries: &'r Entries,
+}
+
+impl Planner<'_> {
+    pub(super) fn advance_instance(&mut self, id: InstanceId) {
+        if self.instances[id].outcome.is_some() {
+            return;
+        }
+        match self.resolve(id) {
+            Ok(Verdict::Cached(done)) => self.settle(id, Outcome::Cached(done)),
+            Ok(Verdict::Run(resolved)) => self.ready.push((id, resolved)),
+            Err(Stop::Blocked(on)) => self.wait(Item::Instance(id), on),
+            Err(Stop::Lost(Lost::Unknown(task))) => self.settle(id, Outcome::MayRun(task)),
+            Err(Stop::Lost(Lost::Skipped { why, blocked })) => self.settle(id, Outcome::Skipped { why, blocked }),
+            Err(Stop::Error(error)) => {
+                self.errors.push(error);
+                self.settle(id, Outcome::Failed);
+            }
+        }
+    }
+
+    fn resolve(&mut self, id: InstanceId) -> Step<Verdict> {
+        let task = self.instances[id].task;
+        let axes = self.instances[id].axes.clone();
+        let when = self.tasks[task].decl.when.as_ref();
+        let early = when.filter(|when| when.uses().inputs.is_empty());
+        let late = when.filter(|when| !when.uses().inputs.is_empty());
+        let mut entries = Entries::new();
+        if let Some(when) = early {
+            self.check_when(Reader { id: Some(id), task, axes: &axes, entries: &entries }, when)?;
+        }
+        let inputs = self.inputs(id, &axes, &mut entries)?;
+        let reader = Reader { id: Some(id), task, axes: &axes, entries: &entries };
+        if let Some(when) = late {
+            self.check_when(reader, when)?;
+        }
+        self.judge(id, reader, inputs)
+    }
+
+    fn check_when(&self, reader: Reader<'_>, when: &Template) -> Step<()> {
+        match self.eval(reader, when)? {
+            Value::Bool(true) => Ok(()),
+            Value::Bool(false) => {
+                Err(Stop::Lost(Lost::Skipped { why: "its `when` is false".to_owned(), blocked: false }))
+            }
+            other => Err(self.error(when.span(), "`when` is neither true nor false", &format!("gives {other}")).into()),
+        }
+    }
+
+    /// All inputs, and the order that `needs` asks for.
+    fn inputs(&mut self, id: InstanceId, axes: &[AxisValue], entries: &mut Entries) -> Step<Vec<ResolvedInput>> {
+        let task = self.instances[id].task;
+        let plans = Arc::clone(&self.tasks[task].inputs);
+        let needs = Arc::clone(&self.tasks[task].needs);
+        let mut found = Vec::with_capacity(plans.len());
+        let mut pending = Pending::default();
+        for plan in plans.iter() {
+            // What depends on an input that is not there yet waits with it; on one that is absent, is absent.
+            if pending.holds_back(plan) {
+                continue;
+            }
+            let reader = Reader { id: Some(id), task, axes, entries };
+            match self.input(reader, plan) {
+                Ok(Some((input, value))) => {
+                    entries.extend(value.map(|value| (input.name.clone(), value)));
+                    found.push(input);
+                }
+                Ok(None) => drop(entries.insert(plan.decl.name.value.clone(), Value::Null)),
+                Err(stop) => pending.add(Some(plan), stop)?,
+            }
+        }
+        for need in needs.iter() {
+            if let Err(stop) = self.order(Reader { id: Some(id), task, axes, entries }, need) {
+                pending.add(None, stop)?;
+            }
+        }
+        pending.end()?;
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    /// One input: `None` where it is optional and absent.
+    fn input(&mut self, reader: Reader<'_>, plan: &InputPlan<'_>) -> Step<Option<Read>> {
+        match (&plan.decl.source, &plan.from) {
+            (Source::From { .. }, Some(from)) => self.read(reader, plan, from),
+            (Source::Path(template), _) => self.source(reader, plan, template),
+            (Source::Ref(template), _) => self.pointer(reader, plan, template),
+            (Source::From { .. }, None) => Ok(None),
+        }
+    }
+
+    /// Works out the key, and whether its result is recorded.
+    fn judge(&mut self, id: InstanceId, reader: Reader<'_>, inputs: Vec<ResolvedInput>) -> Step<Verdict> {
+        let (identity, variables) = self.identity(reader, &inputs)?;
+        let (identity, inputs) = self.standing(id, &identity, &inputs)?.unwrap_or((identity, inputs));
+        let reason = if self.is_selected(&self.wish.force, id) {
+            Reason::Forced
+        } else {
+            match self.recorded(reader, &identity)? {
+                Ok(done) => return Ok(Verdict::Cached(Arc::new(done))),
+                Err(Some(reason)) => reason,
+                Err(None) => self.why(id, &identity, &inputs),
+            }
+        };
+        Ok(Verdict::Run(Box::new(self.resolved(reader, &identity, variables, reason, inputs)?)))
+    }
+
+    /// The recorded result of a key; otherwise why it is of no use, where there is one.
+    fn recorded(&self, reader: Reader<'_>, identity: &Identity) -> Step<Result<Done, Option<Reason>>> {
+        let cache = self.context.cache;
+        let policy = &self.tasks[reader.task].decl.cache;
+        let key = identity.key();
+        if matches!(policy, CachePolicy::Never) {
+            return Ok(Err(Some(Reason::NotCached)));
+        }
+        let Some(Recorded { outputs, finished, .. }) = cache.find_result(&key).map_err(|error| failed(&error))? else {
+            return Ok(Err(None));
+        };
+        if let CachePolicy::Ttl(ttl) = policy
+            && age(&finished).is_none_or(|age| age > *ttl)
+        {
+            return Ok(Err(Some(Reason::Expired)));
+        }
+        for (name, artifact) in &outputs {
+            match cache.state(artifact).map_err(|error| failed(&error))? {
+                State::Whole => {}
+                State::Missing => return Ok(Err(Some(Reason::Result(format!("output {name} is lost"))))),
+                State::Damaged => return Ok(Err(Some(Reason::Result(format!("output {name} is damaged"))))),
+            }
+        }
+        let done = Done { key, outputs };
+        match self.probe(reader, identity, &done)? {
+            Some(why) => Ok(Err(Some(Reason::Result(why)))),
+            None => Ok(Ok(done)),
+        }
+    }
+
+    /// Why an instance without a recorded result runs: what differs from its last run.
+    fn why(&self, id: InstanceId, identity: &Identity, inputs: &[ResolvedInput]) -> Reason {
+        let cache = self.context.cache;
+        let last = cache.last(self.context.flow, &self.name(id)).ok().flatten();
+        let Some(manifest) = last.and_then(|key| cache.manifest(&key).ok().flatten()) else { return Reason::NeverRan };
+        let origin = |name: &str| inputs.iter().find(|input| input.name == name).map(|input| described(&input.origins));
+        difference(&manifest.parts, &identity.parts(), origin)
+            .unwrap_or_else(|| Reason::Result("its result is lost".to_owned()))
+    }
+
+    pub(super) fn eval(&self, reader: Reader<'_>, template: &Template) -> Result<Value, Diagnostic> {
+        if let Some(fixed) = template.fixed() {
+            return Ok(fixed.clone());
+        }
+        let names = self.tasks[reader.task].axes.iter().map(|name| &**name);
+        let axes: Vec<(&str, &Value)> = names.zip(reader.axes.iter().map(|axis| &axis.value)).collect();
+        template.eval(&Scope {
+            params: self.context.params,
+            axes: &axes,
+            inputs: reader.entries,
+            root: self.context.root,
+        })
+    }
+
+    pub(super) fn error(&self, span: Span, message: impl Into<String>, label: &str) -> Diagnostic {
+        Diagnostic::at(self.context.graph.source(), span, message, label)
+    }
+}
+
+/// An error of the cache, as an error of the plan.
+pub(super) fn failed(error: &dyn std::error::Error) -> Stop {
+    Stop::Error(Diagnostic::new(error.to_string()))
+}
+
+/// How long ago a time (RFC 3339) was.
+fn age(finished: &str) -> Option<std::time::Duration> {
+    let finished: jiff::Timestamp = finished.parse().ok()?;
+    jiff::Timestamp::now().duration_since(finished).try_into().ok()
+}
+
+/// What the inputs of an instance still wait for.
+#[derive(Default)]
+struct Pending {
+    names: BTreeSet<String>,
+    on: BTreeSet<Item>,
+    unknown: Option<String>,
+}
+
+impl Pending {
+    /// Whether `plan` uses an input that is not there yet; it is then not there either.
+    fn holds_back(&mut self, plan: &InputPlan<'_>) -> bool {
+        let held = plan.uses.iter().any(|name| self.names.contains(name));
+        if held {
+            self.names.insert(plan.decl.name.value.clone());
+        }
+        held
+    }
+
+    /// Collects what to wait for, so that all of it is waited for at once. A skip or an error ends the instance.
+    fn add(&mut self, plan: Option<&InputPlan<'_>>, stop: Stop) -> Step<()> {
+        self.names.extend(plan.map(|plan| plan.decl.name.value.clone()));
+        match stop {
+            Stop::Blocked(on) => self.on.extend(on),
+            Stop::Lost(Lost::Unknown(task)) => drop(self.unknown.get_or_insert(task)),
+            other => return Err(other),
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Step<()> {
+        match (self.on.is_empty(), self.unknown) {
+            (false, _) => Err(Stop::Blocked(self.on)),
+            (true, Some(task)) => Err(Stop::Lost(Lost::Unknown(task))),
+            (true, None) => Ok(()),
+        }
+    }
+}
+
+/// Where an input comes from, in a few words.
+fn described(origins: &[Origin]) -> String {
+    match origins {
+        [Origin::Path(path)] => path.clone(),
+        [Origin::Task { task, at: Some(at), .. }] => format!("{task}, {at}"),
+        [Origin::Task { task, .. }] => task.clone(),
+        [Origin::Ref { name, .. }] => name.clone(),
+        many => format!("{} files", many.len()),
+    }
+}

@@ -1,0 +1,156 @@
+//! What callers see of a plan: names, outcomes, and the dry run.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::prepare::TaskPlan;
+use super::resolve::{Entries, Reader};
+use super::tree::{AxisValue, State};
+use super::{InstanceId, Lost, Outcome, Planner, Resolved};
+use crate::diagnostic::Diagnostic;
+use crate::flow::{Task, Template};
+use crate::graph::{OutputDecl, Selector};
+use crate::kinds::Kind;
+
+impl<'a> Planner<'a> {
+    /// Plans to the end as a dry run: what has to run is said to, and what comes out of it is not known. Gives what would
+    /// run, as it was resolved.
+    pub fn to_the_end(&mut self) -> Vec<(InstanceId, Box<Resolved>)> {
+        let mut all = Vec::new();
+        loop {
+            self.advance();
+            let ready = self.take_ready();
+            if ready.is_empty() {
+                break;
+            }
+            for (id, resolved) in ready {
+                self.finish(id, Outcome::WillRun(resolved.reason.clone()));
+                all.push((id, resolved));
+            }
+        }
+        self.end();
+        all
+    }
+
+    /// An instance's name: `main-l5[variety=cu,day=2022-02-18]`.
+    pub fn name(&self, id: InstanceId) -> String {
+        let instance = &self.instances[id];
+        self.name_of(instance.task, &instance.axes)
+    }
+
+    /// The task of an instance, by its place in the flow.
+    pub fn task(&self, id: InstanceId) -> usize {
+        self.instances[id].task
+    }
+
+    /// The task of an instance, as the flow declares it.
+    pub fn decl(&self, id: InstanceId) -> &'a Task {
+        self.plan(id).decl
+    }
+
+    /// The kind of an instance; `None` for a command.
+    pub fn kind(&self, id: InstanceId) -> Option<&'a Kind> {
+        self.plan(id).kind
+    }
+
+    /// The outputs that an instance has to write.
+    pub fn outputs(&self, id: InstanceId) -> &'a [OutputDecl] {
+        self.plan(id).outputs
+    }
+
+    /// The axes of an instance and their values.
+    pub fn axes(&self, id: InstanceId) -> impl Iterator<Item = (&str, &AxisValue)> {
+        self.plan(id).axes.iter().map(|axis| &**axis).zip(&self.instances[id].axes)
+    }
+
+    fn plan(&self, id: InstanceId) -> &TaskPlan<'a> {
+        &self.tasks[self.instances[id].task]
+    }
+
+    /// How an instance's part ended, once it has.
+    pub fn outcome(&self, id: InstanceId) -> Option<&Outcome> {
+        self.instances[id].outcome.as_ref()
+    }
+
+    /// The value of a template of the flow for an instance, as far as it depends on parameters and axes.
+    ///
+    /// # Errors
+    /// Those of the expression.
+    pub fn evaluate(&self, id: InstanceId, template: &Template) -> Result<Value, Diagnostic> {
+        let instance = &self.instances[id];
+        let entries = Entries::new();
+        self.eval(Reader { id: Some(id), task: instance.task, axes: &instance.axes, entries: &entries }, template)
+    }
+
+    /// Whether one of the selectors names an instance.
+    pub fn is_selected(&self, selectors: &[Selector], id: InstanceId) -> bool {
+        let axes: Vec<(&str, &str)> = self.axes(id).map(|(axis, value)| (axis, &*value.text)).collect();
+        let name = &self.decl(id).name.value;
+        selectors.iter().any(|selector| selector.matches(name, &axes))
+    }
+
+    /// Instances that are skipped because something failed, and that were not yet asked for by
+    /// [`Planner::take_settled`].
+    pub fn newly_blocked(&self) -> Vec<String> {
+        let blocked = |id: &&InstanceId| matches!(self.outcome(**id), Some(Outcome::Skipped { blocked: true, .. }));
+        self.settled.iter().filter(blocked).map(|id| self.name(*id)).collect()
+    }
+
+    /// Instances that are not known: `main-l5[variety=cu,day=*]`, and how that part of the plan ended.
+    pub fn unknown(&self) -> Vec<(String, Outcome)> {
+        let mut unknown = Vec::new();
+        for (task, tree) in self.trees.iter().enumerate() {
+            for node in tree.nodes() {
+                let State::Lost(lost) = &node.state else { continue };
+                let outcome = match lost {
+                    Lost::Unknown(task) => Outcome::MayRun(task.clone()),
+                    Lost::Skipped { why, blocked } => Outcome::Skipped { why: why.clone(), blocked: *blocked },
+                };
+                unknown.push((self.name_of(task, &node.values), outcome));
+            }
+        }
+        unknown
+    }
+
+    /// The first cause, upstream, of an instance that may run: what runs there, and why.
+    pub fn cause(&self, id: InstanceId) -> Option<String> {
+        let mut seen = BTreeSet::new();
+        let Some(Outcome::MayRun(task)) = self.outcome(id) else { return None };
+        let mut task = task;
+        while seen.insert(task) {
+            let of_task = (0..self.instances.len()).filter(|id| self.decl(*id).name.value == *task);
+            let mut next = None;
+            for id in of_task {
+                match self.outcome(id) {
+                    Some(Outcome::WillRun(reason)) => return Some(format!("{} runs ({reason})", self.name(id))),
+                    Some(Outcome::MayRun(task)) => next = Some(task),
+                    _ => {}
+                }
+            }
+            task = next?;
+        }
+        None
+    }
+
+    /// Every instance that is known, and the edges from what is read to what reads it.
+    pub fn drawing(&self) -> (Vec<String>, Vec<(usize, usize)>) {
+        let names = (0..self.instances.len()).map(|id| self.name(id)).collect();
+        (names, self.edges.iter().copied().collect())
+    }
+
+    pub(super) fn name_of(&self, task: usize, values: &[AxisValue]) -> String {
+        let plan = &self.tasks[task];
+        let name = &plan.decl.name.value;
+        if plan.axes.is_empty() {
+            return name.clone();
+        }
+        let pairs: Vec<String> = plan
+            .axes
+            .iter()
+            .enumerate()
+            .map(|(index, axis)| format!("{axis}={}", values.get(index).map_or("*", |value| &value.text)))
+            .collect();
+        format!("{name}[{}]", pairs.join(","))
+    }
+}

@@ -1,0 +1,190 @@
+//! The record of a run: a folder with what was asked, what happened, and the logs.
+//!
+//! ```text
+//! runs/<id>/start.json     written when the run starts, never changed
+//! runs/<id>/events.jsonl   the events, as `--format json` prints them
+//! runs/<id>/logs/…         one file for each executed task
+//! runs/<id>/end.json       written when it ends; a run without one was killed
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::hash::Hash;
+use crate::report::{Event, Reporter, Summary};
+
+/// What was asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunStart {
+    /// The run's id: a ULID, so that ids sort by time.
+    pub run: String,
+    /// The flow's name.
+    pub flow: String,
+    /// The flow's file, relative to the project root.
+    pub file: String,
+    /// Values of all parameters.
+    pub params: BTreeMap<String, Value>,
+    /// The tasks that were asked for; empty for all.
+    pub targets: Vec<String>,
+    /// The version of ghtrader.
+    pub version: String,
+    /// The git commit of the project, where it is under git.
+    pub commit: Option<String>,
+    /// Whether the project had uncommitted changes.
+    pub dirty: bool,
+    /// The machine.
+    pub host: String,
+    /// Who started it.
+    pub user: String,
+    /// RFC 3339, in UTC.
+    pub started: String,
+}
+
+/// How it ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunEnd {
+    /// RFC 3339, in UTC.
+    pub finished: String,
+    /// How long it took.
+    pub seconds: f64,
+    /// The exit code.
+    pub exit: u8,
+    /// Executed.
+    pub ran: usize,
+    /// Had a recorded result.
+    pub cached: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Skipped.
+    pub skipped: usize,
+    /// Every task of the run, by instance.
+    pub tasks: BTreeMap<String, RunTask>,
+}
+
+/// A task's part in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunTask {
+    /// `ran`, `cached`, `failed` or `skipped`.
+    pub state: String,
+    /// Why it ran, failed or was skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Hash>,
+    /// How long it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+}
+
+/// The folder of a run that goes on.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    events: BufWriter<File>,
+}
+
+impl RunFolder {
+    /// Makes the folder, and writes down what was asked.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn create(runs: &Path, start: &RunStart) -> std::io::Result<Self> {
+        let path = runs.join(&start.run);
+        fs_err::create_dir_all(path.join("logs"))?;
+        write_json(&path.join("start.json"), start)?;
+        let events = BufWriter::new(File::create(path.join("events.jsonl"))?);
+        Ok(Self { path, events })
+    }
+
+    /// Where a task's log lies.
+    pub fn log(&self, task: &str) -> PathBuf {
+        log(&self.path, task)
+    }
+
+    /// Writes down how it ended.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn end(mut self, end: &RunEnd) -> std::io::Result<()> {
+        self.events.flush()?;
+        write_json(&self.path.join("end.json"), end)
+    }
+}
+
+impl Reporter for RunFolder {
+    fn event(&mut self, event: &Event) {
+        // The record of a run is for people; results do not depend on it, so a full disk must not end the run here.
+        let _ = serde_json::to_writer(&mut self.events, event).map(|()| self.events.write_all(b"\n"));
+        if matches!(event, Event::Finished(Summary { .. })) {
+            let _ = self.events.flush();
+        }
+    }
+}
+
+/// The ids of all runs in the folder `runs`, the newest last.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn list(runs: &Path) -> std::io::Result<Vec<String>> {
+    let entries = match fs_err::read_dir(runs) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut ids = Vec::new();
+    for entry in entries {
+        ids.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    ids.sort();
+    Ok(ids)
+}
+
+/// A run's record; the end is missing while it runs, and where it was killed.
+///
+/// # Errors
+/// Where the record cannot be read.
+pub fn load(runs: &Path, run: &str) -> std::io::Result<(RunStart, Option<RunEnd>)> {
+    let path = runs.join(run);
+    let start = read_json(&path.join("start.json"))?;
+    match read_json(&path.join("end.json")) {
+        Ok(end) => Ok((start, Some(end))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((start, None)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Where the log of a task lies in a run's folder.
+pub fn log(run: &Path, task: &str) -> PathBuf {
+    run.join("logs").join(format!("{}.log", file_name(task)))
+}
+
+/// The name of an instance as that of a file: safe, not too long, and different for different instances.
+pub fn file_name(task: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.=,".contains(c) { c } else { '_' };
+    let name: String = task.chars().take(80).map(plain).collect();
+    format!("{name}-{}", Hash::of(task.as_bytes()).short())
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> std::io::Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    let half = path.with_extension("part");
+    fs_err::write(&half, text)?;
+    fs_err::rename(half, path)
+}
+
+fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> std::io::Result<T> {
+    let text = fs_err::read_to_string(path)?;
+    serde_json::from_str(&text).map_err(|error| {
+        std::io::Error::new(std::io::ErrorKind::InvalidData, format!("{} is damaged: {error}", path.display()))
+    })
+}

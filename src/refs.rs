@@ -1,0 +1,391 @@
+//! Refs: named pointers to artifacts, with their history. `v1/refs/<name>/<n>.json` is the n-th move of a ref; it is made
+//! by giving a synced file a name that is free, so each move has exactly one number, and none is ever changed.
+//!
+//! A rollback is a move too. It names the move whose value it restores, so that a second rollback goes further back.
+
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+use ulid::Ulid;
+
+use crate::cache::files::{claim, create_folder_synced, entries, write_synced};
+use crate::cache::{Artifact, Cache};
+use crate::hash::Hash;
+
+/// One move of a ref.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Move {
+    /// Its number, from 1.
+    pub n: u64,
+    /// For a rollback, the move whose value it restores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<u64>,
+    /// What was asked for.
+    pub change: Change,
+}
+
+/// What a move is asked to do, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// The new value.
+    pub artifact: Artifact,
+    /// The key of the task that moved it; `None` for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Hash>,
+    /// The flow of that task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<String>,
+    /// The instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// The run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// The user.
+    pub who: String,
+    /// When, RFC 3339 in UTC.
+    pub at: String,
+    /// The output that decided it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Artifact>,
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// What became of [`Refs::set`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The ref was moved.
+    Moved(Move),
+    /// The key moved it already, with this move: a result moves a ref at most once, even after a rollback.
+    Before(Move),
+}
+
+/// What can go wrong with refs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RefError {
+    /// The file system refused; the message names the path.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// A name that no ref can have.
+    #[error("`{name}` cannot name a ref: {why}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A ref that was never set.
+    #[error("there is no ref `{0}`; `ghtrader refs` lists those there are")]
+    Unknown(String),
+    /// There is no value to go back to.
+    #[error("`{0}` cannot be rolled back: it has no value before the present one")]
+    First(String),
+    /// A move that cannot be read.
+    #[error("{} is not a move of a ref: {why}; restore it from a copy of the cache", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+type Result<T, E = RefError> = std::result::Result<T, E>;
+
+/// The refs of a cache.
+#[derive(Clone, Debug)]
+pub struct Refs {
+    folder: PathBuf,
+}
+
+impl Refs {
+    /// The refs of `cache`.
+    pub fn open(cache: &Cache) -> Self {
+        Self { folder: cache.folder().join("refs") }
+    }
+
+    /// The move that set the present value; `None` where the ref was never set.
+    ///
+    /// # Errors
+    /// Where the name cannot be one, or the move cannot be read.
+    pub fn get(&self, name: &str) -> Result<Option<Move>> {
+        let folder = self.folder_of(name)?;
+        numbers(&folder)?.last().map(|n| read(&folder, *n)).transpose()
+    }
+
+    /// All moves, the first one first.
+    ///
+    /// # Errors
+    /// Those of [`Refs::get`].
+    pub fn log(&self, name: &str) -> Result<Vec<Move>> {
+        let folder = self.folder_of(name)?;
+        numbers(&folder)?.into_iter().map(|n| read(&folder, n)).collect()
+    }
+
+    /// All refs, sorted by name, each with the move that set its value.
+    ///
+    /// # Errors
+    /// Those of [`Refs::get`].
+    pub fn list(&self) -> Result<Vec<(String, Move)>> {
+        let mut found = Vec::new();
+        let mut folders = vec![(self.folder.clone(), String::new())];
+        while let Some((folder, name)) = folders.pop() {
+            if let Some(n) = numbers(&folder)?.last() {
+                found.push((name.clone(), read(&folder, *n)?));
+            }
+            for entry in entries(&folder)? {
+                if let (true, Ok(part)) = (entry.file_type()?.is_dir(), entry.file_name().into_string()) {
+                    let name = if name.is_empty() { part } else { format!("{name}/{part}") };
+                    folders.push((entry.path(), name));
+                }
+            }
+        }
+        found.sort_by(|one, two| one.0.cmp(&two.0));
+        Ok(found)
+    }
+
+    /// Moves a ref, unless the change's key moved it before. Atomic, and lasting when it returns.
+    ///
+    /// # Errors
+    /// Those of [`Refs::get`], and where the file system refuses.
+    pub fn set(&self, name: &str, change: &Change) -> Result<Outcome> {
+        loop {
+            let log = self.log(name)?;
+            if let Some(before) = log.iter().find(|before| before.change.key.is_some() && before.change.key == change.key) {
+                return Ok(Outcome::Before(before.clone()));
+            }
+            let next = Move { n: following(&log), restores: None, change: change.clone() };
+            if self.append(name, &next)? {
+                return Ok(Outcome::Moved(next));
+            }
+        }
+    }
+
+    /// Moves a ref back to the value before the present one.
+    ///
+    /// # Errors
+    /// [`RefError::First`] where there is none, [`RefError::Unknown`] for a ref that is not set, and those of
+    /// [`Refs::set`].
+    pub fn rollback(&self, name: &str, who: &str, at: &str, reason: &str) -> Result<Move> {
+        loop {
+            let log = self.log(name)?;
+            let present = log.last().ok_or_else(|| RefError::Unknown(name.to_owned()))?;
+            let restored = before(&log, present).ok_or_else(|| RefError::First(name.to_owned()))?;
+            let change = Change {
+                artifact: restored.change.artifact.clone(),
+                key: None,
+                flow: None,
+                task: None,
+                run: None,
+                who: who.to_owned(),
+                at: at.to_owned(),
+                decision: None,
+                reason: reason.to_owned(),
+            };
+            let next = Move { n: following(&log), restores: Some(restored.n), change };
+            if self.append(name, &next)? {
+                return Ok(next);
+            }
+        }
+    }
+
+    /// Writes a move under its number; `false` where another process took the number.
+    fn append(&self, name: &str, next: &Move) -> Result<bool> {
+        let folder = self.folder_of(name)?;
+        create_folder_synced(&folder)?;
+        let temporary = folder.join(format!(".{}", Ulid::generate()));
+        let text = serde_json::to_vec_pretty(next).map_err(std::io::Error::from)?;
+        write_synced(&temporary, &text)?;
+        Ok(claim(&temporary, &folder.join(format!("{}.json", next.n)))?)
+    }
+
+    fn folder_of(&self, name: &str) -> Result<PathBuf> {
+        check_name(name)?;
+        Ok(self.folder.join(name))
+    }
+}
+
+/// The move that a rollback of `present` restores: the one that set the value before that of `present`.
+fn before<'a>(log: &'a [Move], present: &Move) -> Option<&'a Move> {
+    let origin = present.restores.unwrap_or(present.n);
+    let previous = log.iter().rev().find(|other| other.n < origin)?;
+    let n = previous.restores.unwrap_or(previous.n);
+    log.iter().find(|other| other.n == n)
+}
+
+fn following(log: &[Move]) -> u64 {
+    log.last().map_or(1, |last| last.n + 1)
+}
+
+/// The numbers of the moves in a ref's folder, rising.
+fn numbers(folder: &Path) -> Result<Vec<u64>> {
+    let mut numbers: Vec<u64> = entries(folder)?
+        .iter()
+        .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".json")?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn read(folder: &Path, n: u64) -> Result<Move> {
+    let path = folder.join(format!("{n}.json"));
+    let text = fs::read(&path)?;
+    match serde_json::from_slice::<Move>(&text) {
+        Ok(found) if found.n == n => Ok(found),
+        Ok(found) => Err(RefError::Damaged { path, why: format!("it says that it is move {}", found.n) }),
+        Err(error) => Err(RefError::Damaged { path, why: error.to_string() }),
+    }
+}
+
+/// An error where no ref can have this name.
+///
+/// # Errors
+/// [`RefError::Name`], which says why.
+pub fn check_name(name: &str) -> Result<()> {
+    let refuse = |why| Err(RefError::Name { name: name.to_owned(), why });
+    if name.len() > 200 {
+        return refuse("it is longer than 200 bytes");
+    }
+    for part in name.split('/') {
+        if part.is_empty() {
+            return refuse("it is empty, or has an empty part: write `model/cu/production`");
+        }
+        if part.starts_with(['.', '-']) {
+            return refuse("no part of it may start with `.` or `-`");
+        }
+        if part.rsplit_once('.').is_some_and(|(_, extension)| extension == "json") {
+            return refuse("no part of it may end in `.json`");
+        }
+        if !part.chars().all(|c| c.is_alphanumeric() || "-_.=+@%,".contains(c)) {
+            return refuse("it has a character other than letters, digits, and `-_.=+@%,/`");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn change(text: &str, key: Option<&str>) -> Change {
+        Change {
+            artifact: Artifact::of_bytes(text.as_bytes()),
+            key: key.map(|key| Hash::of(key.as_bytes())),
+            flow: Some("daily".into()),
+            task: Some("promote[variety=cu]".into()),
+            run: None,
+            who: "someone".into(),
+            at: "2026-01-01T00:00:00Z".into(),
+            decision: None,
+            reason: String::new(),
+        }
+    }
+
+    fn refs() -> (tempfile::TempDir, Refs) {
+        let folder = tempfile::tempdir().unwrap();
+        let refs = Refs::open(&Cache::open(folder.path()).unwrap());
+        (folder, refs)
+    }
+
+    fn value(refs: &Refs, name: &str) -> Option<Artifact> {
+        refs.get(name).unwrap().map(|present| present.change.artifact)
+    }
+
+    #[test]
+    fn a_ref_points_to_its_last_move_and_keeps_the_others() {
+        let (_folder, refs) = refs();
+        assert_eq!(refs.get("model/cu").unwrap(), None);
+        refs.set("model/cu", &change("one", None)).unwrap();
+        refs.set("model/cu/h10", &change("deep", None)).unwrap();
+        refs.set("model/cu", &change("two", None)).unwrap();
+        assert_eq!(value(&refs, "model/cu"), Some(Artifact::of_bytes(b"two")));
+        let numbers: Vec<u64> = refs.log("model/cu").unwrap().iter().map(|one| one.n).collect();
+        assert_eq!(numbers, [1, 2]);
+        let names: Vec<String> = refs.list().unwrap().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["model/cu", "model/cu/h10"]);
+    }
+
+    #[test]
+    fn a_key_moves_a_ref_once_even_after_a_rollback() {
+        let (_folder, refs) = refs();
+        refs.set("r", &change("one", Some("k1"))).unwrap();
+        refs.set("r", &change("two", Some("k2"))).unwrap();
+        refs.rollback("r", "someone", "now", "worse").unwrap();
+        assert!(matches!(refs.set("r", &change("two", Some("k2"))).unwrap(), Outcome::Before(before) if before.n == 2));
+        assert_eq!(value(&refs, "r"), Some(Artifact::of_bytes(b"one")));
+        // A person has no key, and may set it as often as they like.
+        refs.set("r", &change("two", None)).unwrap();
+        assert!(matches!(refs.set("r", &change("two", None)).unwrap(), Outcome::Moved(again) if again.n == 5));
+    }
+
+    #[test]
+    fn rollbacks_go_further_back_each_time() {
+        let (_folder, refs) = refs();
+        assert!(matches!(refs.rollback("r", "w", "t", ""), Err(RefError::Unknown(_))));
+        for text in ["one", "two", "three"] {
+            refs.set("r", &change(text, None)).unwrap();
+        }
+        for (text, restores) in [("two", 2), ("one", 1)] {
+            assert_eq!(refs.rollback("r", "w", "t", "").unwrap().restores, Some(restores));
+            assert_eq!(value(&refs, "r"), Some(Artifact::of_bytes(text.as_bytes())));
+        }
+        assert!(matches!(refs.rollback("r", "w", "t", ""), Err(RefError::First(_))));
+        refs.set("r", &change("four", None)).unwrap();
+        // Before `four` came the value that the rollbacks had restored.
+        assert_eq!(refs.rollback("r", "w", "t", "").unwrap().restores, Some(1));
+    }
+
+    #[test]
+    fn concurrent_movers_get_one_number_each_and_a_key_only_one_in_all() {
+        let (_folder, refs) = refs();
+        let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+            let movers: Vec<_> = (0..8)
+                .map(|mover| {
+                    let refs = &refs;
+                    scope.spawn(move || {
+                        let own = (0..20).map(|turn| {
+                            refs.set("r", &change("x", Some(&format!("{mover} {turn}")))).unwrap()
+                        });
+                        let mut outcomes: Vec<Outcome> = own.collect();
+                        outcomes.push(refs.set("r", &change("x", Some("shared"))).unwrap());
+                        outcomes
+                    })
+                })
+                .collect();
+            movers.into_iter().flat_map(|mover| mover.join().unwrap()).collect()
+        });
+        let moved: BTreeSet<u64> =
+            outcomes.iter().filter_map(|outcome| if let Outcome::Moved(m) = outcome { Some(m.n) } else { None }).collect();
+        assert_eq!(moved, (1..=161).collect());
+        assert_eq!(refs.log("r").unwrap().len(), 161);
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_refused() {
+        let (_folder, refs) = refs();
+        for name in ["", "/a", "a/", "a//b", "../a", "a/./b", "-a", "a b", "1.json", "a\n", &"x".repeat(201)] {
+            assert!(matches!(refs.get(name), Err(RefError::Name { .. })), "{name}");
+        }
+        for name in ["model/cu/h50/production", "a=b,c", "größe", "v1.2"] {
+            assert_eq!(refs.get(name).unwrap(), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_move_is_named() {
+        let (_folder, refs) = refs();
+        refs.set("r", &change("one", None)).unwrap();
+        let path = refs.folder.join("r/1.json");
+        fs::write(&path, "{").unwrap();
+        let error = refs.get("r").unwrap_err().to_string();
+        assert!(error.contains("r/1.json") && error.contains("not a move"), "{error}");
+    }
+}

@@ -1,0 +1,17 @@
+//! Events → terminal, plain lines, JSON lines. A reporter sees every event in order and knows no plan.
+
+mod event;
+mod human;
+mod json;
+mod table;
+
+pub use event::{Event, Failure, Summary, TaskEvent, TaskState};
+pub use human::{Human, duration};
+pub use json::Json;
+pub use table::{printed, table};
+
+/// Shows events.
+pub trait Reporter {
+    /// Shows one event.
+    fn event(&mut self, event: &Event);
+}

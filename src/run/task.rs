@@ -1,0 +1,289 @@
+//! One task from its inputs to its recorded result: what is laid out before it starts, and what is kept when it ends.
+//!
+//! ```text
+//! scratch/<run>/<task>/in/<name>/<file>   the inputs: copies, so that what the task does to them changes nothing
+//! scratch/<run>/<task>/work/              its folder, empty but for the folders of outputs
+//! scratch/<run>/<task>/tmp/               TMPDIR
+//! scratch/<run>/<task>/request.json       GHTRADER_TASK
+//! ```
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use ghtrader_kit::{CONTRACT, PathType, REQUEST_VARIABLE, Request};
+use serde_json::Value;
+
+use crate::cache::{Cache, CacheError};
+use crate::graph::OutputDecl;
+use crate::hash::Hash;
+use crate::key::canonical;
+use crate::plan::{AxisValue, Data, Done, Resolved, text_of};
+use crate::provenance::{Execution, Input, Manifest, SCHEMA};
+
+/// What is known of a task that runs, beside what the planner resolved.
+#[derive(Clone, Debug)]
+pub(super) struct Spec {
+    /// The instance.
+    pub(super) name: String,
+    pub(super) axes: Vec<(String, AxisValue)>,
+    pub(super) outputs: Vec<OutputDecl>,
+    /// The program of the kind and the kind's name; `None` for a command.
+    pub(super) program: Option<(PathBuf, String)>,
+    pub(super) cpu: f64,
+    pub(super) memory: Option<u64>,
+    pub(super) devices: Vec<u32>,
+    /// Its scratch folder.
+    pub(super) folder: PathBuf,
+}
+
+/// A task could not be laid out, or what it left cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TaskError {
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error("input `{0}` changed while the run went on: {1}; nothing is recorded, run again")]
+    Changed(String, PathBuf),
+    #[error("it ended well but did not write its output `{0}` ({1}); write it to the path in OUTPUT_{2}")]
+    NoOutput(String, String, String),
+    #[error("its output `{0}` is a {1}, not a {2}")]
+    OutputType(String, &'static str, &'static str),
+    #[error("its output `{0}` is not JSON: {1}")]
+    OutputJson(String, serde_json::Error),
+}
+
+/// How to start a task that is laid out.
+pub(super) struct Command {
+    pub(super) argv: Vec<OsString>,
+    pub(super) env: Vec<(OsString, OsString)>,
+    pub(super) cwd: PathBuf,
+}
+
+/// Lays out a task's folder.
+pub(super) fn lay_out(cache: &Cache, spec: &Spec, task: &Resolved) -> Result<Command, TaskError> {
+    if spec.folder.exists() {
+        // An earlier attempt, or a run that was killed.
+        remove_tree(&spec.folder)?;
+    }
+    let work = spec.folder.join("work");
+    let tmp = spec.folder.join("tmp");
+    fs_err::create_dir_all(&work)?;
+    fs_err::create_dir_all(&tmp)?;
+    let inputs = lay_out_inputs(cache, spec, task)?;
+    let mut outputs = BTreeMap::new();
+    for output in &spec.outputs {
+        let path = work.join(&output.path);
+        fs_err::create_dir_all(path.parent().unwrap_or(&work))?;
+        if spec.program.is_some() && output.r#type == PathType::Folder {
+            fs_err::create_dir_all(&path)?;
+        }
+        outputs.insert(output.name.clone(), path);
+    }
+    let request = Request {
+        contract: CONTRACT,
+        kind: spec.program.as_ref().map(|(_, kind)| kind.clone()).unwrap_or_default(),
+        params: Value::Object(task.with.iter().cloned().collect()),
+        matrix: spec.axes.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect(),
+        inputs,
+        outputs,
+        cpus: spec.cpu,
+        memory: spec.memory,
+        devices: spec.devices.clone(),
+    };
+    let file = spec.folder.join("request.json");
+    fs_err::write(&file, serde_json::to_vec_pretty(&request)?)?;
+    let argv = match (&spec.program, &task.command) {
+        (Some((program, _)), _) => vec![program.clone().into_os_string(), "run".into()],
+        (None, command) => {
+            let command = command.clone().unwrap_or_default();
+            ["bash", "-euo", "pipefail", "-c", command.as_str()].map(OsString::from).to_vec()
+        }
+    };
+    Ok(Command { argv, env: environment(&request, task, &file, &tmp), cwd: work })
+}
+
+fn lay_out_inputs(cache: &Cache, spec: &Spec, task: &Resolved) -> Result<BTreeMap<String, PathBuf>, TaskError> {
+    let mut paths = BTreeMap::new();
+    for input in &task.inputs {
+        let folder = spec.folder.join("in").join(&input.name);
+        fs_err::create_dir_all(&folder)?;
+        let path = folder.join(&input.file);
+        match &input.data {
+            Data::Cached(artifact) => cache.materialise(artifact, &path)?,
+            Data::Json(_, bytes) => fs_err::write(&path, bytes)?,
+            Data::Gather(artifact, listing) => {
+                cache.gather(listing)?;
+                cache.materialise(artifact, &path)?;
+            }
+            Data::Source(artifact, source) => {
+                // What the task reads has to be what its key says, whatever happens to the source meanwhile.
+                cache.copy_source(source, artifact, &path)?;
+            }
+        }
+        paths.insert(input.name.clone(), path);
+    }
+    Ok(paths)
+}
+
+/// Variables of the caller that every task sees.
+const PASSED: [&str; 2] = ["PATH", "HOME"];
+
+fn environment(request: &Request, task: &Resolved, file: &Path, tmp: &Path) -> Vec<(OsString, OsString)> {
+    let mut env: Vec<(OsString, OsString)> = Vec::new();
+    let mut set = |name: String, value: OsString| env.push((name.into(), value));
+    for name in PASSED {
+        if let Some(value) = std::env::var_os(name) {
+            set(name.to_owned(), value);
+        }
+    }
+    set("TMPDIR".into(), tmp.into());
+    for (name, value) in &task.variables {
+        if let Some(value) = value {
+            set(name.clone(), value.into());
+        }
+    }
+    set(REQUEST_VARIABLE.into(), file.into());
+    for (name, path) in &request.inputs {
+        set(format!("INPUT_{}", name.to_uppercase()), path.into());
+    }
+    for (name, path) in &request.outputs {
+        set(format!("OUTPUT_{}", name.to_uppercase()), path.into());
+    }
+    for (name, value) in &task.with {
+        set(format!("PARAM_{}", name.to_uppercase()), text_of(value).into());
+    }
+    for (name, value) in &request.matrix {
+        set(format!("MATRIX_{}", name.to_uppercase()), text_of(value).into());
+    }
+    let devices: Vec<String> = request.devices.iter().map(u32::to_string).collect();
+    set("CUDA_VISIBLE_DEVICES".into(), devices.join(",").into());
+    let threads = (request.cpus.floor() as u64).max(1).to_string();
+    for name in ["GHTRADER_CPUS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS", "POLARS_MAX_THREADS"] {
+        set(name.into(), threads.clone().into());
+    }
+    if let Some(memory) = request.memory {
+        set("GHTRADER_MEMORY".into(), memory.to_string().into());
+    }
+    env
+}
+
+/// Takes what a task wrote into the cache, and records its result.
+pub(super) fn keep(
+    cache: &Cache,
+    spec: &Spec,
+    task: &Resolved,
+    flow: &str,
+    run: &str,
+    execution: Execution,
+) -> Result<Done, TaskError> {
+    for input in &task.inputs {
+        if let Data::Source(artifact, path) = &input.data
+            && cache.hash_source(path).map_or(true, |now| now.hash != artifact.hash)
+        {
+            return Err(TaskError::Changed(input.name.clone(), path.clone()));
+        }
+    }
+    for output in &spec.outputs {
+        check_output(output, &spec.folder.join("work").join(&output.path))?;
+    }
+    let mut outputs = BTreeMap::new();
+    for output in &spec.outputs {
+        let artifact = cache.store_output(&spec.folder.join("work"), Path::new(&output.path))?;
+        outputs.insert(output.name.clone(), artifact);
+    }
+    let inputs = task.inputs.iter().map(|input| {
+        let record = Input { artifact: input.data.artifact().clone(), origins: input.origins.clone() };
+        (input.name.clone(), record)
+    });
+    let manifest = Manifest {
+        schema: SCHEMA,
+        key: task.key,
+        parts: task.parts.clone(),
+        flow: flow.to_owned(),
+        task: spec.name.clone(),
+        run: run.to_owned(),
+        inputs: inputs.collect(),
+        outputs: outputs.clone(),
+        execution,
+    };
+    keep_entries(cache, task)?;
+    cache.record(&manifest)?;
+    remove_tree(&spec.folder)?;
+    Ok(Done { key: task.key, outputs })
+}
+
+/// Entries of JSON outputs are inputs too: lineage and `get` find them by hash.
+fn keep_entries(cache: &Cache, task: &Resolved) -> Result<(), TaskError> {
+    for input in &task.inputs {
+        if let Data::Json(_, bytes) = &input.data {
+            cache.store_bytes(bytes)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_output(output: &OutputDecl, path: &Path) -> Result<(), TaskError> {
+    let name = || output.name.clone();
+    let Ok(metadata) = std::fs::symlink_metadata(path) else {
+        return Err(TaskError::NoOutput(name(), output.path.clone(), output.name.to_uppercase()));
+    };
+    match (output.r#type, metadata.is_dir()) {
+        (PathType::Folder, false) => return Err(TaskError::OutputType(name(), "file", "folder")),
+        (PathType::Json, true) => return Err(TaskError::OutputType(name(), "folder", "file")),
+        _ => {}
+    }
+    if output.r#type == PathType::Json {
+        let bytes = fs_err::read(path)?;
+        serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).map_err(|error| TaskError::OutputJson(name(), error))?;
+    }
+    Ok(())
+}
+
+/// Removes a task's folder, also where the task took away its own right to.
+fn remove_tree(folder: &Path) -> std::io::Result<()> {
+    if std::fs::remove_dir_all(folder).is_ok() {
+        return Ok(());
+    }
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        fs_err::set_permissions(&folder, PermissionsExt::from_mode(0o700))?;
+        for entry in fs_err::read_dir(&folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    fs_err::remove_dir_all(folder)
+}
+
+/// The last lines of a log, for an error message.
+pub(super) fn tail(log: &Path) -> Vec<String> {
+    const LINES: usize = 10;
+    const BYTES: usize = 8 << 10;
+    let bytes = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(BYTES)..]).into_owned();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+/// The hash of a task's log, where it can be read.
+pub(super) fn log_hash(log: &Path) -> Option<Hash> {
+    std::fs::read(log).ok().map(|bytes| Hash::of(&bytes))
+}
+
+/// What JSON of one value is called in a path of an output: used by `publish`'s `when: output.field`.
+pub(super) fn field<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
+    path.split('.').try_fold(value, |value, key| value.get(key))
+}
+
+/// A short text of a value, for messages.
+pub(super) fn shown(value: &Value) -> String {
+    canonical(value).chars().take(60).collect()
+}
+

@@ -1,0 +1,72 @@
+//! Cells from tick files.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, bail, ensure};
+use ghtrader_kit::Result;
+use ghtrader_market::Cell;
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::{Params, dates};
+
+/// The cells of the files that match any of the patterns, by name.
+pub(crate) fn cells(params: &Params, patterns: &[String]) -> Result<BTreeMap<String, Cell>> {
+    let matchers = patterns.iter().map(|pattern| matcher(pattern)).collect::<Result<Vec<_>>>()?;
+    let inside = params.files.iter().map(|file| inside(&params.root, file)).collect::<Result<Vec<_>>>()?;
+    for (pattern, matcher) in patterns.iter().zip(&matchers) {
+        ensure!(inside.iter().any(|file| matcher.is_match(file)), nothing_matches(pattern, &inside));
+    }
+    let mut cells = BTreeMap::new();
+    for file in inside.iter().filter(|file| matchers.iter().any(|matcher| matcher.is_match(file))) {
+        if !wanted(params, file) {
+            continue;
+        }
+        let name = file.replace('/', ".");
+        let cell = Cell { file: Some((*file).to_owned()), synthetic: None };
+        if let Some(Cell { file: Some(other), .. }) = cells.insert(name.clone(), cell) {
+            bail!("`{other}` and `{file}` would both be the cell `{name}`: rename one of the files");
+        }
+    }
+    ensure!(!cells.is_empty(), "no file lies in {}: widen `from` and `to`", between(params));
+    Ok(cells)
+}
+
+/// The days asked for, as text.
+pub(crate) fn between(params: &Params) -> String {
+    let text = |day: Option<ghtrader_market::Day>| day.map_or("…".to_owned(), |day| day.to_string());
+    format!("{} to {}", text(params.from), text(params.to))
+}
+
+fn matcher(pattern: &str) -> Result<GlobMatcher> {
+    let outside = pattern.starts_with('/') || pattern.split('/').any(|part| part == "..");
+    ensure!(!outside, "the pattern `{pattern}` leads out of the market folder: write it relative to market.yaml");
+    let glob = GlobBuilder::new(pattern).literal_separator(true).build();
+    Ok(glob.with_context(|| format!("`{pattern}` is no file pattern"))?.compile_matcher())
+}
+
+/// A file's path relative to the market folder.
+fn inside<'a>(root: &str, file: &'a str) -> Result<&'a str> {
+    let plain = |path: &'a str| path.trim_start_matches("./");
+    let root = root.trim_start_matches("./").trim_end_matches('/');
+    let rest = if root.is_empty() || root == "." { Some(plain(file)) } else { plain(file).strip_prefix(root) };
+    let rest = rest.and_then(|rest| if root.is_empty() || root == "." { Some(rest) } else { rest.strip_prefix('/') });
+    rest.with_context(|| {
+        format!("the file `{file}` is outside the market folder `{root}`: `files` should be files(root ~ '/**')")
+    })
+}
+
+/// Whether a file may hold ticks of the days asked for: its name holds no date, or the dates overlap with them.
+fn wanted(params: &Params, file: &str) -> bool {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    dates::span(name).is_none_or(|(first, last)| {
+        params.from.is_none_or(|from| last >= from) && params.to.is_none_or(|to| first <= to)
+    })
+}
+
+fn nothing_matches(pattern: &str, inside: &[&str]) -> String {
+    let there = match inside {
+        [] => "the folder holds no files at all".to_owned(),
+        files => format!("the folder holds {} files, such as `{}`", files.len(), files[files.len() - 1]),
+    };
+    format!("no file matches `{pattern}` ({there}): put tick files there, or correct `files` in market.yaml")
+}

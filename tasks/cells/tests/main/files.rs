@@ -1,0 +1,111 @@
+//! Cells from tick files.
+
+use super::*;
+
+fn names(done: &Done, variety: &str) -> Vec<String> {
+    done.json::<Cells>("cells").unwrap()[variety].keys().cloned().collect()
+}
+
+#[test]
+fn every_tick_file_is_a_cell() {
+    let done = run(MARKET, params()).unwrap();
+    let cells: Value = done.json("cells").unwrap();
+    let expected = json!({
+        "au": { "ticks.au2206.csv": { "file": "ticks/au2206.csv", "synthetic": null } },
+        "cu": {
+            "ticks.cu2203_20220217.csv": { "file": "ticks/cu2203_20220217.csv", "synthetic": null },
+            "ticks.cu2203_20220218.csv": { "file": "ticks/cu2203_20220218.csv", "synthetic": null },
+            "ticks.night.a.x.parquet": { "file": "ticks/night/a/x.parquet", "synthetic": null },
+        },
+    });
+    assert_eq!(cells, expected);
+}
+
+#[test]
+fn specifications_are_in_parts() {
+    let specs: AllSpecs = run(MARKET, params()).unwrap().json("specs").unwrap();
+    assert_eq!(specs["cu"].ticks.main_symbol(), "KQ.m@SHFE.cu");
+    assert_eq!(specs["cu"].cost.multiplier, 5.0);
+    let RollRule::Given(GivenRule { first, switches }) = &specs["cu"].roll.rule else { panic!("the rule is given") };
+    assert_eq!((first.as_str(), switches.len()), ("SHFE.cu2202", 2));
+    assert_eq!((switches[1].to.as_str(), switches[1].day.to_string().as_str()), ("SHFE.cu2204", "2022-02-23"));
+    assert!(matches!(specs["au"].roll.rule, RollRule::Oi(_)));
+}
+
+#[test]
+fn another_roll_rule_changes_only_its_part() {
+    let oi = MARKET.replace("roll: {rule: given}", "roll: {rule: oi, min_oi: 10}");
+    let specs = |market: &str| run(market, params()).unwrap().json::<AllSpecs>("specs").unwrap().remove("cu").unwrap();
+    let (one, other) = (specs(MARKET), specs(&oi));
+    assert_ne!(one.roll, other.roll);
+    assert_eq!((one.ticks, one.cost), (other.ticks, other.cost));
+}
+
+#[test]
+fn days_asked_for_leave_out_files_of_other_days() {
+    let with = |from: &str, to: Value| {
+        let mut params = params();
+        params["from"] = json!(from);
+        params["to"] = to;
+        names(&run(MARKET, params).unwrap(), "cu")
+    };
+    assert_eq!(with("2022-02-18", Value::Null), ["ticks.cu2203_20220218.csv", "ticks.night.a.x.parquet"]);
+    assert_eq!(with("2022-02-01", json!("2022-02-17")), ["ticks.cu2203_20220217.csv", "ticks.night.a.x.parquet"]);
+    assert_eq!(with("2023-01-01", Value::Null), ["ticks.night.a.x.parquet"], "a name without a date says nothing");
+}
+
+#[test]
+fn the_root_may_be_written_in_many_ways() {
+    let expected = names(&run(MARKET, params()).unwrap(), "cu");
+    let here: Vec<String> = FILES.iter().map(|file| file.replace("markets/m/", "")).collect();
+    let dotted: Vec<String> = FILES.iter().map(|file| format!("./{file}")).collect();
+    for (root, files) in [("markets/m/", json!(FILES)), ("./markets/m", json!(dotted)), (".", json!(here)), ("", json!(here))] {
+        let done = run(MARKET, json!({ "root": root, "files": files })).unwrap();
+        assert_eq!(names(&done, "cu"), expected, "{root}");
+    }
+}
+
+#[test]
+fn the_folder_and_the_patterns_have_to_agree() {
+    let none = error(run(&MARKET.replace("ticks/au*", "ticks/ag*"), params()));
+    assert!(none.contains("`au`") && none.contains("ticks/ag*.csv") && none.contains("6 files"), "{none}");
+    let empty = error(run(MARKET, json!({ "root": "markets/m", "files": [] })));
+    assert!(empty.contains("holds no files at all"), "{empty}");
+    let outside = error(run(MARKET, json!({ "root": "markets/other", "files": FILES })));
+    assert!(outside.contains("markets/m/README.md") && outside.contains("outside the market folder"), "{outside}");
+    let sibling = error(run(MARKET, json!({ "root": "markets/m", "files": ["markets/m2/ticks/cu1.csv"] })));
+    assert!(sibling.contains("outside"), "{sibling}");
+    let climbing = error(run(&MARKET.replace("ticks/au*", "../au*"), params()));
+    assert!(climbing.contains("leads out of the market folder"), "{climbing}");
+    let broken = error(run(&MARKET.replace("ticks/au*", "ticks/[au"), params()));
+    assert!(broken.contains("no file pattern"), "{broken}");
+}
+
+#[test]
+fn no_file_of_the_days_asked_for_is_an_error() {
+    let files = ["m/ticks/cu_20220218.csv", "m/ticks/night/a.parquet", "m/ticks/au_20220218.csv"];
+    let message = error(run(MARKET, json!({ "root": "m", "files": files, "from": "2022-02-19" })));
+    assert!(message.contains("`au`") && message.contains("2022-02-19 to …"), "{message}");
+}
+
+#[test]
+fn two_files_cannot_be_one_cell() {
+    let files = ["m/ticks/cu/1.parquet", "m/ticks/night/a/b.parquet", "m/ticks/night/a.b.parquet", "m/ticks/cu1.csv"];
+    let message = error(run(MARKET, json!({ "root": "m", "files": [files.as_slice(), &["m/ticks/au.csv"]].concat() })));
+    assert!(message.contains("`ticks.night.a.b.parquet`") && message.contains("rename"), "{message}");
+}
+
+#[test]
+fn unknown_keys_and_lists_that_do_not_fit_are_named() {
+    let unknown = error(run(&MARKET.replace("multiplier: 5\n", "multiplier: 5\n    multipler: 5\n"), params()));
+    assert!(unknown.contains("multipler") && unknown.contains("line"), "{unknown}");
+    let parameter = error(run(MARKET, json!({ "root": "markets/m", "files": FILES, "form": null })));
+    assert!(parameter.contains("form"), "{parameter}");
+    let turned = ROLLS.replace("\"cu2203\", \"to\": \"cu2204\"", "\"cu2205\", \"to\": \"cu2204\"");
+    let message = error(run_with(MARKET, Some(&turned), params()));
+    assert!(message.contains("`cu`") && message.contains("2022-02-23") && message.contains("SHFE.cu2205"), "{message}");
+    let message = error(run_with(MARKET, Some(&ROLLS.replace("date", "day")), params()));
+    assert!(message.contains("rolls/cu.json") && message.contains("day"), "{message}");
+    let message = error(run_with(MARKET, None, params()));
+    assert!(message.contains("needs `first`"), "{message}");
+}

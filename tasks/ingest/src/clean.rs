@@ -1,0 +1,200 @@
+//! From rows as they stand to canonical days: prices snapped to integer ticks, duplicates dropped, impossible rows
+//! quarantined with their cause, everything counted.
+//!
+//! The order of the checks decides what a row is counted as, and it is part of the result:
+//!
+//! 1. another variety → foreign
+//! 2. no quote on either side and no last price → empty book. It comes before the order of time, because such a row may
+//!    carry a stamp *after* the row that follows it (the first rows of au2208 and cu2206 on 2022-02-18 do): it must not
+//!    make the true rows look late.
+//! 3. exchange closed; the stated trading day is another than the calendar's
+//! 4. impossible value; price between two ticks
+//! 5. same stamp as a row kept: identical → duplicate, otherwise it takes the place of that row, which is replaced
+//! 6. stamp before that of a row kept → non-monotonic
+
+mod values;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use ghtrader_kit::Result;
+use ghtrader_market::{Calendar, Cause, Contract, Day, Quarantined, Tick, TickSize, Ticks, TicksSpec};
+
+use crate::Raw;
+
+/// Quarantined rows that the index lists; all are counted.
+const LISTED: usize = 1_000;
+
+/// One (contract, trading day) after cleaning.
+#[derive(Default)]
+pub(crate) struct CleanDay {
+    pub(crate) ticks: Ticks,
+    pub(crate) duplicates: u64,
+    pub(crate) replaced: u64,
+    pub(crate) quarantined: BTreeMap<Cause, u64>,
+}
+
+/// A cell after cleaning.
+#[derive(Default)]
+pub(crate) struct Cleaned {
+    pub(crate) read: u64,
+    pub(crate) foreign: u64,
+    pub(crate) days: BTreeMap<(Arc<str>, Day), CleanDay>,
+    pub(crate) quarantine: Vec<Quarantined>,
+}
+
+/// Takes rows and keeps the days.
+pub(crate) struct Cleaner<'a> {
+    spec: &'a TicksSpec,
+    calendar: Calendar,
+    contracts: BTreeMap<Arc<str>, Known>,
+    cleaned: Cleaned,
+}
+
+/// What is known of a symbol.
+struct Known {
+    /// Its tick; none for another variety's.
+    tick: Option<TickSize>,
+    /// Stamp of the last row kept.
+    last_ns: i64,
+    /// The empty row just before, by its place in the list: the next row may show that it was late too.
+    empty: Option<usize>,
+}
+
+/// Why a row is not kept.
+struct Refusal(Cause, String);
+
+impl<'a> Cleaner<'a> {
+    /// For the rows of one variety.
+    pub(crate) fn new(spec: &'a TicksSpec) -> Result<Self> {
+        let calendar = spec.calendar()?;
+        Ok(Self { spec, calendar, contracts: BTreeMap::new(), cleaned: Cleaned::default() })
+    }
+
+    /// Takes one row, in the order of the source.
+    ///
+    /// # Errors
+    /// Where the symbol is no contract, or the calendar does not cover the row's day.
+    pub(crate) fn push(&mut self, mut row: Raw) -> Result<()> {
+        let at = |row: &Raw| format!("row {} of `{}`", row.line, row.contract);
+        self.cleaned.read += 1;
+        let Some(tick) = self.tick(&row.contract).with_context(|| at(&row))? else {
+            self.cleaned.foreign += 1;
+            return Ok(());
+        };
+        let day = self.calendar.trading_day(row.datetime_ns).with_context(|| at(&row))?;
+        self.note_late_empty(&row);
+        match self.check(&mut row, tick, day).with_context(|| at(&row))? {
+            Some(refusal) => self.quarantine(&row, day, refusal),
+            None => self.keep(&row, day),
+        }
+        Ok(())
+    }
+
+    /// What was kept.
+    ///
+    /// # Errors
+    /// Where every row was quarantined: then the specification is wrong rather than the rows.
+    pub(crate) fn finish(self) -> Result<Cleaned> {
+        let cleaned = self.cleaned;
+        let kept = cleaned.days.values().any(|day| !day.ticks.is_empty());
+        let wrong = cleaned.quarantine.iter().find(|row| row.cause != Cause::EmptyBook);
+        if let (false, Some(Quarantined { line, contract, cause, detail, .. })) = (kept, wrong) {
+            bail!(
+                "not one of {} rows can be kept; row {line} of `{contract}`: {cause}, {detail}; \
+                 check tick, sessions and calendar of `{}` in market.yaml",
+                cleaned.read,
+                self.spec.variety,
+            );
+        }
+        Ok(cleaned)
+    }
+
+    /// The tick of a contract; none for another variety's.
+    fn tick(&mut self, contract: &Arc<str>) -> Result<Option<TickSize>> {
+        if let Some(known) = self.contracts.get(contract) {
+            return Ok(known.tick);
+        }
+        let parsed = Contract::parse(contract)?;
+        let ours = parsed.exchange == self.spec.exchange && parsed.product == self.spec.variety;
+        let tick = ours.then(|| self.spec.tick_of(&parsed));
+        self.contracts.insert(Arc::clone(contract), Known { tick, last_ns: i64::MIN, empty: None });
+        Ok(tick)
+    }
+
+    /// The checks of a row by itself, in the order above; its values become canonical on the way.
+    fn check(&self, row: &mut Raw, tick: TickSize, day: Day) -> Result<Option<Refusal>> {
+        values::normalise(&mut row.values, self.spec.levels);
+        if values::is_empty(&row.values) {
+            return Ok(Some(Refusal(Cause::EmptyBook, "no quote on either side and no last price".to_owned())));
+        }
+        if !self.calendar.is_open(row.datetime_ns, self.spec.sessions.has_night())? {
+            let (date, time) = self.calendar.local(row.datetime_ns);
+            return Ok(Some(Refusal(Cause::Closed, format!("no session at {date} {time}"))));
+        }
+        if let Some(stated) = row.day.filter(|stated| *stated != day) {
+            return Ok(Some(Refusal(Cause::TradingDay, format!("the file says {stated}, the calendar {day}"))));
+        }
+        let refused = values::check(&mut row.values, tick, self.spec.fractional_volume);
+        Ok(refused.map(|(cause, detail)| Refusal(cause, detail)))
+    }
+
+    fn day(&mut self, contract: &Arc<str>, day: Day) -> &mut CleanDay {
+        self.cleaned.days.entry((Arc::clone(contract), day)).or_insert_with(|| CleanDay {
+            ticks: Ticks::new(contract.as_ref()),
+            ..CleanDay::default()
+        })
+    }
+
+    fn keep(&mut self, row: &Raw, trading_day: Day) {
+        let tick = Tick { trading_day, datetime_ns: row.datetime_ns, values: row.values };
+        let last_ns = self.contracts.get(&row.contract).map_or(i64::MIN, |known| known.last_ns);
+        let day = self.day(&row.contract, trading_day);
+        if row.datetime_ns > last_ns {
+            day.ticks.push(&tick);
+            if let Some(known) = self.contracts.get_mut(&row.contract) {
+                known.last_ns = row.datetime_ns;
+            }
+            return;
+        }
+        match day.ticks.datetime_ns.binary_search(&row.datetime_ns) {
+            Ok(index) if day.ticks.row(index).is_some_and(|kept| values::same(&kept.values, &row.values)) => {
+                day.duplicates += 1;
+            }
+            Ok(index) => {
+                day.replaced += 1;
+                day.ticks.for_each_column(|column, values| {
+                    values.splice(index..=index, [tick.values[column]]);
+                });
+            }
+            Err(_) => {
+                let late = (last_ns - row.datetime_ns) / 1_000_000;
+                let detail = format!("{late} ms before a row that came earlier");
+                self.quarantine(row, trading_day, Refusal(Cause::NonMonotonic, detail));
+            }
+        }
+    }
+
+    fn quarantine(&mut self, row: &Raw, day: Day, Refusal(cause, detail): Refusal) {
+        *self.day(&row.contract, day).quarantined.entry(cause).or_default() += 1;
+        let (line, contract, datetime_ns) = (row.line, row.contract.to_string(), row.datetime_ns);
+        if self.cleaned.quarantine.len() >= LISTED {
+            return;
+        }
+        self.cleaned.quarantine.push(Quarantined { line, contract, datetime_ns, cause, detail });
+        if let (Cause::EmptyBook, Some(known)) = (cause, self.contracts.get_mut(&row.contract)) {
+            known.empty = Some(self.cleaned.quarantine.len() - 1);
+        }
+    }
+
+    /// Says of an empty row before this one that its stamp is later, if it is: both defects stand in the list.
+    fn note_late_empty(&mut self, row: &Raw) {
+        let empty = self.contracts.get_mut(&row.contract).and_then(|known| known.empty.take());
+        let Some(empty) = empty.and_then(|index| self.cleaned.quarantine.get_mut(index)) else { return };
+        let ahead = empty.datetime_ns - row.datetime_ns;
+        if ahead > 0 {
+            empty.detail = format!("{}; and {} ms after the row that follows", empty.detail, ahead / 1_000_000);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Files that cannot be read: the message names file, line, and what would be right, and nothing is written.
+
+use super::*;
+
+/// A file, and words of the message.
+fn cases() -> Vec<(String, Vec<&'static str>)> {
+    let good = csv(&[("cu2203", 0, 71_500), ("cu2203", 1, 71_510)]);
+    let change = |from: &str, to: &str| good.replacen(from, to, 1);
+    let stamp = (NINE + HALF_SECOND).to_string();
+    vec![
+        (String::new(), vec!["ticks/a.csv", "empty"]),
+        (change("bid_price1", "bid_pricel"), vec!["ticks/a.csv:1", "bid_pricel", "did you mean `bid_price1`"]),
+        (change(",ask_volume1", ",ask_volume1,fee"), vec!["ticks/a.csv:1", "fee", "ignore_columns"]),
+        (change("volume,", "volume,volume,"), vec!["ticks/a.csv:1", "`volume` is there twice"]),
+        (change("datetime_ns", "id"), vec!["no column `datetime_ns`"]),
+        (change("symbol", "id"), vec!["no column `symbol`"]),
+        (change("last_price", "highest"), vec!["no column `last_price`"]),
+        (change(&stamp, "2022-02-18 09:00:00"), vec!["ticks/a.csv:3", "2022-02-18 09:00:00", "nanoseconds"]),
+        (change("71510,100", "71510,many"), vec!["ticks/a.csv:3", "`volume`", "`many`"]),
+        (change("71510,100", "71510"), vec!["ticks/a.csv:3", "8 fields", "9"]),
+        (change("SHFE.cu2203", "cu2203"), vec!["row 2", "`cu2203`", "EXCHANGE.code"]),
+        (change("SHFE.cu2203", "KQ.m@SHFE.cu"), vec!["ticks/a.csv:2", "underlying_contract"]),
+        (change(&stamp, "1900000000000000000"), vec!["row 3", "2030-03-18", "holiday list"]),
+    ]
+}
+
+#[test]
+fn messages_name_the_place_and_the_remedy() {
+    for (text, words) in cases() {
+        let error = ingest_bytes(&text, &copper()).err().expect(&text);
+        let message = format!("{error:#}");
+        for word in words {
+            assert!(message.contains(word), "`{word}` is not in `{message}`, for:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn half_a_level_is_refused() {
+    let text = csv(&[("cu2203", 0, 71_500)]).replace("ask_volume1", "ask_volume1,bid_price2").replace(",4\n", ",4,71490\n");
+    let message = format!("{:#}", ingest_bytes(text, &copper()).err().unwrap());
+    assert!(message.contains("level 2") && message.contains("bid_volume2"), "{message}");
+}
+
+#[test]
+fn a_file_that_is_cut_off_is_refused() {
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gz, csv(&[("cu2203", 0, 71_500); 2_000]).as_bytes()).unwrap();
+    let bytes = gz.finish().unwrap();
+    let message = format!("{:#}", ingest_bytes(&bytes[..bytes.len() / 2], &copper()).err().unwrap());
+    assert!(message.contains("ticks/a.csv") && message.contains("cut off"), "{message}");
+    let message = format!("{:#}", ingest_bytes(b"PAR1 and no more", &copper()).err().unwrap());
+    assert!(message.contains("ticks"), "{message}");
+}
+
+#[test]
+fn a_specification_that_fits_no_row_is_an_error() {
+    let silver = TicksSpec { tick: spec_of(MARKET, "cu").tick, ..copper() };
+    let text = csv(&[("cu2203", 0, 71_503), ("cu2203", 1, 71_507)]);
+    let message = format!("{:#}", ingest_bytes(text, &silver).err().unwrap());
+    assert!(message.contains("not one of 2 rows") && message.contains("market.yaml"), "{message}");
+}
+
+#[test]
+fn a_cell_and_its_input_have_to_agree() {
+    let bench = |cell: serde_json::Value| {
+        Bench::<Ingest>::new().unwrap().input_json("cell", &cell).unwrap().input_json("spec", &copper()).unwrap()
+    };
+    let run = |cell| format!("{:#}", bench(cell).axis("cell", "a").run(json!({})).err().unwrap());
+    assert!(run(json!({ "file": "ticks/a.csv", "synthetic": null })).contains("`ticks` is not there"));
+    assert!(run(json!({ "file": null, "synthetic": null })).contains("either `file` or `synthetic`"));
+    assert!(run(json!({ "file": null, "synthetic": null, "x": 1 })).contains("x"));
+    let no_axis = bench(json!({ "file": null, "synthetic": null })).run(json!({})).err().unwrap();
+    assert!(format!("{no_axis:#}").contains("`cell`"));
+}

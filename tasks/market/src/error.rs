@@ -1,0 +1,89 @@
+//! What can be wrong with market data or with what describes it.
+
+use std::path::PathBuf;
+
+use crate::Day;
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error about market data; its text says what, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The disk said no; the message names the path.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// A Parquet file that cannot be read or written.
+    #[error("{}: not a table that can be read or written: {source}", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What the Parquet library says.
+        source: parquet::errors::ParquetError,
+    },
+    /// A table without the columns or types that it should have.
+    #[error("{}: {what}", path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Rows of two instruments in one table.
+    #[error("rows of `{other}` cannot join a table of `{symbol}`: one table holds one symbol")]
+    Symbols {
+        /// The table's.
+        symbol: String,
+        /// The one that does not belong.
+        other: String,
+    },
+    /// A main-contract table and a plain one were joined, or a row range lies outside the table.
+    #[error("tables do not fit together: {0}")]
+    Shape(String),
+    /// A price between two ticks.
+    #[error("price {price} is {off:.3} of a tick away from a multiple of the tick {tick}")]
+    OffTick {
+        /// The price as read.
+        price: f64,
+        /// The tick.
+        tick: String,
+        /// Distance to the nearest multiple, in ticks.
+        off: f64,
+    },
+    /// A tick size that is not a positive decimal number.
+    #[error("{0} is no tick size: write a positive decimal number, such as 10 or 0.02")]
+    TickSize(String),
+    /// A text that is not a day.
+    #[error("`{0}` is no day: write 2022-02-18")]
+    Day(String),
+    /// A text that is not a time of day.
+    #[error("`{0}` is no time of day: write 09:00:00, or 25:00:00 for one o'clock the next morning")]
+    Time(String),
+    /// A text that is not a contract.
+    #[error("`{0}` is no contract: write EXCHANGE.code, such as SHFE.cu2203")]
+    Contract(String),
+    /// A session that ends before it begins.
+    #[error("the session {0} to {1} ends before it begins: after midnight, count on: 25:00:00")]
+    Session(String, String),
+    /// A day outside the years that the holiday list covers.
+    #[error(
+        "{day} is outside the holiday list, which covers {first} to {last}: \
+         extend tasks/market/data/chinese_holidays.json, or use `calendar: utc-day`"
+    )]
+    OutsideCalendar {
+        /// The day asked about.
+        day: Day,
+        /// First day of the list's first year.
+        first: Day,
+        /// Last day of the list's last year.
+        last: Day,
+    },
+    /// Something in `market.yaml` that does not fit.
+    #[error("{}: {what}", path.display())]
+    Market {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, where, and what would be right.
+        what: String,
+    },
+}

@@ -1,0 +1,318 @@
+//! `market.yaml`: what a market folder says about itself.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    CalendarRule, Clock, CostSpec, Day, Error, Expiry, Result, Reuse, RollRule, RollSpec, Session, Sessions, Specs,
+    Switch, TickOverride, TickRule, TickSize, TicksSpec, TimeOfDay,
+};
+use crate::{Contract, GivenRule, OiRule};
+
+/// A market: its calendar and its varieties.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MarketFile {
+    /// One line for people.
+    #[serde(default)]
+    pub description: String,
+    /// `china-futures` or `utc-day`.
+    pub calendar: CalendarRule,
+    /// Hours that local time is ahead of UTC: by default 8 for `china-futures`, 0 for `utc-day`.
+    #[serde(default)]
+    pub utc_offset: Option<i32>,
+    /// Closed days beyond the calendar's own.
+    #[serde(default)]
+    pub closed: Vec<Day>,
+    /// Levels of the book that count, 1 or 5; a variety may say otherwise.
+    pub levels: u8,
+    /// Columns of the tick files that are none of ours, to be left out.
+    #[serde(default)]
+    pub ignore_columns: Vec<String>,
+    /// By name: the product part of the contracts' codes (`cu`, `IF`, `BTCUSDT`).
+    pub varieties: BTreeMap<String, VarietyFile>,
+    /// Ticks are invented rather than read.
+    #[serde(default)]
+    pub synthetic: Option<SyntheticFile>,
+}
+
+/// One variety.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VarietyFile {
+    /// `SHFE`.
+    pub exchange: String,
+    /// Patterns of its tick files, relative to the market folder: `ticks/cu*.csv.gz`. A file of several varieties may be
+    /// named by each. Not for a synthetic market.
+    #[serde(default)]
+    pub files: Vec<String>,
+    /// Levels, where they differ from the market's.
+    #[serde(default)]
+    pub levels: Option<u8>,
+    /// The price step.
+    pub tick: TickSize,
+    /// Price steps of older contracts.
+    #[serde(default)]
+    pub tick_until: Vec<TickOverride>,
+    /// Units of the commodity in one lot.
+    pub multiplier: f64,
+    /// Whether volumes may be fractions of a lot.
+    #[serde(default)]
+    pub fractional_volume: bool,
+    /// Sessions in the order of trading, the night's first; none: always open.
+    #[serde(default)]
+    pub sessions: Vec<Session>,
+    /// The last local time whose row gives the close open interest: by default 15:00:00.999 for `china-futures`.
+    #[serde(default)]
+    pub close_cutoff: Option<TimeOfDay>,
+    /// How the main contract is chosen.
+    #[serde(default)]
+    pub roll: RollFile,
+    /// What trading costs.
+    #[serde(default)]
+    pub cost: CostFile,
+}
+
+/// The rule of the main contract.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RollFile {
+    /// `oi` (by default) or `given`.
+    pub rule: RuleName,
+    /// `oi`: `[11, 10]`, another contract takes over at more than 1.1 times the open interest.
+    pub ratio: Option<[u32; 2]>,
+    /// `oi`: whether a contract may be main again: `forbid` (by default) or `allow`.
+    pub reuse: Option<Reuse>,
+    /// `oi`: least close open interest of a candidate.
+    pub min_oi: Option<f64>,
+    /// `oi`: least volume of a candidate.
+    pub min_volume: Option<f64>,
+    /// `oi`: whether a day without open interest of the main contract is an error.
+    pub strict: Option<bool>,
+    /// When contracts expire: `fifteenth` or `third-friday`.
+    pub expiry: Option<Expiry>,
+    /// `given`: the main contract before the first switch.
+    pub first: Option<String>,
+    /// `given`: the switches, where they are not in `rolls/<variety>.json`.
+    pub switches: Option<Vec<Switch>>,
+}
+
+/// The name of a roll rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleName {
+    /// By open interest.
+    #[default]
+    Oi,
+    /// By a list of switches.
+    Given,
+}
+
+/// What trading costs; nothing by default but the spread, which is in the quotes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CostFile {
+    /// Fee of one lot and side, in money.
+    pub fee_fixed: f64,
+    /// Fee of one side, as a part of the value traded.
+    pub fee_ratio: f64,
+    /// Slippage of one side, in ticks.
+    pub slippage_ticks: f64,
+}
+
+/// The synthetic market.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SyntheticFile {
+    /// Everything follows from it.
+    pub seed: u64,
+    /// The first trading day.
+    pub first_day: Day,
+    /// How many trading days.
+    pub days: u32,
+    /// Rows of the main contract in a day, about.
+    #[serde(default = "default_rows")]
+    pub rows: u32,
+    /// How strongly the book's imbalance leads the mid: 0 not at all, 1 as stated in the README of `ingest`.
+    #[serde(default = "default_strength")]
+    pub strength: f64,
+}
+
+fn default_rows() -> u32 {
+    7_000
+}
+
+fn default_strength() -> f64 {
+    1.0
+}
+
+impl MarketFile {
+    /// Reads and checks `market.yaml`.
+    ///
+    /// # Errors
+    /// Names the file, the place in it, and what would be right.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs_err::read_to_string(path)?;
+        Self::parse(path, &text)
+    }
+
+    /// Checks the text of `market.yaml`; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`MarketFile::read`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
+        let wrong = |what: String| Error::Market { path: path.to_owned(), what };
+        let market: Self = serde_saphyr::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        market.check().map_err(wrong)?;
+        Ok(market)
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        if self.varieties.is_empty() {
+            return Err("`varieties` is empty: name at least one".to_owned());
+        }
+        if self.utc_offset.is_some_and(|hours| !(-12..=14).contains(&hours)) {
+            return Err("`utc_offset` is in hours, −12 to 14".to_owned());
+        }
+        self.varieties.iter().try_for_each(|(name, variety)| {
+            self.check_variety(name, variety).map_err(|what| format!("`varieties.{name}`: {what}"))
+        })
+    }
+
+    fn check_variety(&self, name: &str, variety: &VarietyFile) -> std::result::Result<(), String> {
+        let code = format!("{}.{name}", variety.exchange);
+        if Contract::parse(&code).map_or(true, |contract| contract.product != name) {
+            return Err(format!("`{code}` is not the beginning of a contract such as SHFE.cu2203"));
+        }
+        if !matches!(variety.levels.unwrap_or(self.levels), 1 | 5) {
+            return Err("`levels` is 1 or 5".to_owned());
+        }
+        if !(variety.multiplier.is_finite() && variety.multiplier > 0.0) {
+            return Err("`multiplier` is a positive number".to_owned());
+        }
+        match (&self.synthetic, variety.files.is_empty()) {
+            (None, true) => return Err("`files` is empty: give a pattern such as ticks/*.csv".to_owned()),
+            (Some(_), false) => return Err("`files` and `synthetic` exclude each other: leave one out".to_owned()),
+            _ => {}
+        }
+        Sessions(variety.sessions.clone()).check().map_err(|error| error.to_string())?;
+        variety.tick_until.iter().try_for_each(|rule| check_override(&variety.exchange, name, rule))?;
+        variety.roll.check()
+    }
+
+    /// The market's calendar.
+    pub fn clock(&self) -> Clock {
+        let usual = if self.calendar == CalendarRule::ChinaFutures { 8 } else { 0 };
+        let mut closed = self.closed.clone();
+        closed.sort_unstable();
+        Clock { calendar: self.calendar, utc_offset: self.utc_offset.unwrap_or(usual), closed }
+    }
+
+    /// The specifications of a variety; `given` are the switches of `rolls/<variety>.json`, if there is such a file.
+    ///
+    /// # Errors
+    /// A text that says what is missing.
+    pub fn specs(&self, name: &str, variety: &VarietyFile, given: Option<Vec<Switch>>) -> std::result::Result<Specs, String> {
+        let cutoff = match self.calendar {
+            CalendarRule::ChinaFutures => Some(TimeOfDay(TimeOfDay::at(15, 0).0 + 999_000_000)),
+            CalendarRule::UtcDay => None,
+        };
+        let ticks = TicksSpec {
+            variety: name.to_owned(),
+            exchange: variety.exchange.clone(),
+            levels: variety.levels.unwrap_or(self.levels),
+            tick: TickRule { default: variety.tick, overrides: variety.tick_until.clone() },
+            multiplier: variety.multiplier,
+            fractional_volume: variety.fractional_volume,
+            clock: self.clock(),
+            sessions: Sessions(variety.sessions.clone()),
+            ignore_columns: self.ignore_columns.clone(),
+            close_cutoff: variety.close_cutoff.or(cutoff),
+        };
+        let roll = RollSpec {
+            variety: name.to_owned(),
+            exchange: variety.exchange.clone(),
+            levels: ticks.levels,
+            clock: self.clock(),
+            expiry: variety.roll.expiry,
+            rule: variety.roll.rule(&variety.exchange, given)?,
+        };
+        let CostFile { fee_fixed, fee_ratio, slippage_ticks } = variety.cost;
+        let cost = CostSpec { tick: variety.tick, multiplier: variety.multiplier, fee_fixed, fee_ratio, slippage_ticks };
+        Ok(Specs { ticks, roll, cost })
+    }
+}
+
+fn check_override(exchange: &str, name: &str, rule: &TickOverride) -> std::result::Result<(), String> {
+    let last = Contract::parse(&format!("{exchange}.{}", rule.to));
+    if last.is_ok_and(|last| last.product == name && last.delivery.is_some()) {
+        Ok(())
+    } else {
+        Err(format!("`tick_until`: `{}` is no contract of this variety, such as {name}1911", rule.to))
+    }
+}
+
+impl RollFile {
+    fn check(&self) -> std::result::Result<(), String> {
+        let oi = self.ratio.is_some() || self.reuse.is_some() || self.min_oi.is_some();
+        let oi = oi || self.min_volume.is_some() || self.strict.is_some();
+        let given = self.first.is_some() || self.switches.is_some();
+        match self.rule {
+            RuleName::Oi if given => Err("`roll`: `first` and `switches` belong to `rule: given`".to_owned()),
+            RuleName::Given if oi => {
+                Err("`roll`: `ratio`, `reuse`, `min_oi`, `min_volume` and `strict` belong to `rule: oi`".to_owned())
+            }
+            _ if self.ratio.is_some_and(|[more, than]| than == 0 || more < than) => {
+                Err("`roll.ratio` is [a, b] with a ≥ b > 0: [11, 10] says 1.1 times".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn rule(&self, exchange: &str, given: Option<Vec<Switch>>) -> std::result::Result<RollRule, String> {
+        if self.rule == RuleName::Oi {
+            let usual = OiRule::default();
+            return Ok(RollRule::Oi(OiRule {
+                ratio: self.ratio.unwrap_or(usual.ratio),
+                reuse: self.reuse.unwrap_or(usual.reuse),
+                min_oi: self.min_oi.unwrap_or(usual.min_oi),
+                min_volume: self.min_volume.unwrap_or(usual.min_volume),
+                strict: self.strict.unwrap_or(usual.strict),
+            }));
+        }
+        let mut switches = self.switches.clone().or(given).unwrap_or_default();
+        for switch in &mut switches {
+            (switch.from, switch.to) = (qualified(exchange, &switch.from), qualified(exchange, &switch.to));
+        }
+        let first = self.first.as_ref().or(switches.first().map(|switch| &switch.from));
+        let first = first.ok_or("`roll`: `rule: given` needs `first`, the main contract before the first switch")?;
+        let first = qualified(exchange, first);
+        check_switches(&first, &switches)?;
+        Ok(RollRule::Given(GivenRule { first, switches }))
+    }
+}
+
+/// The contract with its exchange, which lists of switches leave out.
+fn qualified(exchange: &str, contract: &str) -> String {
+    if contract.contains('.') { contract.to_owned() } else { format!("{exchange}.{contract}") }
+}
+
+/// Days ascend, and each switch begins with the contract that the one before ended with.
+fn check_switches(first: &str, switches: &[Switch]) -> std::result::Result<(), String> {
+    let mut main = first;
+    let mut last: Option<Day> = None;
+    for switch in switches {
+        Contract::parse(&switch.to).map_err(|error| error.to_string())?;
+        if switch.from != main {
+            return Err(format!("switch of {}: it leaves `{}`, but `{main}` is main then", switch.day, switch.from));
+        }
+        if last.is_some_and(|last| switch.day <= last) {
+            return Err(format!("switch of {}: the days of switches have to ascend", switch.day));
+        }
+        (main, last) = (&switch.to, Some(switch.day));
+    }
+    Contract::parse(first).map(|_| ()).map_err(|error| error.to_string())
+}

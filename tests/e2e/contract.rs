@@ -1,0 +1,90 @@
+//! The task contract, spoken by a program in another language.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::space::{Counts, Space, answer};
+
+/// A program of one kind, in shell: doubles a number, and is asked whether its result still holds.
+const PROGRAM: &str = r#"#!/bin/sh
+case $1 in
+describe)
+    cat <<JSON
+{"contract": 1, "kinds": [{"name": "double", "about": "Doubles", "code": "CODE", "probes": true,
+ "params": {"type": "object", "additionalProperties": false,
+            "properties": {"times": {"type": "integer", "default": 2, "minimum": 1}}},
+ "inputs": {"x": {"type": "file"}}, "outputs": {"y": {"type": "file", "path": "y.txt"}}}]}
+JSON
+    ;;
+run) echo $(($(cat "$INPUT_X") * PARAM_TIMES)) >"$OUTPUT_Y" ;;
+probe) if [ -e "PROBED" ]; then echo '{"state": "changed", "why": "the table is gone"}'; else echo '{"state": "valid"}'; fi ;;
+esac
+"#;
+
+fn space() -> Space {
+    let space = Space::with_flow(
+        "tasks:\n  d: { uses: double, inputs: { x: { path: x.txt } }, publish: { y: y.txt } }\n",
+    );
+    space.write("x.txt", "21\n");
+    install(&space, "1");
+    space
+}
+
+fn install(space: &Space, code: &str) {
+    let probed = space.path("probed").display().to_string();
+    space.write("bin/ghtrader-tasks-double", &PROGRAM.replace("CODE", code).replace("PROBED", &probed));
+    let path = space.path("bin/ghtrader-tasks-double");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn run(space: &Space, args: &[&str]) -> crate::space::Answer {
+    let mut command = space.command(&[&["run", "test"], args].concat());
+    answer(command.env("GHTRADER_TASKS", space.path("bin")))
+}
+
+#[test]
+fn a_program_in_any_language_adds_kinds() {
+    let space = space();
+    assert_eq!(run(&space, &[]).counts(), Counts(1, 0, 0, 0));
+    assert_eq!(space.read("y.txt"), "42\n");
+    assert_eq!(run(&space, &[]).counts(), Counts(0, 1, 0, 0));
+}
+
+#[test]
+fn its_code_version_is_part_of_the_key() {
+    let space = space();
+    run(&space, &[]);
+    install(&space, "2");
+    let dry = run(&space, &["-n"]);
+    assert!(dry.err.contains("runs     d (code changed)"), "{dry:#?}");
+}
+
+#[test]
+fn a_default_written_out_changes_nothing_and_another_value_does() {
+    let space = space();
+    run(&space, &[]);
+    space.flow("tasks:\n  d: { uses: double, with: { times: 2 }, inputs: { x: { path: x.txt } }, publish: { y: y.txt } }\n");
+    assert_eq!(run(&space, &[]).counts(), Counts(0, 1, 0, 0));
+    space.flow("tasks:\n  d: { uses: double, with: { times: 3 }, inputs: { x: { path: x.txt } }, publish: { y: y.txt } }\n");
+    let dry = run(&space, &["-n"]);
+    assert!(dry.err.contains("runs     d (parameter times changed: 2 → 3)"), "{dry:#?}");
+}
+
+#[test]
+fn its_schema_checks_what_a_flow_says() {
+    let space = space();
+    space.flow("tasks:\n  d: { uses: double, with: { tims: 2 }, inputs: { x: { path: x.txt } } }\n");
+    let answer = run(&space, &[]);
+    assert_eq!(answer.code, 2, "{answer:#?}");
+    assert!(answer.err.contains("times"), "{}", answer.err);
+    space.flow("tasks:\n  d: { uses: double, with: { times: 0 }, inputs: { x: { path: x.txt } } }\n");
+    assert_eq!(run(&space, &[]).code, 2);
+}
+
+#[test]
+fn an_external_result_is_asked_for_before_it_is_trusted() {
+    let space = space();
+    run(&space, &[]);
+    space.write("probed", "");
+    let dry = run(&space, &["-n"]);
+    assert!(dry.err.contains("runs     d (the table is gone)"), "{dry:#?}");
+}

@@ -1,0 +1,1 @@
+//! The flow `daily` end to end.

@@ -1,0 +1,153 @@
+//! Failures: what is skipped, what stays, what runs again.
+
+use crate::space::{Counts, Space};
+
+#[test]
+fn what_depends_on_a_failure_is_skipped_and_only_that_runs_again() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  good: { run: 'echo good >$OUTPUT_X', outputs: { x: x } }
+  bad:
+    run: 'echo half >$OUTPUT_X; echo to-the-log; test "$(cat $INPUT_MODE)" = ok'
+    inputs: { mode: { path: mode.txt } }
+    outputs: { x: x }
+  after: { run: 'cat $INPUT_X >$OUTPUT_X', inputs: { x: { from: bad } }, outputs: { x: x } }
+"#,
+    );
+    space.write("mode.txt", "broken");
+    let failed = space.run(&["--keep-going"]);
+    assert_eq!(failed.code, 1, "{failed:#?}");
+    assert_eq!(failed.counts(), Counts(1, 0, 1, 1));
+    assert!(failed.err.contains("error: bad failed: exit status 1"), "{failed:#?}");
+    assert!(failed.err.contains("to-the-log"), "{failed:#?}");
+    let log = space.call(&["log", "last", "bad"]);
+    assert_eq!(log.out, "to-the-log\n", "{log:#?}");
+    space.write("mode.txt", "ok");
+    assert_eq!(space.up_to_date(&[]), Counts(2, 1, 0, 0));
+}
+
+#[test]
+fn nothing_new_starts_after_a_failure() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  bad: { run: 'exit 3', priority: 1 }
+  other: { run: 'echo x >$OUTPUT_X', outputs: { x: x } }
+"#,
+    );
+    let failed = space.run(&["--jobs", "1"]);
+    assert_eq!((failed.code, failed.counts()), (1, Counts(0, 0, 1, 1)), "{failed:#?}");
+    let failed = space.run(&["--jobs", "1", "-k"]);
+    assert_eq!((failed.code, failed.counts()), (1, Counts(1, 0, 1, 0)), "{failed:#?}");
+}
+
+#[test]
+fn a_missing_output_fails_the_task() {
+    let space = Space::with_flow("tasks:\n  a: { run: 'true', outputs: { x: x.txt } }\n");
+    let failed = space.run(&[]);
+    assert_eq!(failed.code, 1);
+    assert!(failed.err.contains("did not write its output `x`"), "{failed:#?}");
+}
+
+#[test]
+fn a_task_cannot_change_its_inputs() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  a: { run: 'echo a >$OUTPUT_X', outputs: { x: x } }
+  b:
+    run: 'chmod u+w $INPUT_X $INPUT_S; echo evil >$INPUT_X; echo evil >$INPUT_S; echo b >$OUTPUT_X'
+    inputs: { x: { from: a }, s: { path: s.txt } }
+    outputs: { x: x }
+  c: { run: 'cat $INPUT_X >$OUTPUT_X', inputs: { x: { from: a } }, outputs: { x: x }, needs: [b], publish: { x: c.txt } }
+"#,
+    );
+    space.write("s.txt", "source");
+    assert_eq!(space.up_to_date(&[]), Counts(3, 0, 0, 0));
+    assert_eq!((space.read("c.txt"), space.read("s.txt")), ("a\n".to_owned(), "source".to_owned()));
+    assert_eq!(space.up_to_date(&[]), Counts(0, 3, 0, 0));
+}
+
+#[test]
+fn an_input_that_changes_while_the_task_runs_is_recorded_under_no_content() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  a: { run: 'cat $INPUT_X >$OUTPUT_X; echo 2 >>"${{ params.file }}"', inputs: { x: { path: x.txt } }, outputs: { x: x } }
+params: { file: { type: string, required: true } }
+"#,
+    );
+    space.write("x.txt", "1\n");
+    let file = format!("file={}", space.path("x.txt").display());
+    let failed = space.run(&["-p", &file]);
+    assert_eq!(failed.code, 1, "{failed:#?}");
+    assert!(failed.err.contains("changed while"), "{failed:#?}");
+    assert_eq!(space.call(&["lineage", "x.txt", "--down"]).out.matches("key").count(), 0);
+}
+
+#[test]
+fn a_failed_attempt_is_retried_with_a_clean_folder() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  a:
+    run: 'ls -A >>"${{ params.file }}"; echo try >>"${{ params.file }}"; touch rest; test $(grep -c try "${{ params.file }}") = 3; echo x >$OUTPUT_X'
+    outputs: { x: x }
+    retries: { attempts: 3, backoff: 10ms }
+params: { file: { type: string, required: true } }
+"#,
+    );
+    let file = format!("file={}", space.path("tries").display());
+    assert_eq!(space.up_to_date(&["-p", &file]), Counts(1, 0, 0, 0));
+    assert_eq!(space.read("tries"), "try\ntry\ntry\n");
+}
+
+#[test]
+fn a_task_that_takes_too_long_is_stopped_with_all_that_it_started() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  a: { run: 'sh -c "sleep 60; touch ${{ params.file }}" & sleep 60', timeout: 500ms }
+params: { file: { type: string, required: true } }
+"#,
+    );
+    let file = format!("file={}", space.path("late").display());
+    let begun = std::time::Instant::now();
+    let failed = space.run(&["-p", &file]);
+    assert_eq!(failed.code, 1, "{failed:#?}");
+    assert!(failed.err.contains("error: a failed"), "{failed:#?}");
+    assert!(begun.elapsed().as_secs() < 30);
+}
+
+#[test]
+fn more_than_the_machine_has_is_refused_before_anything_runs() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  a: { run: 'echo x >$OUTPUT_X', outputs: { x: x } }
+  b: { run: 'true', resources: { gpu: 2 } }
+"#,
+    );
+    let refused = space.run(&["--gpus", "1"]);
+    assert_eq!(refused.code, 2, "{refused:#?}");
+    assert!(refused.err.contains("`b` cannot run here: it asks for 2 gpu, and this machine has 1"), "{refused:#?}");
+    assert_eq!(space.up_to_date(&["--gpus", "2"]), Counts(2, 0, 0, 0));
+}
+
+#[test]
+fn devices_are_given_by_index_and_not_twice() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  a:
+    run: 'echo "$CUDA_VISIBLE_DEVICES" >$OUTPUT_X; sleep 0.3'
+    matrix: { n: [1, 2, 3, 4] }
+    resources: { gpu: 1, cpu: 0 }
+    outputs: { x: x }
+  all: { run: 'find $INPUT_X -type f | xargs cat | sort >$OUTPUT_X', inputs: { x: { from: a } }, outputs: { x: x }, publish: { x: x.txt } }
+"#,
+    );
+    assert_eq!(space.up_to_date(&["--gpus", "2,5", "--jobs", "8"]), Counts(5, 0, 0, 0));
+    assert_eq!(space.read("x.txt"), "2\n2\n5\n5\n");
+}

@@ -1,0 +1,113 @@
+//! The history: runs, logs, lineage, artifacts, events.
+
+use serde_json::json;
+
+use crate::space::{Counts, Space};
+
+fn space() -> Space {
+    let space = Space::with_flow(
+        r#"
+params: { k: 3 }
+tasks:
+  head: { run: 'head -n $PARAM_K $INPUT_TICKS >$OUTPUT_HEAD; echo read', with: { k: "${{ params.k }}" }, inputs: { ticks: { path: data/ticks.csv } }, outputs: { head: head.csv } }
+  sum:
+    run: 'echo "::progress 1/2 half"; echo "::metric rows=3"; wc -l <$INPUT_HEAD >$OUTPUT_SUM; echo "[{\"rows\": 3, \"name\": \"x\"}]" >$OUTPUT_TABLE'
+    inputs: { head: { from: head } }
+    outputs: { sum: sum.txt, table: table.json }
+    publish: { sum: out/sum.txt }
+    print: table
+"#,
+    );
+    space.write("data/ticks.csv", "1\n2\n3\n4\n");
+    space
+}
+
+#[test]
+fn lineage_ends_at_the_source_and_names_parameters_and_code() {
+    let space = space();
+    space.up_to_date(&[]);
+    for artifact in ["out/sum.txt", "test:sum.sum"] {
+        let lineage = space.call(&["lineage", artifact]);
+        assert_eq!(lineage.code, 0, "{lineage:#?}");
+        for part in ["sum  key", "head: head  key", "with k=3", "code head -n $PARAM_K", "ticks: data/ticks.csv"] {
+            assert!(lineage.out.contains(part), "{part} is not in {lineage:#?}");
+        }
+    }
+    let down = space.call(&["lineage", "data/ticks.csv", "--down"]);
+    assert!(down.out.contains("head  key") && down.out.contains("sum  key"), "{down:#?}");
+    let json = space.call(&["lineage", "out/sum.txt", "--format", "json"]);
+    let graph: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(graph["nodes"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_published_path_is_put_back_without_running_the_task() {
+    let space = space();
+    space.up_to_date(&[]);
+    space.write("out/sum.txt", "changed");
+    assert_eq!(space.up_to_date(&[]), Counts(0, 2, 0, 0));
+    assert_eq!(space.read("out/sum.txt").trim(), "3");
+    std::fs::remove_dir_all(space.path("out")).unwrap();
+    assert_eq!(space.up_to_date(&[]), Counts(0, 2, 0, 0));
+    assert_eq!(space.read("out/sum.txt").trim(), "3");
+}
+
+#[test]
+fn print_shows_a_table_also_when_nothing_ran() {
+    let space = space();
+    for _ in 0..2 {
+        let answer = space.run(&[]);
+        assert_eq!(answer.out, "rows  name\n   3  x\n", "{answer:#?}");
+    }
+}
+
+#[test]
+fn events_are_one_json_object_a_line() {
+    let space = space();
+    let events = space.run(&["--format", "json"]).events();
+    let task = |name: &str, state: &str| {
+        events.iter().find(|event| event["task"] == name && event["state"] == state).unwrap_or_else(|| panic!("{events:#?}"))
+    };
+    assert_eq!(task("head", "running")["reason"], "never ran");
+    assert_eq!(task("sum", "ran")["key"].as_str().unwrap().len(), 64);
+    assert!(events.iter().any(|event| event["event"] == "metric" && event["name"] == "rows" && event["value"] == 3.0));
+    assert!(events.iter().any(|event| event["event"] == "progress" && event["total"] == 2));
+    let last = events.last().unwrap();
+    assert_eq!((&last["event"], &last["ran"], &last["failed"]), (&json!("finished"), &json!(2), &json!(0)));
+}
+
+#[test]
+fn runs_show_and_log_tell_the_history() {
+    let space = space();
+    space.up_to_date(&["-p", "k=2"]);
+    space.up_to_date(&[]);
+    let runs = space.call(&["runs"]);
+    assert_eq!(runs.out.lines().count(), 3, "{runs:#?}");
+    let show = space.call(&["show", "last"]);
+    assert!(show.out.contains("k = 3") && show.out.contains("parameter k changed: 2 → 3"), "{show:#?}");
+    assert_eq!(space.call(&["log", "last", "head"]).out, "read\n");
+    let wrong = space.call(&["log", "last", "haed"]);
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.err.contains("did you mean `head`?"), "{wrong:#?}");
+}
+
+#[test]
+fn get_copies_an_artifact_by_hash_and_by_name() {
+    let space = space();
+    space.up_to_date(&[]);
+    let first = space.call(&["get", "test:head", "-o", "copy.csv"]);
+    assert_eq!(space.read("copy.csv"), "1\n2\n3\n");
+    let short = &first.out[..8];
+    let second = space.call(&["get", short, "-o", "again.csv"]);
+    assert_eq!((second.code, space.read("again.csv")), (0, "1\n2\n3\n".to_owned()), "{second:#?}");
+    assert_eq!(space.call(&["get", "nothing", "-o", "x"]).code, 2);
+}
+
+#[test]
+fn graph_and_list_show_what_there_is() {
+    let space = space();
+    assert_eq!(space.call(&["graph", "test"]).out, "head\nsum  ← head\n");
+    assert!(space.call(&["graph", "test", "--format", "dot"]).out.contains("n0 -> n1;"));
+    assert!(space.call(&["list"]).out.starts_with("test"));
+    assert_eq!(space.call(&["check", "test"]).code, 0);
+}
