@@ -330,7 +330,8 @@ mod tests {
 
     #[test]
     fn places_far_apart_share_a_box_headed_by_the_first_label() {
-        let error = Diagnostic::at(&file(), at("x\n"), "it is wrong", "here").and(at("two"), "and here").help("change it");
+        let error =
+            Diagnostic::at(&file(), at("x\n"), "it is wrong", "here").and(at("two"), "and here").help("change it");
         let expected = "\
 error: it is wrong
     ╭─[flows/x.yaml:10:12]

@@ -529,7 +529,10 @@ mod tests {
         assert!(got(&mut late).is_none());
         let listed = locks.list().unwrap();
         assert_eq!((listed.len(), listed[0].shared), (1, true));
-        assert_eq!((tasks(&listed[0].holders), tasks(&listed[0].waiters)), (vec!["one", "two"], vec!["writer", "late"]));
+        assert_eq!(
+            (tasks(&listed[0].holders), tasks(&listed[0].waiters)),
+            (vec!["one", "two"], vec!["writer", "late"])
+        );
         drop(one);
         assert!(got(&mut writer).is_none());
         drop(two);

@@ -157,7 +157,9 @@ impl Refs {
     pub fn set(&self, name: &str, change: &Change) -> Result<Outcome> {
         loop {
             let log = self.log(name)?;
-            if let Some(before) = log.iter().find(|before| before.change.key.is_some() && before.change.key == change.key) {
+            if let Some(before) =
+                log.iter().find(|before| before.change.key.is_some() && before.change.key == change.key)
+            {
                 return Ok(Outcome::Before(before.clone()));
             }
             let next = Move { n: following(&log), restores: None, change: change.clone() };
@@ -351,9 +353,8 @@ mod tests {
                 .map(|mover| {
                     let refs = &refs;
                     scope.spawn(move || {
-                        let own = (0..20).map(|turn| {
-                            refs.set("r", &change("x", Some(&format!("{mover} {turn}")))).unwrap()
-                        });
+                        let own =
+                            (0..20).map(|turn| refs.set("r", &change("x", Some(&format!("{mover} {turn}")))).unwrap());
                         let mut outcomes: Vec<Outcome> = own.collect();
                         outcomes.push(refs.set("r", &change("x", Some("shared"))).unwrap());
                         outcomes
@@ -362,8 +363,10 @@ mod tests {
                 .collect();
             movers.into_iter().flat_map(|mover| mover.join().unwrap()).collect()
         });
-        let moved: BTreeSet<u64> =
-            outcomes.iter().filter_map(|outcome| if let Outcome::Moved(m) = outcome { Some(m.n) } else { None }).collect();
+        let moved: BTreeSet<u64> = outcomes
+            .iter()
+            .filter_map(|outcome| if let Outcome::Moved(m) = outcome { Some(m.n) } else { None })
+            .collect();
         assert_eq!(moved, (1..=161).collect());
         assert_eq!(refs.log("r").unwrap().len(), 161);
     }

@@ -66,10 +66,7 @@ fn job(folder: &Path, id: u64, script: &str) -> Job {
     Job {
         id,
         argv: ["/bin/bash", "-c", script].map(OsString::from).to_vec(),
-        env: vec![
-            ("PATH".into(), std::env::var_os("PATH").unwrap_or_default()),
-            ("GHTRADER_TASK".into(), mark.into()),
-        ],
+        env: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default()), ("GHTRADER_TASK".into(), mark.into())],
         cwd: folder.to_owned(),
         log: folder.join(format!("{id}.log")),
         locks: Vec::new(),
@@ -319,7 +316,8 @@ fn when_the_runner_is_killed_all_of_its_tasks_end_and_their_locks_with_them() {
     let child = pid(&folder.path().join("child"));
     // Its processes hold the lock for as long as they live, and it is seen who took it.
     if lives(child) && take(&locks, &request).is_none() {
-        let holders: Vec<String> = locks.list().unwrap().into_iter().flat_map(|lock| lock.holders).map(|h| h.task).collect();
+        let holders: Vec<String> =
+            locks.list().unwrap().into_iter().flat_map(|lock| lock.holders).map(|h| h.task).collect();
         assert!(holders == ["t"] || !lives(child), "{holders:?}");
     }
     let held = locks.claim(&request, holder("next")).wait(Some(LONG), |_| ()).unwrap();
@@ -405,6 +403,9 @@ fn overhead() {
         assert_eq!(bench.exit(id).0, Exit::Code(0));
     }
     println!("one after the other: {:.3} ms a task", start.elapsed().as_secs_f64() * 1e3 / count as f64);
+    let used = fs::read_to_string(format!("/proc/{}/schedstat", bench.executor.supervisor())).unwrap();
+    let used: f64 = used.split(' ').next().unwrap().parse().unwrap();
+    println!("the supervisor on its CPU: {:.3} ms a task", used / 1e6 / count as f64);
     let start = Instant::now();
     for _ in 0..count {
         assert!(Command::new("/bin/true").process_group(0).status().unwrap().success());

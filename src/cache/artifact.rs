@@ -58,7 +58,11 @@ impl Kind {
 
     pub(super) fn hash(self, bytes: &[u8]) -> Hash {
         let mut hasher = self.hasher();
-        if bytes.len() < PARALLEL { hasher.update(bytes) } else { hasher.update_rayon(bytes) };
+        if bytes.len() < PARALLEL {
+            hasher.update(bytes)
+        } else {
+            hasher.update_rayon(bytes)
+        };
         hasher.finalize().into()
     }
 
@@ -70,7 +74,11 @@ impl Kind {
         loop {
             let count = fill(reader, &mut buffer)?;
             let block = buffer.get(..count).unwrap_or_default();
-            if count < PARALLEL { hasher.update(block) } else { hasher.update_rayon(block) };
+            if count < PARALLEL {
+                hasher.update(block)
+            } else {
+                hasher.update_rayon(block)
+            };
             size += count as u64;
             if count < buffer.len() {
                 return Ok((hasher.finalize().into(), size));

@@ -72,7 +72,8 @@ impl Cache {
     pub fn export(&self, artifact: &Artifact, dest: &Path) -> Result<()> {
         create_folder_synced(parent(dest))?;
         let staged = self.staged(dest)?;
-        let done = self.materialise(artifact, &staged).and_then(|()| finish(&staged)).and_then(|()| swap(&staged, dest));
+        let done =
+            self.materialise(artifact, &staged).and_then(|()| finish(&staged)).and_then(|()| swap(&staged, dest));
         // After a swap this is what was there before.
         remove(&staged)?;
         done

@@ -12,7 +12,9 @@ pub enum CacheError {
     #[error("{0}{next}", next = hint(.0))]
     Io(#[from] std::io::Error),
     /// The index cannot be used.
-    #[error("the index {path} cannot be used: {source}; it is rebuilt from `results/` when it is deleted while nothing runs")]
+    #[error(
+        "the index {path} cannot be used: {source}; it is rebuilt from `results/` when it is deleted while nothing runs"
+    )]
     Index {
         /// The database.
         path: PathBuf,
@@ -85,7 +87,9 @@ impl CacheError {
 fn hint(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::StorageFull => "; free some space (`ghtrader cache gc`) and run again",
-        std::io::ErrorKind::QuotaExceeded => "; the quota is used up: free some space (`ghtrader cache gc`) and run again",
+        std::io::ErrorKind::QuotaExceeded => {
+            "; the quota is used up: free some space (`ghtrader cache gc`) and run again"
+        }
         std::io::ErrorKind::PermissionDenied => "; check who owns it, or choose another cache with `--cache`",
         std::io::ErrorKind::ReadOnlyFilesystem => "; choose a cache that can be written with `--cache`",
         _ => "",

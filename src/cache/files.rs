@@ -178,13 +178,23 @@ pub(super) struct Unsynced {
 }
 
 /// From this many on, one call for the whole file system is faster than one for each.
-const MANY: usize = 64;
+const MANY: usize = 32;
 
 impl Unsynced {
     /// Adds a file that was just given its name.
-    pub(super) fn file(&mut self, path: PathBuf) {
-        self.folders.insert(parent(&path).to_owned());
+    pub(super) fn named(&mut self, path: PathBuf) {
+        self.name(&path);
         self.files.push(path);
+    }
+
+    /// Adds a file whose name need not last.
+    pub(super) fn content(&mut self, path: PathBuf) {
+        self.files.push(path);
+    }
+
+    /// Adds a name whose file is synced already.
+    pub(super) fn name(&mut self, path: &Path) {
+        self.folders.insert(parent(path).to_owned());
     }
 
     pub(super) fn merge(mut self, other: Self) -> Self {
@@ -195,7 +205,7 @@ impl Unsynced {
 
     /// Waits until all of it lasts. `anywhere` is a path on the same file system.
     pub(super) fn sync(self, anywhere: &Path) -> std::io::Result<()> {
-        if self.files.len() >= MANY {
+        if self.files.len() + self.folders.len() >= MANY {
             let file = fs::File::open(anywhere)?;
             return rustix::fs::syncfs(&file).map_err(std::io::Error::from);
         }

@@ -196,7 +196,8 @@ fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
 /// Which making of the database this is. An error where it is not a whole one of this version.
 fn check(connection: &Connection) -> rusqlite::Result<i64> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [], |row| row.get(0))?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [], |row| row.get(0))?;
     let expected = SCHEMA.matches("CREATE TABLE").count();
     if version != VERSION || usize::try_from(tables) != Ok(expected) {
         return Err(not_ours());

@@ -178,12 +178,18 @@ impl Cache {
 
     fn with_index<T>(&self, work: impl Fn(&mut Connection) -> rusqlite::Result<T>) -> Result<T> {
         let index = self.index()?;
-        self.refilled(|fill| lock(index).run(self.scrap.as_ref(), fill, work), |repaired| {
-            if repaired { Condition::Damaged } else { Condition::Whole }
-        })
+        self.refilled(
+            |fill| lock(index).run(self.scrap.as_ref(), fill, work),
+            |repaired| {
+                if repaired { Condition::Damaged } else { Condition::Whole }
+            },
+        )
     }
 
     fn index(&self) -> Result<&Mutex<Index>> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
         let _opening = lock(&self.opening);
         if let Some(index) = self.index.get() {
             return Ok(index);

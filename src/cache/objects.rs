@@ -189,7 +189,7 @@ impl Cache {
             rename(&copy, &place)?;
         }
         let mut unsynced = Unsynced::default();
-        unsynced.file(place);
+        unsynced.named(place);
         Ok(Placed { unsynced, hashes: vec![hash] })
     }
 

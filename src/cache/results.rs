@@ -11,7 +11,7 @@ use fs_err as fs;
 use rayon::prelude::*;
 use rusqlite::Transaction;
 
-use super::files::{Unsynced, create_folder_synced, entries, parent, remove, sync};
+use super::files::{Unsynced, create_folder_synced, entries, parent, remove};
 use super::{Artifact, Cache, CacheError, Notice, Result, tables};
 use crate::hash::Hash;
 use crate::provenance::Manifest;
@@ -180,18 +180,18 @@ impl Cache {
             let bytes = serde_json::to_vec_pretty(manifest).map_err(|error| CacheError::Io(error.into()))?;
             let temporary = scrap.path();
             fs::write(&temporary, bytes)?;
-            unsynced.file(temporary.clone());
+            unsynced.content(temporary.clone());
             written.push((temporary, manifest));
         }
         unsynced.sync(&self.v1)?;
-        let mut folders = std::collections::BTreeSet::new();
+        let mut names = Unsynced::default();
         let mut rows = Vec::with_capacity(manifests.len());
         for (temporary, manifest) in written {
             let n = self.name_manifest(&temporary, &manifest.key)?;
-            folders.insert(parent(&self.manifest_path(&manifest.key, n)).to_owned());
+            names.name(&self.manifest_path(&manifest.key, n));
             rows.push((manifest, n));
         }
-        folders.iter().try_for_each(|folder| sync(folder))?;
+        names.sync(&self.v1)?;
         self.write(|index| rows.iter().try_for_each(|(manifest, n)| tables::add_result(index, manifest, *n)))
     }
 

@@ -74,9 +74,7 @@ impl Cache {
         if self.is_writable() && found.iter().any(|(_, _, fresh)| fresh.as_ref().is_some_and(|fresh| fresh.settled)) {
             self.write(|index| {
                 found.iter().try_for_each(|(path, _, fresh)| match fresh {
-                    Some(fresh) if fresh.settled => {
-                        tables::set_source(index, &root.join(path), fresh.stat, fresh.hash)
-                    }
+                    Some(fresh) if fresh.settled => tables::set_source(index, &root.join(path), fresh.stat, fresh.hash),
                     _ => Ok(()),
                 })
             })?;

@@ -55,7 +55,11 @@ mod tests {
     #[test]
     fn a_file_as_young_as_the_clocks_grain_is_not_trusted() {
         let fine = Stat { size: 1, mtime: 0, ctime: 100 * SECOND + 1, inode: 1, mode: 0 };
-        assert!(!fine.is_settled(fine.ctime) && !fine.is_settled(fine.ctime + TICK) && fine.is_settled(fine.ctime + TICK + 1));
+        assert!(
+            !fine.is_settled(fine.ctime)
+                && !fine.is_settled(fine.ctime + TICK)
+                && fine.is_settled(fine.ctime + TICK + 1)
+        );
         let coarse = Stat { ctime: 100 * SECOND, ..fine };
         assert!(!coarse.is_settled(102 * SECOND) && coarse.is_settled(102 * SECOND + 1));
         let future = Stat { ctime: now() + 60 * SECOND, ..fine };

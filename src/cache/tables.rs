@@ -179,7 +179,9 @@ pub(super) fn sources_below(index: &Connection, folder: &Path) -> Result<HashMap
     low.push(b'/');
     high.push(b'/' + 1);
     index
-        .prepare_cached("SELECT size, mtime, ctime, inode, mode, hash, path FROM sources WHERE path > ?1 AND path < ?2")?
+        .prepare_cached(
+            "SELECT size, mtime, ctime, inode, mode, hash, path FROM sources WHERE path > ?1 AND path < ?2",
+        )?
         .query_map([low, high], |row| Ok((row.get(6)?, (stat(row)?, row.get(5)?))))?
         .collect()
 }

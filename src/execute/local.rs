@@ -41,11 +41,7 @@ impl LocalExecutor {
     ///
     /// # Errors
     /// Where it cannot be started.
-    pub fn with(
-        program: &Path,
-        scratch: &Path,
-        grace: Duration,
-    ) -> Result<(Self, Receiver<ExecEvent>), ExecuteError> {
+    pub fn with(program: &Path, scratch: &Path, grace: Duration) -> Result<(Self, Receiver<ExecEvent>), ExecuteError> {
         let failed = |source| ExecuteError::Supervisor { program: program.to_owned(), source };
         let (near, far) = UnixStream::pair().map_err(failed)?;
         let mut supervisor = Command::new(program)
@@ -59,7 +55,8 @@ impl LocalExecutor {
         let stdout = supervisor.stdout.take().ok_or_else(|| failed(std::io::Error::other("it has no output")))?;
         let (sender, events) = channel();
         let running = Running::default();
-        let listener = Listener { running: Arc::clone(&running), sender: sender.clone(), scratch: scratch.to_owned(), grace };
+        let listener =
+            Listener { running: Arc::clone(&running), sender: sender.clone(), scratch: scratch.to_owned(), grace };
         let reader = std::thread::spawn(move || listener.listen(stdout));
         Ok((Self { supervisor, commands: Some(near), sender, running, reader: Some(reader) }, events))
     }

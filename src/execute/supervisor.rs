@@ -108,7 +108,8 @@ impl Supervisor {
             return Some(TICK);
         }
         let now = Instant::now();
-        let alarm = self.tasks.values().filter_map(Running::alarm).min().map(|alarm| alarm.saturating_duration_since(now));
+        let alarm =
+            self.tasks.values().filter_map(Running::alarm).min().map(|alarm| alarm.saturating_duration_since(now));
         let round = (!self.tasks.is_empty() || !self.strays.is_empty()).then_some(ROUND);
         alarm.into_iter().chain(round).min()
     }
@@ -160,7 +161,12 @@ impl Supervisor {
     fn look_at_children(&mut self) {
         let children = own_children().unwrap_or_else(|| {
             let own = rustix::process::getpid().as_raw_nonzero().get();
-            table().unwrap_or_default().into_iter().filter(|(_, process)| process.parent == own).map(|(pid, _)| pid).collect()
+            table()
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|(_, process)| process.parent == own)
+                .map(|(pid, _)| pid)
+                .collect()
         });
         for pid in children {
             let known = self.orphans.contains_key(&pid) || self.tasks.values().any(|task| task.main == pid);

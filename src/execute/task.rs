@@ -127,7 +127,8 @@ impl Running {
     /// The main process has ended.
     pub(super) fn ended(&mut self, ended: &Ended) {
         self.add_usage(ended);
-        let exit = ended.status.code().map_or_else(|| Exit::Signal(ended.status.signal().unwrap_or_default()), Exit::Code);
+        let exit =
+            ended.status.code().map_or_else(|| Exit::Signal(ended.status.signal().unwrap_or_default()), Exit::Code);
         self.exit = Some(if self.timed_out { Exit::Timeout } else { exit });
     }
 

@@ -24,17 +24,92 @@ pub(super) const FUNCTIONS: [&str; 3] = ["files", "range", "dict"];
 
 /// The filters of minijinja that flows may use: those that speak of values, not of HTML pages.
 pub(super) const FILTERS: [&str; 44] = [
-    "abs", "attr", "batch", "bool", "capitalize", "chain", "count", "d", "default", "dictsort", "first", "float", "format",
-    "groupby", "indent", "int", "items", "join", "last", "length", "lines", "list", "lower", "map", "max", "min", "reject",
-    "rejectattr", "replace", "reverse", "round", "select", "selectattr", "slice", "sort", "split", "string", "sum", "title",
-    "tojson", "trim", "unique", "upper", "zip",
+    "abs",
+    "attr",
+    "batch",
+    "bool",
+    "capitalize",
+    "chain",
+    "count",
+    "d",
+    "default",
+    "dictsort",
+    "first",
+    "float",
+    "format",
+    "groupby",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "lines",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "split",
+    "string",
+    "sum",
+    "title",
+    "tojson",
+    "trim",
+    "unique",
+    "upper",
+    "zip",
 ];
 
 /// The tests (`x is …`) of minijinja that flows may use.
 pub(super) const TESTS: [&str; 38] = [
-    "!=", "<", "<=", "==", ">", ">=", "boolean", "defined", "divisibleby", "endingwith", "eq", "equalto", "even", "false",
-    "filter", "float", "ge", "greaterthan", "gt", "in", "int", "integer", "iterable", "le", "lessthan", "lower", "lt",
-    "mapping", "ne", "none", "number", "odd", "sameas", "sequence", "startingwith", "string", "true", "undefined",
+    "!=",
+    "<",
+    "<=",
+    "==",
+    ">",
+    ">=",
+    "boolean",
+    "defined",
+    "divisibleby",
+    "endingwith",
+    "eq",
+    "equalto",
+    "even",
+    "false",
+    "filter",
+    "float",
+    "ge",
+    "greaterthan",
+    "gt",
+    "in",
+    "int",
+    "integer",
+    "iterable",
+    "le",
+    "lessthan",
+    "lower",
+    "lt",
+    "mapping",
+    "ne",
+    "none",
+    "number",
+    "odd",
+    "sameas",
+    "sequence",
+    "startingwith",
+    "string",
+    "true",
+    "undefined",
 ];
 
 /// The kind of a name in an expression.
@@ -120,7 +195,9 @@ impl Expression {
     pub(super) fn compile(file: &Arc<SourceFile>, text: &str, place: Place) -> Result<Self, Refused> {
         let refuse = |message: String, label: &str| Diagnostic::at(file, place.span, message, label);
         if text.trim().is_empty() {
-            return Err(refuse("an empty expression".into(), "nothing here").help("write ${{ params.NAME }}, say").into());
+            return Err(refuse("an empty expression".into(), "nothing here")
+                .help("write ${{ params.NAME }}, say")
+                .into());
         }
         if text.len() > LONGEST {
             return Err(refuse(format!("an expression of more than {LONGEST} bytes"), "here").into());
@@ -266,7 +343,9 @@ fn json(value: &minijinja::Value, depth: usize) -> Result<Value, &'static str> {
 fn number(value: &minijinja::Value) -> Result<Value, &'static str> {
     if value.is_integer() {
         let small = i64::try_from(value.clone()).map(Value::from);
-        return small.or_else(|_| u64::try_from(value.clone()).map(Value::from)).map_err(|_| "it does not fit into 64 bits");
+        return small
+            .or_else(|_| u64::try_from(value.clone()).map(Value::from))
+            .map_err(|_| "it does not fit into 64 bits");
     }
     let float = f64::try_from(value.clone()).map_err(|_| "it is not a number")?;
     serde_json::Number::from_f64(float).map(Value::Number).ok_or("it is not a finite number")
@@ -349,6 +428,9 @@ impl Visit<'_> {
             Expr::Const(_) => {}
             Expr::Slice(slice) => {
                 self.expr(&slice.expr);
+                if let Some(step) = &slice.step {
+                    self.step(step);
+                }
                 [&slice.start, &slice.stop, &slice.step].into_iter().flatten().for_each(|part| self.expr(part));
             }
             Expr::UnaryOp(op) => self.expr(&op.expr),
@@ -382,6 +464,20 @@ impl Visit<'_> {
             Expr::List(list) => list.items.iter().for_each(|item| self.expr(item)),
             Expr::Tuple(tuple) => tuple.items.iter().for_each(|item| self.expr(item)),
             Expr::Map(map) => map.keys.iter().chain(&map.values).for_each(|item| self.expr(item)),
+        }
+    }
+
+    /// minijinja 3.0.5 panics at backward slices of empty lists.
+    fn step(&mut self, step: &Expr<'_>) {
+        let forward = step.as_const().and_then(|step| i64::try_from(step).ok()).is_some_and(|step| step > 0);
+        if !forward {
+            let help = Some("for backward: `value | reverse`".to_owned());
+            self.error(
+                self.span(step.span()),
+                "the step of a slice has to be a positive integer".to_owned(),
+                "here",
+                help,
+            );
         }
     }
 

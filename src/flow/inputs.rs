@@ -79,7 +79,10 @@ pub(super) fn from(walk: &mut Walk, what: &str, node: &Node, fields: &Fields<'_>
 }
 
 /// `task.output` or `task`, each with its place.
-pub(super) fn task_output(walk: &mut Walk, text: Spanned<String>) -> Option<(Spanned<String>, Option<Spanned<String>>)> {
+pub(super) fn task_output(
+    walk: &mut Walk,
+    text: Spanned<String>,
+) -> Option<(Spanned<String>, Option<Spanned<String>>)> {
     let place = |start: usize, len: usize| Span { start, len };
     // The value may be quoted; its text is found inside the quotes.
     let raw = walk.file.slice(text.span);

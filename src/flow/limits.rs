@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::types::{CachePolicy, EnvVar, Gpu, Lock, Resources, Retries};
-use super::{Spanned, units};
 use super::walk::Walk;
 use super::yaml::{Data, Node};
+use super::{Spanned, units};
 
 /// Reads `resources`.
 pub(super) fn resources(walk: &mut Walk, node: &Node) -> Resources {
@@ -123,7 +123,12 @@ fn variable(walk: &mut Walk, node: &Node) -> Option<EnvVar> {
             let fields = walk.fields(node, "a variable of `env`", &["name", "secret"])?;
             let secret = fields.get("secret").and_then(|node| walk.boolean(node, "`secret`")).unwrap_or(false);
             let Some(name) = fields.get("name") else {
-                walk.error_help(node.span, "a variable of `env` has no `name`", "here", "write { name: TOKEN, secret: true }");
+                walk.error_help(
+                    node.span,
+                    "a variable of `env` has no `name`",
+                    "here",
+                    "write { name: TOKEN, secret: true }",
+                );
                 return None;
             };
             (name, secret)

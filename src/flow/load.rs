@@ -54,7 +54,8 @@ pub(crate) fn text_of(path: &Path, display_name: &str) -> Result<String, Diagnos
 
 fn read(walk: &mut Walk, path: &Path, root: &Node) -> Option<Flow> {
     let fields = walk.fields(root, "a flow", &KEYS)?;
-    let description = fields.get("description").and_then(|node| walk.text(node, "`description`", "")).map(str::to_owned);
+    let description =
+        fields.get("description").and_then(|node| walk.text(node, "`description`", "")).map(str::to_owned);
     let params = fields.get("params").map(|node| params::read(walk, node)).unwrap_or_default();
     let tasks = fields.get("tasks").map(|node| task::read(walk, node)).unwrap_or_default();
     if fields.get("tasks").is_none() {

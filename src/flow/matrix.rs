@@ -19,7 +19,8 @@ pub(super) fn read(walk: &mut Walk, node: &Node) -> Matrix {
     let known: Vec<&str> = matrix.axes.iter().map(|axis| axis.name.value.as_str()).collect();
     for (name, _) in matrix.exclude.iter().flatten() {
         if !known.contains(&name.value.as_str()) {
-            let error = crate::diagnostic::Diagnostic::at(&walk.file, name.span, format!("no axis `{name}`"), "excluded here");
+            let error =
+                crate::diagnostic::Diagnostic::at(&walk.file, name.span, format!("no axis `{name}`"), "excluded here");
             walk.errors.push(error.maybe_help(crate::diagnostic::nearest(&name.value, known.iter().copied())));
         }
     }

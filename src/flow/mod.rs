@@ -4,12 +4,12 @@
 //! `graph.rs`.
 
 mod expression;
+mod inputs;
 mod limits;
 pub(crate) mod load;
+mod matrix;
 pub(crate) mod names;
 mod outputs;
-mod inputs;
-mod matrix;
 mod params;
 mod task;
 pub(crate) mod template;

@@ -26,8 +26,8 @@ pub(super) fn check(walk: &mut Walk, flow: &Flow, params: Option<&Node>) {
 
 /// Names that an axis cannot have, because expressions read them otherwise.
 pub(super) const RESERVED: [&str; 18] = [
-    "params", "matrix", "inputs", "env", "files", "range", "dict", "true", "false", "none", "not", "and", "or", "in", "is",
-    "if", "else", "loop",
+    "params", "matrix", "inputs", "env", "files", "range", "dict", "true", "false", "none", "not", "and", "or", "in",
+    "is", "if", "else", "loop",
 ];
 
 struct Check<'a> {
@@ -114,7 +114,8 @@ impl Check<'_> {
             if self.damaged {
                 return None;
             }
-            let error = self.error(name.span, format!("the task `{}` has no input `{word}`", self.task.name), "not known");
+            let error =
+                self.error(name.span, format!("the task `{}` has no input `{word}`", self.task.name), "not known");
             let known = self.task.inputs.iter().map(|input| input.name.value.as_str());
             return Some(error.maybe_help(nearest(word, known)));
         };

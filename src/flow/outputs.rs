@@ -23,7 +23,8 @@ pub(super) fn read(walk: &mut Walk, node: &Node) -> Vec<Output> {
         };
         for other in outputs.iter().filter(clash) {
             let message = format!("the outputs `{}` and `{name}` overlap", other.name);
-            let error = Diagnostic::at(&walk.file, path.span, message, "lies in the same place").and(other.path.span, "as this");
+            let error = Diagnostic::at(&walk.file, path.span, message, "lies in the same place")
+                .and(other.path.span, "as this");
             walk.errors.push(error.help("give each its own path"));
         }
         outputs.push(Output { name: name.clone(), path });
@@ -85,7 +86,8 @@ fn when(walk: &mut Walk, fields: &Fields<'_>) -> Option<(Spanned<String>, Spanne
     const HELP: &str = "write when: output.field, a field of a JSON output that is true or false";
     let node = fields.get("when")?;
     let text = walk.fixed(node, "`when`", HELP)?;
-    let Some((output, field)) = text.split_once('.').filter(|(output, field)| !output.is_empty() && !field.is_empty()) else {
+    let Some((output, field)) = text.split_once('.').filter(|(output, field)| !output.is_empty() && !field.is_empty())
+    else {
         walk.error_help(node.span, format!("`{text}` does not name a field"), "here", HELP);
         return None;
     };

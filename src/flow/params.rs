@@ -143,7 +143,16 @@ fn param(walk: &mut Walk, name: &Spanned<String>, node: &Node) -> Option<Param> 
 impl Param {
     fn of(kind: ParamType) -> Self {
         let name = Spanned::new(String::new(), Span::default());
-        Self { name, r#type: kind, default: None, required: false, minimum: None, maximum: None, choices: None, help: None }
+        Self {
+            name,
+            r#type: kind,
+            default: None,
+            required: false,
+            minimum: None,
+            maximum: None,
+            choices: None,
+            help: None,
+        }
     }
 
     /// Why a value of the right type is not allowed.
@@ -190,7 +199,12 @@ fn declared_type(walk: &mut Walk, name: &Spanned<String>, fields: &Fields<'_>) -
         let inferred = fields.get("default").and_then(ParamType::of);
         if inferred.is_none() {
             let help = format!("add `type`: {}", names.join(", "));
-            walk.error_help(name.span, format!("the parameter `{name}` has neither type nor default"), "declared here", help);
+            walk.error_help(
+                name.span,
+                format!("the parameter `{name}` has neither type nor default"),
+                "declared here",
+                help,
+            );
         }
         return inferred;
     };
@@ -354,7 +368,8 @@ impl Flow {
     }
 
     fn unknown(&self, file: &Arc<SourceFile>, name: &Spanned<String>) -> Diagnostic {
-        let error = Diagnostic::at(file, name.span, format!("the flow `{}` has no parameter `{name}`", self.name), "not known");
+        let error =
+            Diagnostic::at(file, name.span, format!("the flow `{}` has no parameter `{name}`", self.name), "not known");
         error.maybe_help(nearest(&name.value, self.params.iter().map(|param| param.name.value.as_str())))
     }
 }

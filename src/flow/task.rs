@@ -7,8 +7,24 @@ use super::{Retries, Spanned, Template, inputs, limits, matrix, outputs};
 use crate::diagnostic::Diagnostic;
 
 const KEYS: [&str; 18] = [
-    "uses", "run", "flow", "matrix", "inputs", "needs", "with", "outputs", "resources", "locks", "env", "retries",
-    "timeout", "when", "publish", "print", "cache", "priority",
+    "uses",
+    "run",
+    "flow",
+    "matrix",
+    "inputs",
+    "needs",
+    "with",
+    "outputs",
+    "resources",
+    "locks",
+    "env",
+    "retries",
+    "timeout",
+    "when",
+    "publish",
+    "print",
+    "cache",
+    "priority",
 ];
 
 /// Reads `tasks`.
@@ -98,7 +114,8 @@ fn needs(walk: &mut Walk, node: &Node) -> Vec<Spanned<String>> {
         _ => std::slice::from_ref(node),
     };
     let help = "write needs: [task, other-task]";
-    let names = items.iter().filter_map(|item| Some(Spanned::new(walk.fixed(item, "a task in `needs`", help)?, item.span)));
+    let names =
+        items.iter().filter_map(|item| Some(Spanned::new(walk.fixed(item, "a task in `needs`", help)?, item.span)));
     names.map(|name| Spanned::new(name.value.to_owned(), name.span)).collect()
 }
 

@@ -12,9 +12,12 @@ use super::yaml::{Data, Node};
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 
 /// A compiled value. A text that is one expression alone has the type of its value; in a longer text every expression
-/// gives its text.
+/// gives its text. A clone shares what was compiled.
 #[derive(Clone, Debug)]
-pub struct Template {
+pub struct Template(Arc<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
     root: Part,
     /// Its value where it has no expression.
     fixed: Option<Value>,
@@ -83,7 +86,7 @@ impl Template {
         let (names, file) = (compiler.names, Arc::clone(file));
         let uses = Uses::of(&names, compiler.files);
         let fixed = root.is_fixed().then(|| node.json());
-        (Self { root, fixed, uses, names, file }, compiler.errors)
+        (Self(Arc::new(Compiled { root, fixed, uses, names, file })), compiler.errors)
     }
 
     /// Its value.
@@ -91,40 +94,40 @@ impl Template {
     /// # Errors
     /// Where an expression has no value: a name that is not there, a wrong type, a null inside a text.
     pub fn eval(&self, scope: &Scope<'_>) -> Result<Value, Diagnostic> {
-        match &self.fixed {
+        match &self.0.fixed {
             Some(value) => Ok(value.clone()),
-            None => self.root.eval(scope),
+            None => self.0.root.eval(scope),
         }
     }
 
     /// Its value where it has no expression.
     pub fn fixed(&self) -> Option<&Value> {
-        self.fixed.as_ref()
+        self.0.fixed.as_ref()
     }
 
     /// The names that it uses.
     pub fn uses(&self) -> &Uses {
-        &self.uses
+        &self.0.uses
     }
 
     /// The same with places, a name as often as it is used.
     pub fn names(&self) -> &[Name] {
-        &self.names
+        &self.0.names
     }
 
     /// Where it is written.
     pub fn span(&self) -> Span {
-        self.root.span
+        self.0.root.span
     }
 
     /// The file that it is written in.
     pub fn file(&self) -> &Arc<SourceFile> {
-        &self.file
+        &self.0.file
     }
 
     /// The place of a part by its JSON pointer (`/a/0`); the nearest outer one where it is not written out.
     pub fn span_at(&self, pointer: &str) -> Span {
-        let mut part = &self.root;
+        let mut part = &self.0.root;
         for key in pointer.split('/').skip(1).map(|key| key.replace("~1", "/").replace("~0", "~")) {
             let inner = match &part.content {
                 Content::List(items) => key.parse::<usize>().ok().and_then(|index| items.get(index)),
@@ -139,7 +142,7 @@ impl Template {
 
     /// An error about its value, at its place.
     pub fn error(&self, message: impl Into<String>, label: impl Into<String>) -> Diagnostic {
-        Diagnostic::at(&self.file, self.root.span, message, label)
+        Diagnostic::at(&self.0.file, self.0.root.span, message, label)
     }
 }
 
@@ -166,9 +169,7 @@ impl Part {
                 Ok(Value::String(text))
             }
             Content::List(items) => items.iter().map(|item| item.eval(scope)).collect(),
-            Content::Map(fields) => {
-                fields.iter().map(|(key, part)| Ok((key.clone(), part.eval(scope)?))).collect()
-            }
+            Content::Map(fields) => fields.iter().map(|(key, part)| Ok((key.clone(), part.eval(scope)?))).collect(),
         }
     }
 }
@@ -201,9 +202,7 @@ impl Compiler<'_> {
     fn part(&mut self, node: &Node) -> Part {
         let content = match &node.data {
             Data::Text(text) => self.text(text, node.span),
-            Data::List(items) => {
-                Content::List(items.iter().map(|item| self.part(item)).collect())
-            }
+            Data::List(items) => Content::List(items.iter().map(|item| self.part(item)).collect()),
             Data::Map(fields) => {
                 Content::Map(fields.iter().map(|(key, node)| (key.value.clone(), self.part(node))).collect())
             }
@@ -318,7 +317,8 @@ impl Part {
 pub(super) fn files(root: &Path, pattern: &str) -> Result<Vec<String>, minijinja::Error> {
     let fail = |why: String| minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, why);
     let glob = globset::GlobBuilder::new(pattern).literal_separator(true).build();
-    let matcher = glob.map_err(|error| fail(format!("`{pattern}` is not a pattern: {}", error.kind())))?.compile_matcher();
+    let matcher =
+        glob.map_err(|error| fail(format!("`{pattern}` is not a pattern: {}", error.kind())))?.compile_matcher();
     let prefix = fixed_folder(pattern);
     let start = root.join(&prefix);
     let mut found = Vec::new();

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-const TIMES: [(&str, f64); 6] = [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0), ("w", 604_800.0)];
+const TIMES: [(&str, f64); 6] =
+    [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0), ("w", 604_800.0)];
 
 const SIZES: [(&str, f64); 13] = [
     ("B", 1.0),
@@ -39,7 +40,8 @@ pub fn duration(text: &str) -> Result<Duration, &'static str> {
 /// # Errors
 /// What the text is not, to follow the text in a message.
 pub fn size(text: &str) -> Result<u64, &'static str> {
-    let bytes = leading_number(text.trim()).and_then(|(amount, unit)| Some(amount * factor(&SIZES, unit.trim_start())?));
+    let bytes =
+        leading_number(text.trim()).and_then(|(amount, unit)| Some(amount * factor(&SIZES, unit.trim_start())?));
     bytes.filter(|bytes| *bytes < 9.0e18).map(|bytes| bytes.round() as u64).ok_or("is not a size")
 }
 
@@ -78,7 +80,8 @@ mod tests {
         assert_eq!(ms("1h30m"), Some(5_400_000));
         assert_eq!(ms("1d"), Some(86_400_000));
         assert_eq!(ms("0s"), Some(0));
-        for bad in ["", "5", "m", "5 parsecs", "-1s", "1s2", "1..2s", "1e9d", "9999999999999999999999999w", "ä", "1ä"] {
+        for bad in ["", "5", "m", "5 parsecs", "-1s", "1s2", "1..2s", "1e9d", "9999999999999999999999999w", "ä", "1ä"]
+        {
             assert_eq!(ms(bad), None, "{bad}");
         }
     }

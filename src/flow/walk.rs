@@ -78,7 +78,12 @@ impl Walk {
         if self.is_reported(node.span) {
             return;
         }
-        let error = Diagnostic::at(&self.file, node.span, format!("{what} has to be {wants}"), format!("this is {}", node.kind()));
+        let error = Diagnostic::at(
+            &self.file,
+            node.span,
+            format!("{what} has to be {wants}"),
+            format!("this is {}", node.kind()),
+        );
         self.errors.push(error.maybe_help(Some(help.to_owned()).filter(|help| !help.is_empty())));
     }
 
@@ -96,7 +101,9 @@ impl Walk {
     fn unknown(&mut self, key: &Spanned<String>, what: &str, known: &[&str]) {
         let error = Diagnostic::at(&self.file, key.span, format!("{what} has no key `{key}`"), "not known here");
         let help = match key.value.as_str() {
-            "<<" => Some("merge keys are not supported: write the keys out, or use an alias for a whole value".to_owned()),
+            "<<" => {
+                Some("merge keys are not supported: write the keys out, or use an alias for a whole value".to_owned())
+            }
             other => nearest(other, known.iter().copied()),
         };
         self.errors.push(error.maybe_help(help));

@@ -118,7 +118,8 @@ pub fn parse(file: &Arc<SourceFile>) -> (Option<Node>, Vec<Diagnostic>) {
             }
             Err(error) => {
                 let span = Span { start: builder.byte(error.marker().index()), len: 0 };
-                let help = "look at the indentation and the brackets before this place; quote texts that have `: ` or ` #`";
+                let help =
+                    "look at the indentation and the brackets before this place; quote texts that have `: ` or ` #`";
                 builder.error(span, format!("this is not YAML: {}", error.info()), "here").help = Some(help.into());
                 Err(Stop)
             }
@@ -157,7 +158,8 @@ struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     fn new(file: &'a Arc<SourceFile>) -> Self {
-        let bytes = if file.text.is_ascii() { Vec::new() } else { file.text.char_indices().map(|(at, _)| at).collect() };
+        let bytes =
+            if file.text.is_ascii() { Vec::new() } else { file.text.char_indices().map(|(at, _)| at).collect() };
         let (open, errors, anchors) = (Vec::new(), Vec::new(), HashMap::new());
         Self { file, bytes, open, root: None, documents: 0, anchors, count: 0, errors }
     }
@@ -221,7 +223,8 @@ impl<'a> Builder<'a> {
         let data = match (plain, plain_value(text)) {
             (true, Ok(data)) => data,
             (true, Err(why)) => {
-                self.error(span, format!("the number {text} {why}"), "here").help = Some("quote it to make it a text".into());
+                self.error(span, format!("the number {text} {why}"), "here").help =
+                    Some("quote it to make it a text".into());
                 Data::Null
             }
             (false, _) => Data::Text(text.to_owned()),
@@ -404,7 +407,9 @@ mod tests {
 
     #[test]
     fn numbers_that_json_cannot_hold_are_errors() {
-        for text in ["18446744073709551616", "-9223372036854775809", "1e999", ".inf", "-.inf", ".nan", "0xfffffffffffffffff"] {
+        for text in
+            ["18446744073709551616", "-9223372036854775809", "1e999", ".inf", "-.inf", ".nan", "0xfffffffffffffffff"]
+        {
             assert_eq!(errors(text).len(), 1, "{text}");
         }
     }

@@ -264,7 +264,11 @@ impl Check<'_> {
             if self.kinds.get(&name.value).is_none() {
                 let error = self.error(name.span, format!("there is no kind `{name}`"), "not known");
                 let none = "no program of kinds was found: `ghtrader-tasks` has to lie beside ghtrader or on PATH";
-                let help = if self.kinds.names().next().is_none() { Some(none.to_owned()) } else { nearest(&name.value, self.kinds.names()) };
+                let help = if self.kinds.names().next().is_none() {
+                    Some(none.to_owned())
+                } else {
+                    nearest(&name.value, self.kinds.names())
+                };
                 self.errors.push(error.maybe_help(help));
             }
         }

@@ -26,19 +26,29 @@ impl Check<'_> {
             if let Some(producer) = self.task(need) {
                 self.edges.push(Edge { from: producer, to: index, span: need.span, verb: "needs" });
                 if producer == index {
-                    let error = self.error(need.span, format!("the task `{need}` needs itself"), "this is the task itself");
+                    let error =
+                        self.error(need.span, format!("the task `{need}` needs itself"), "this is the task itself");
                     self.errors.push(error.help("remove it"));
                 }
             }
         }
     }
 
-    fn axis(&mut self, index: usize, task: &Task, depth: usize, from: (&Spanned<String>, Output<'_>), name: &Spanned<String>, at: bool) {
+    fn axis(
+        &mut self,
+        index: usize,
+        task: &Task,
+        depth: usize,
+        from: (&Spanned<String>, Output<'_>),
+        name: &Spanned<String>,
+        at: bool,
+    ) {
         let Some((producer, output)) = self.output(from.0, from.1) else { return };
         let span = from.0.span;
         self.edges.push(Edge { from: producer, to: index, span, verb: "reads" });
         if producer == index {
-            let error = self.error(span, format!("the axis `{name}` comes from its own task"), "this is the task itself");
+            let error =
+                self.error(span, format!("the axis `{name}` comes from its own task"), "this is the task itself");
             self.errors.push(error.help("take it from another task"));
             return;
         }
@@ -72,16 +82,20 @@ impl Check<'_> {
             if !axes.contains(&axis.value) {
                 let error = self.error(axis.span, format!("the task `{from}` has no axis `{axis}`"), "not known");
                 let none = format!("`{from}` has no axes: remove `where`");
-                let help = if axes.is_empty() { Some(none) } else { nearest(&axis.value, axes.iter().map(String::as_str)) };
+                let help =
+                    if axes.is_empty() { Some(none) } else { nearest(&axis.value, axes.iter().map(String::as_str)) };
                 self.errors.push(error.maybe_help(help));
             }
         }
         if producer == index && filter.is_empty() {
-            let error = self.error(from.span, format!("the task `{from}` reads its own result"), "this is the task itself");
+            let error =
+                self.error(from.span, format!("the task `{from}` reads its own result"), "this is the task itself");
             self.errors.push(error.help("a task may read another instance of itself: add `where: { axis: value }`"));
         }
         let own = task.axes();
-        let gathers = axes.iter().any(|axis| !own.contains(&axis.as_str()) && !filter.iter().any(|(name, _)| name.value == *axis));
+        let gathers = axes
+            .iter()
+            .any(|axis| !own.contains(&axis.as_str()) && !filter.iter().any(|(name, _)| name.value == *axis));
         if let Some(at) = at
             && self.is_kind(producer)
             && declared.r#type == PathType::File
@@ -112,7 +126,8 @@ impl Check<'_> {
         if (wanted.r#type == PathType::Folder) != (given == PathType::Folder) {
             let message = format!("the input `{}` has to be {}", input.name, described(wanted.r#type));
             let label = if gathers { "gathers a folder".to_owned() } else { format!("this is {}", described(given)) };
-            let help = gathers.then(|| format!("give the task the axes of `{from}`, or choose one instance with `where`"));
+            let help =
+                gathers.then(|| format!("give the task the axes of `{from}`, or choose one instance with `where`"));
             self.errors.push(self.error(from.span, message, label).maybe_help(help));
         }
     }
@@ -160,7 +175,8 @@ impl Check<'_> {
                 error.maybe_help(nearest(&name.value, names.iter().copied()))
             }
             None => {
-                let error = self.error(task.span, format!("the task `{task}` has {} outputs", names.len()), "which one?");
+                let error =
+                    self.error(task.span, format!("the task `{task}` has {} outputs", names.len()), "which one?");
                 let all: Vec<String> = names.iter().map(|name| format!("{task}.{name}")).collect();
                 error.help(format!("write one of {}", all.join(", ")))
             }

@@ -89,8 +89,12 @@ impl Graph<'_> {
     ///
     /// # Errors
     /// All that do not.
-    pub fn check_selectors<'s>(&self, selectors: impl IntoIterator<Item = &'s Selector>) -> Result<(), Vec<Diagnostic>> {
-        let errors: Vec<Diagnostic> = selectors.into_iter().filter_map(|selector| self.check_selector(selector)).collect();
+    pub fn check_selectors<'s>(
+        &self,
+        selectors: impl IntoIterator<Item = &'s Selector>,
+    ) -> Result<(), Vec<Diagnostic>> {
+        let errors: Vec<Diagnostic> =
+            selectors.into_iter().filter_map(|selector| self.check_selector(selector)).collect();
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
@@ -119,7 +123,9 @@ mod tests {
     #[test]
     fn instances_are_chosen_by_name_and_axes() {
         let axes = [("variety", "cu"), ("day", "2022-02-18")];
-        for good in ["train", "train+", "tr*", "train[day=2022-02-*]", "train[day=2022-02-1?,variety=cu]", "*[variety=c*]"] {
+        for good in
+            ["train", "train+", "tr*", "train[day=2022-02-*]", "train[day=2022-02-1?,variety=cu]", "*[variety=c*]"]
+        {
             assert!(selector(good).matches("train", &axes), "{good}");
         }
         for bad in ["trai", "train[day=2022]", "train[variety=au]", "train[horizon=10]"] {

@@ -33,7 +33,11 @@ impl Check<'_> {
                 if self.is_used(task, &input.name.value) {
                     continue;
                 }
-                let error = self.error(input.name.span, format!("the kind `{name}` has no input `{}`", input.name), "not known");
+                let error = self.error(
+                    input.name.span,
+                    format!("the kind `{name}` has no input `{}`", input.name),
+                    "not known",
+                );
                 let help = nearest(&input.name.value, declared.keys().map(String::as_str));
                 self.errors.push(error.maybe_help(help));
             }
@@ -59,9 +63,11 @@ impl Check<'_> {
             template.fixed().map(|value| (key.value.clone(), value.clone()))
         };
         let values: Map<String, serde_json::Value> = task.with.iter().filter_map(fixed).collect();
-        let open = |key: &str| task.with.iter().any(|(other, template)| other.value == key && template.fixed().is_none());
+        let open =
+            |key: &str| task.with.iter().any(|(other, template)| other.value == key && template.fixed().is_none());
         let known: Vec<&str> = kind.params().collect();
-        for (key, _) in task.with.iter().filter(|(key, template)| template.fixed().is_none() && !known.contains(&key.value.as_str())) {
+        let computed = task.with.iter().filter(|(_, template)| template.fixed().is_none());
+        for (key, _) in computed.filter(|(key, _)| kind.is_closed() && !known.contains(&key.value.as_str())) {
             self.unknown_param(key, name, &known);
         }
         for problem in kind.check(&values) {
@@ -70,15 +76,22 @@ impl Check<'_> {
             match (&problem.missing, entry) {
                 (Some(missing), None) if open(missing) || self.is_damaged(&task.name.value) => {}
                 (Some(missing), None) => self.missing_param(task, missing, name),
-                (_, Some((key, _))) if rest.is_empty() && !known.contains(&top.as_str()) => self.unknown_param(key, name, &known),
+                (_, Some((key, _))) if rest.is_empty() && !known.contains(&top.as_str()) => {
+                    self.unknown_param(key, name, &known)
+                }
                 (_, Some((_, template))) => {
-                    let message = format!("the parameter `{}` of `{}` is not what its kind takes", path(&problem), task.name);
+                    let message =
+                        format!("the parameter `{}` of `{}` is not what its kind takes", path(&problem), task.name);
                     let error = self.error(template.span_at(&rest), message, problem.message.clone());
                     self.errors.push(error.help(help(&problem, kind)));
                 }
                 // The whole of it: other keys may come from expressions.
                 (None, None) if task.with.iter().any(|(key, _)| open(&key.value)) => {}
-                (None, None) => self.errors.push(self.error(name.span, format!("`with` of `{}` is not what its kind takes", task.name), problem.message)),
+                (None, None) => self.errors.push(self.error(
+                    name.span,
+                    format!("`with` of `{}` is not what its kind takes", task.name),
+                    problem.message,
+                )),
             }
         }
     }
@@ -106,7 +119,8 @@ fn help(problem: &Problem, kind: &Kind) -> String {
 
 /// The first key of a JSON pointer, and the rest of it.
 fn split(pointer: &str) -> (String, String) {
-    let (top, rest) = pointer.trim_start_matches('/').split_once('/').map_or((pointer.trim_start_matches('/'), ""), |parts| parts);
+    let (top, rest) =
+        pointer.trim_start_matches('/').split_once('/').map_or((pointer.trim_start_matches('/'), ""), |parts| parts);
     let rest = if rest.is_empty() { String::new() } else { format!("/{rest}") };
     (top.replace("~1", "/").replace("~0", "~"), rest)
 }

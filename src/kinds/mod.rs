@@ -141,6 +141,12 @@ impl Kind {
         self.spec.params["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str())
     }
 
+    /// Whether it takes no parameters but [`Kind::params`].
+    pub fn is_closed(&self) -> bool {
+        let schema = &self.spec.params;
+        schema["additionalProperties"] == false || schema["unevaluatedProperties"] == false
+    }
+
     /// Asks whether an external result is still what its outputs say: why not, if it is not.
     ///
     /// # Errors
@@ -161,7 +167,9 @@ fn programs_in(folder: &Path) -> Vec<PathBuf> {
 fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let named = name.strip_prefix(PROGRAM).is_some_and(|rest| rest.is_empty() || (rest.starts_with('-') && !rest.contains('.')));
+    let named = name
+        .strip_prefix(PROGRAM)
+        .is_some_and(|rest| rest.is_empty() || (rest.starts_with('-') && !rest.contains('.')));
     named && path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 

@@ -56,10 +56,12 @@ fn describe(error: &ValidationError<'_>) -> Vec<Problem> {
         vec![Problem { pointer: pointer.clone(), message, help, missing: None }]
     };
     match error.kind() {
-        ValidationErrorKind::AdditionalProperties { unexpected } | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
             let place = |key: &str| format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
             let message = "no such parameter".to_owned();
-            let problem = |key: &String| Problem { pointer: place(key), message: message.clone(), help: None, missing: None };
+            let problem =
+                |key: &String| Problem { pointer: place(key), message: message.clone(), help: None, missing: None };
             unexpected.iter().map(problem).collect()
         }
         ValidationErrorKind::Required { property } => {
@@ -73,13 +75,19 @@ fn describe(error: &ValidationError<'_>) -> Vec<Problem> {
             let help = nearest(given, names.iter().map(String::as_str));
             one(format!("{} is not one of the choices", shown(error.instance())), help)
         }
-        ValidationErrorKind::OneOfNotValid { context } | ValidationErrorKind::AnyOf { context } => alternatives(error, context, pointer.clone()),
+        ValidationErrorKind::OneOfNotValid { context } | ValidationErrorKind::AnyOf { context } => {
+            alternatives(error, context, pointer.clone())
+        }
         _ => one(error.to_string(), None),
     }
 }
 
 /// Several shapes are allowed: where only one of them is meant, by its type or tag, its errors are the ones to show.
-fn alternatives(error: &ValidationError<'_>, context: &[Vec<ValidationError<'static>>], pointer: String) -> Vec<Problem> {
+fn alternatives(
+    error: &ValidationError<'_>,
+    context: &[Vec<ValidationError<'static>>],
+    pointer: String,
+) -> Vec<Problem> {
     let meant = |errors: &&Vec<ValidationError<'static>>| {
         errors.iter().all(|inner| match inner.kind() {
             ValidationErrorKind::Type { .. } => inner.instance_path().as_str() != pointer,
@@ -172,7 +180,10 @@ fn fits(branch: &Value, value: &Value) -> bool {
     };
     let typed = branch["type"] == kind;
     let constants = branch["properties"].as_object().into_iter().flatten();
-    typed && constants.filter_map(|(name, field)| Some((name, field.get("const")?))).all(|(name, tag)| value.get(name) == Some(tag))
+    typed
+        && constants
+            .filter_map(|(name, field)| Some((name, field.get("const")?)))
+            .all(|(name, tag)| value.get(name) == Some(tag))
 }
 
 /// Follows `$ref`s inside the schema.

@@ -125,7 +125,8 @@ tasks:
 #[test]
 fn order_comments_and_spacing_do_not_matter() {
     let one = flow("tasks: { a: { run: echo, timeout: 1m, outputs: { x: x } } }");
-    let other = flow("# a flow\ntasks:\n  a:\n\n    outputs:   { \"x\": 'x' }   # one\n    timeout: 1m\n    run: echo\n");
+    let other =
+        flow("# a flow\ntasks:\n  a:\n\n    outputs:   { \"x\": 'x' }   # one\n    timeout: 1m\n    run: echo\n");
     let seen = |flow: &Flow| {
         let task = flow.task("a").unwrap();
         let Action::Command(command) = &task.action else { panic!() };

@@ -10,8 +10,10 @@ use super::super::yaml;
 use super::super::*;
 use crate::diagnostic::{Diagnostic, render};
 
+/// A template of YAML in brackets or quotes, or of a text as it is.
 fn template(text: &str) -> Result<Template, Vec<Diagnostic>> {
-    let file = Arc::new(SourceFile { name: "x.yaml".into(), text: text.into() });
+    let yaml = if text.starts_with(['{', '\'', '"']) { text.to_owned() } else { format!("|-\n  {text}") };
+    let file = Arc::new(SourceFile { name: "x.yaml".into(), text: yaml });
     let (template, errors) = Template::compile(&file, &yaml::parse(&file).0.unwrap());
     if errors.is_empty() { Ok(template) } else { Err(errors) }
 }
@@ -23,7 +25,8 @@ fn eval_at(text: &str, root: &Path) -> Result<Value, Diagnostic> {
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
     let day = json!("2022-02-18");
-    let inputs = BTreeMap::from([("entry".to_owned(), json!({"contract": "SHFE.cu2203", "previous": null, "days": [1, 2]}))]);
+    let inputs =
+        BTreeMap::from([("entry".to_owned(), json!({"contract": "SHFE.cu2203", "previous": null, "days": [1, 2]}))]);
     let scope = Scope { params: &params, axes: &[("day", &day)], inputs: &inputs, root };
     template(text).unwrap_or_else(|errors| panic!("{text}: {}", render(&errors, false))).eval(&scope)
 }
@@ -61,7 +64,10 @@ fn in_a_longer_text_an_expression_gives_its_text() {
     assert_eq!(eval("${{ inputs.entry.contract }}/${{ day }}.parquet"), json!("SHFE.cu2203/2022-02-18.parquet"));
     assert_eq!(eval("\" ${{ params.n }}\""), json!(" 10"));
     assert_eq!(eval("a${{ params.list }}${{ params.x }}${{ true }}"), json!("a[\"cu\",\"au\"]1.5true"));
-    assert_eq!(eval("{ a: ['${{ day }}', 1], b: { c: '-${{ params.n }}' } }"), json!({"a": ["2022-02-18", 1], "b": {"c": "-10"}}));
+    assert_eq!(
+        eval("{ a: ['${{ day }}', 1], b: { c: '-${{ params.n }}' } }"),
+        json!({"a": ["2022-02-18", 1], "b": {"c": "-10"}})
+    );
     assert_eq!(eval("${{ '}}' }}${{ '${{' }}"), json!("}}${{"));
     assert_eq!(eval("'$ {{ not }} ${ one }'"), json!("$ {{ not }} ${ one }"));
 }
@@ -120,17 +126,21 @@ fn names_and_places_are_known_before_anything_is_evaluated() {
     let text = "{a: 'x ${{ params.n }}', b: [\"${{ day ~ inputs.entry.x ~ env.HOME ~ files('*') }}\"]}";
     let template = template(text).unwrap();
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    let uses = Uses { params: set(&["n"]), axes: set(&["day"]), inputs: set(&["entry"]), env: set(&["HOME"]), files: true };
+    let uses =
+        Uses { params: set(&["n"]), axes: set(&["day"]), inputs: set(&["entry"]), env: set(&["HOME"]), files: true };
     assert_eq!(template.uses(), &uses);
     let places: Vec<&str> = template.names().iter().map(|name| template.file().slice(name.span)).collect();
     assert_eq!(places, ["params.n", "day", "inputs.entry", "env.HOME"]);
-    assert_eq!(template.file().slice(template.span_at("/b/0")), "\"${{ day ~ inputs.entry.x ~ env.HOME ~ files('*') }}\"");
+    assert_eq!(
+        template.file().slice(template.span_at("/b/0")),
+        "\"${{ day ~ inputs.entry.x ~ env.HOME ~ files('*') }}\""
+    );
     assert_eq!(template.file().slice(template.span_at("/a/none")), "'x ${{ params.n }}'");
 }
 
 #[test]
 fn every_use_in_every_part_of_an_expression_counts() {
-    let text = "${{ (a if b else c)[d:e:f] + [g, {h: i}[j]] | join(k) ~ range(l) ~ (m is divisibleby(n)) ~ (not o) ~ (p < q < r) }}";
+    let text = "${{ (a if b else c)[d:e:2] + f + [g, {h: i}[j]] | join(k) ~ range(l) ~ (m is divisibleby(n)) ~ (not o) ~ (p < q < r) }}";
     let axes: Vec<String> = template(text).unwrap().uses().axes.iter().cloned().collect();
     assert_eq!(axes.concat(), "abcdefghijklmnopqr");
 }

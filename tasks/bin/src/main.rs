@@ -11,7 +11,7 @@ mod code {
 
 fn main() -> ExitCode {
     let kinds = [
-        kind::<ghtrader_cells::Cells>(),
+        kind::<ghtrader_cells::ListCells>(),
         kind::<ghtrader_ingest::Ingest>(),
         kind::<ghtrader_schedule::Schedule>(),
         kind::<ghtrader_main_l5::MainL5>(),

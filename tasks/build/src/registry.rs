@@ -355,7 +355,7 @@ mod tests {
         let (one, five) = (features(&params, 1), features(&params, 5));
         let unique: std::collections::BTreeSet<_> = five.iter().collect();
         assert_eq!(unique.len(), five.len());
-        assert!(one.len() >= 24, "{}", one.len());
+        assert_eq!((one.len(), five.len()), (32, 49));
         assert!(one.iter().all(|name| five.contains(name)));
         let deeper = ["imbalance_2", "imbalance_5", "imbalance_weighted", "depth_bid_5", "slope_ask", "mlofi_2_10"];
         for name in deeper {

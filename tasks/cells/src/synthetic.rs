@@ -11,7 +11,11 @@ use crate::{Params, files};
 /// The cells of the trading days from the first on, by day.
 pub(crate) fn cells(params: &Params, clock: &Clock, market: &SyntheticFile) -> Result<BTreeMap<String, Cell>> {
     let calendar = Calendar::new(clock)?;
-    ensure!(calendar.is_trading_day(market.first_day)?, "`synthetic.first_day`: {} is no trading day", market.first_day);
+    ensure!(
+        calendar.is_trading_day(market.first_day)?,
+        "`synthetic.first_day`: {} is no trading day",
+        market.first_day
+    );
     let mut cells = BTreeMap::new();
     let mut day = market.first_day;
     for _ in 0..market.days {

@@ -141,10 +141,10 @@ impl<'a> Cleaner<'a> {
     }
 
     fn day(&mut self, contract: &Arc<str>, day: Day) -> &mut CleanDay {
-        self.cleaned.days.entry((Arc::clone(contract), day)).or_insert_with(|| CleanDay {
-            ticks: Ticks::new(contract.as_ref()),
-            ..CleanDay::default()
-        })
+        self.cleaned
+            .days
+            .entry((Arc::clone(contract), day))
+            .or_insert_with(|| CleanDay { ticks: Ticks::new(contract.as_ref()), ..CleanDay::default() })
     }
 
     fn keep(&mut self, row: &Raw, trading_day: Day) {

@@ -51,9 +51,8 @@ fn facts(contract: &str, spec: &TicksSpec, calendar: &Calendar, clean: CleanDay)
 /// The open interest of the last row with a positive one in the day part, at or before the cutoff.
 fn close_oi(spec: &TicksSpec, calendar: &Calendar, ticks: &Ticks) -> Option<f64> {
     let rows = ticks.datetime_ns.iter().zip(&ticks.trading_day).zip(&ticks.open_interest);
-    let counts = |((ns, day), _): &((&i64, &ghtrader_market::Day), &f64)| {
-        calendar.in_day_part(**ns, **day, spec.close_cutoff)
-    };
+    let counts =
+        |((ns, day), _): &((&i64, &ghtrader_market::Day), &f64)| calendar.in_day_part(**ns, **day, spec.close_cutoff);
     rows.rev().filter(|row| *row.1 > 0.0).find(counts).map(|(_, oi)| *oi)
 }
 

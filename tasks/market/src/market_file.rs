@@ -215,7 +215,12 @@ impl MarketFile {
     ///
     /// # Errors
     /// A text that says what is missing.
-    pub fn specs(&self, name: &str, variety: &VarietyFile, given: Option<Vec<Switch>>) -> std::result::Result<Specs, String> {
+    pub fn specs(
+        &self,
+        name: &str,
+        variety: &VarietyFile,
+        given: Option<Vec<Switch>>,
+    ) -> std::result::Result<Specs, String> {
         let cutoff = match self.calendar {
             CalendarRule::ChinaFutures => Some(TimeOfDay(TimeOfDay::at(15, 0).0 + 999_000_000)),
             CalendarRule::UtcDay => None,
@@ -241,7 +246,8 @@ impl MarketFile {
             rule: variety.roll.rule(&variety.exchange, given)?,
         };
         let CostFile { fee_fixed, fee_ratio, slippage_ticks } = variety.cost;
-        let cost = CostSpec { tick: variety.tick, multiplier: variety.multiplier, fee_fixed, fee_ratio, slippage_ticks };
+        let cost =
+            CostSpec { tick: variety.tick, multiplier: variety.multiplier, fee_fixed, fee_ratio, slippage_ticks };
         Ok(Specs { ticks, roll, cost })
     }
 }

@@ -29,7 +29,8 @@ pub fn write(path: &Path, batch: &RecordBatch, metadata: &[(&str, &str)]) -> Res
 }
 
 fn put(file: File, batch: &RecordBatch, metadata: &[(&str, &str)]) -> std::result::Result<(), ParquetError> {
-    let pairs: Vec<_> = metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), (*value).to_owned())).collect();
+    let pairs: Vec<_> =
+        metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), (*value).to_owned())).collect();
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_created_by("ghtrader".to_owned())

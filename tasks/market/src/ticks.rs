@@ -113,8 +113,7 @@ impl Ticks {
 
     /// The value columns in the order of [`value_names`].
     pub fn columns(&self) -> [&Vec<f64>; VALUES] {
-        let trade =
-            [&self.last_price, &self.highest, &self.lowest, &self.volume, &self.amount, &self.open_interest];
+        let trade = [&self.last_price, &self.highest, &self.lowest, &self.volume, &self.amount, &self.open_interest];
         let mut all = trade.into_iter().chain(self.book.iter().flat_map(Level::columns));
         // The iterator has exactly as many items as the array; the filler is never used.
         std::array::from_fn(|_| all.next().unwrap_or(&self.last_price))

@@ -40,18 +40,27 @@ impl Ticks {
     pub fn write(&self, path: &Path) -> Result<()> {
         let mut columns: Vec<(String, bool, ArrayRef)> = vec![
             ("symbol".to_owned(), false, strings(std::iter::repeat_n(self.symbol.as_str(), self.len()))),
-            ("trading_day".to_owned(), false, Arc::new(Date32Array::from_iter_values(self.trading_day.iter().map(|day| day.0)))),
+            (
+                "trading_day".to_owned(),
+                false,
+                Arc::new(Date32Array::from_iter_values(self.trading_day.iter().map(|day| day.0))),
+            ),
             ("datetime_ns".to_owned(), false, Arc::new(Int64Array::from(self.datetime_ns.clone()))),
         ];
         for (name, values) in value_names().into_iter().zip(self.columns()) {
             columns.push((name, true, table::floats(values)));
         }
         if let Some(main) = &self.main {
-            columns.push(("underlying_contract".to_owned(), false, strings(main.underlying_contract.iter().map(AsRef::as_ref))));
+            columns.push((
+                "underlying_contract".to_owned(),
+                false,
+                strings(main.underlying_contract.iter().map(AsRef::as_ref)),
+            ));
             columns.push(("segment_id".to_owned(), false, Arc::new(Int32Array::from(main.segment_id.clone()))));
             columns.push(("schedule_hash".to_owned(), false, strings(main.schedule_hash.iter().map(AsRef::as_ref))));
         }
-        let field = |(name, nullable, array): &(String, bool, ArrayRef)| Field::new(name, array.data_type().clone(), *nullable);
+        let field =
+            |(name, nullable, array): &(String, bool, ArrayRef)| Field::new(name, array.data_type().clone(), *nullable);
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
         let arrays = columns.into_iter().map(|(_, _, array)| array).collect();
         let batch = RecordBatch::try_new(schema, arrays)

@@ -111,50 +111,53 @@ fn shifted(row: &Row, ticks: f64) -> Row {
     row
 }
 
+/// Rows of two contracts as one series: the second day's prices raised by some ticks.
+fn spliced(segment: i32, ticks: f64) -> Built {
+    let mut rows = day(11, "2022-02-17", 0, 400);
+    let new = day(12, "2022-02-18", segment, 400);
+    rows.extend(new.iter().map(|row| shifted(row, ticks)));
+    build(&Params::default(), 5, &rows)
+}
+
+fn directions(built: &Built) -> Vec<Vec<Option<i8>>> {
+    let line = |line: &Labelled| line.labels.iter().map(|label| label.map(|label| label.direction)).collect();
+    built.labels.lines.iter().map(line).collect()
+}
+
 #[test]
-fn a_jump_at_a_roll_is_seen_by_nothing() {
-    let old = day(11, "2022-02-17", 0, 400);
-    let new = day(12, "2022-02-18", 1, 400);
-    let params = Params::default();
-    let joined = |ticks: f64| {
-        let rows: Vec<Row> = old.iter().cloned().chain(new.iter().map(|row| shifted(row, ticks))).collect();
-        build(&params, 5, &rows)
-    };
-    let (flat, jump) = (joined(0.0), joined(1000.0));
-    for (name, (flat, jump)) in
-        flat.listing.features.iter().zip(flat.features.columns.iter().zip(&jump.features.columns))
-    {
+fn a_jump_at_a_roll_is_seen_by_no_feature() {
+    let (flat, jump) = (spliced(1, 0.0), spliced(1, 1000.0));
+    let columns = flat.features.columns.iter().zip(&jump.features.columns);
+    for (name, (flat, jump)) in flat.listing.features.iter().zip(columns) {
         // Prices themselves are higher by the jump, and returns relative to a higher price are smaller.
         let price = matches!(name.as_str(), "mid" | "microprice");
         let relative = name.starts_with("return") || name.starts_with("volatility");
         for (row, (flat, jump)) in flat.iter().zip(jump).enumerate() {
             let same = (flat - jump).abs() < 1e-6 || flat.is_nan() && jump.is_nan();
-            let shifted = price && row >= 400 && (jump - flat - 10_000.0).abs() < 1e-6;
-            let small = relative && jump.abs() <= flat.abs() + 1e-12;
-            assert!(same || shifted || small, "{name} sees the roll in row {row}: {flat}, {jump}");
+            let higher = price && row >= 400 && (jump - flat - 10_000.0).abs() < 1e-6;
+            let smaller = relative && jump.abs() <= flat.abs() + 1e-12;
+            assert!(same || higher || smaller, "{name} sees the roll in row {row}: {flat}, {jump}");
         }
     }
+}
+
+#[test]
+fn a_jump_at_a_roll_is_seen_by_no_label() {
+    let (flat, jump) = (spliced(1, 0.0), spliced(1, 1000.0));
     assert_eq!(jump.labels.today, flat.labels.today);
-    let label = |built: &Built| -> Vec<_> {
-        built
-            .labels
-            .lines
-            .iter()
-            .map(|line| line.labels.iter().map(|l| l.map(|l| l.direction)).collect::<Vec<_>>())
-            .collect()
-    };
-    assert_eq!(label(&jump), label(&flat));
-    for (horizon, n) in params.horizons.iter().enumerate() {
-        assert_eq!(jump.labels.today[horizon].excluded[&Excluded::Segment], *n as u64);
+    assert_eq!(directions(&jump), directions(&flat));
+    for (counts, horizon) in jump.labels.today.iter().zip([10, 50, 200]) {
+        assert_eq!(counts.excluded[&Excluded::Segment], horizon);
     }
-    // The same jump within a segment is seen, so the test can fail.
-    let one: Vec<Row> =
-        old.iter().cloned().chain(new.iter().map(|row| Row { segment: 0, ..shifted(row, 1000.0) })).collect();
-    let one = build(&params, 5, &one);
-    assert_ne!(one.labels.today, flat.labels.today);
-    assert!(one.features.columns.iter().flatten().filter(|value| !value.is_nan()).count() > 0);
-    let returns = one.listing.features.iter().position(|name| name == "return_1").unwrap();
-    assert!(one.features.columns[returns].iter().any(|value| *value > 0.1));
+}
+
+#[test]
+fn the_same_jump_within_a_segment_is_seen() {
+    let (flat, jump) = (spliced(0, 0.0), spliced(0, 1000.0));
+    assert_ne!(directions(&jump), directions(&flat));
+    let returns = jump.listing.features.iter().position(|name| name == "return_1").unwrap();
+    let largest = |built: &Built| built.features.columns[returns].iter().fold(0.0, |a: f64, b| a.max(b.abs()));
+    assert!(largest(&jump) > 0.1 && largest(&flat) < 0.01);
 }
 
 #[test]
@@ -236,22 +239,4 @@ fn a_state_of_other_parameters_is_refused() {
     let mut huge = state;
     huge.labels.replace_range(..16, "ffffffffffffffff");
     assert!(refused(&Params::default(), CONTRACT, &huge), "a damaged count asks for no memory");
-}
-
-#[test]
-fn perf_tmp() {
-    let rows = day(1, "2022-02-17", 0, 30_000);
-    let t = std::time::Instant::now();
-    let built = build(&Params::default(), 5, &rows);
-    println!(
-        "PERF {} rows x {} in {:?}, state {} bytes",
-        rows.len(),
-        built.features.columns.len(),
-        t.elapsed(),
-        serde_json::to_string(&built.state).unwrap().len()
-    );
-    let rows: Vec<Row> = rows.into_iter().map(|r| Row { ns: r.ns.min(1645064100_000_000_000), ..r }).collect();
-    let t = std::time::Instant::now();
-    let built = build(&Params::default(), 5, &rows);
-    println!("PERF {} rows, incomplete? {} in {:?}", rows.len(), built.labels.today[0].up, t.elapsed());
 }

@@ -59,7 +59,9 @@ fn the_root_may_be_written_in_many_ways() {
     let expected = names(&run(MARKET, params()).unwrap(), "cu");
     let here: Vec<String> = FILES.iter().map(|file| file.replace("markets/m/", "")).collect();
     let dotted: Vec<String> = FILES.iter().map(|file| format!("./{file}")).collect();
-    for (root, files) in [("markets/m/", json!(FILES)), ("./markets/m", json!(dotted)), (".", json!(here)), ("", json!(here))] {
+    for (root, files) in
+        [("markets/m/", json!(FILES)), ("./markets/m", json!(dotted)), (".", json!(here)), ("", json!(here))]
+    {
         let done = run(MARKET, json!({ "root": root, "files": files })).unwrap();
         assert_eq!(names(&done, "cu"), expected, "{root}");
     }
@@ -90,8 +92,8 @@ fn no_file_of_the_days_asked_for_is_an_error() {
 
 #[test]
 fn two_files_cannot_be_one_cell() {
-    let files = ["m/ticks/cu/1.parquet", "m/ticks/night/a/b.parquet", "m/ticks/night/a.b.parquet", "m/ticks/cu1.csv"];
-    let message = error(run(MARKET, json!({ "root": "m", "files": [files.as_slice(), &["m/ticks/au.csv"]].concat() })));
+    let files = ["m/ticks/au.csv", "m/ticks/cu1.csv", "m/ticks/night/a.b.parquet", "m/ticks/night/a/b.parquet"];
+    let message = error(run(MARKET, json!({ "root": "m", "files": files })));
     assert!(message.contains("`ticks.night.a.b.parquet`") && message.contains("rename"), "{message}");
 }
 
@@ -108,4 +110,19 @@ fn unknown_keys_and_lists_that_do_not_fit_are_named() {
     assert!(message.contains("rolls/cu.json") && message.contains("day"), "{message}");
     let message = error(run_with(MARKET, None, params()));
     assert!(message.contains("needs `first`"), "{message}");
+}
+
+#[test]
+fn the_real_switches_of_copper_are_read() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/rolls/hots_SHFE_cu.json");
+    let Ok(rolls) = std::fs::read_to_string(path) else {
+        println!("skipped: {path} is not there");
+        return;
+    };
+    let specs: AllSpecs = run_with(MARKET, Some(&rolls), params()).unwrap().json("specs").unwrap();
+    let RollRule::Given(GivenRule { first, switches }) = &specs["cu"].roll.rule else { panic!("the rule is given") };
+    assert_eq!(first, "SHFE.cu1004");
+    let of_2022: Vec<_> =
+        switches.iter().filter(|switch| switch.to == "SHFE.cu2204").map(|switch| switch.day.to_string()).collect();
+    assert_eq!(of_2022, ["2022-02-23"]);
 }

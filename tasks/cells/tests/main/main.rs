@@ -1,5 +1,13 @@
 //! What a market folder holds, and what is said where it does not fit.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a helper of tests fails them by panicking"
+)]
+
 mod files;
 mod synthetic;
 

@@ -16,7 +16,8 @@ fn level(level: usize) -> usize {
 
 /// Columns of a quote side as (price, volume), for the levels that a market has.
 fn sides(levels: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..levels.min(LEVELS)).flat_map(|number| [(level(number), level(number) + 1), (level(number) + 2, level(number) + 3)])
+    (0..levels.min(LEVELS))
+        .flat_map(|number| [(level(number), level(number) + 1), (level(number) + 2, level(number) + 3)])
 }
 
 /// Makes everything that says "missing" NaN: huge numbers; a price of 0 of a trade, or of a quote without volume; the

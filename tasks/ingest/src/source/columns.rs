@@ -70,7 +70,8 @@ fn check_names(names: &[String], known: &[String; VALUES], ignored: &[String]) -
         }
         let left_out = LEFT_OUT.contains(&name.as_str()) || ignored.contains(name);
         if !left_out && !ours.contains(&name.as_str()) {
-            let nearest = ours.iter().min_by_key(|other| distance(name, other)).filter(|other| distance(name, other) <= 3);
+            let nearest =
+                ours.iter().min_by_key(|other| distance(name, other)).filter(|other| distance(name, other) <= 3);
             let hint = nearest.map(|other| format!(" (did you mean `{other}`?)")).unwrap_or_default();
             return Err(format!(
                 "unknown column `{name}`{hint}: rename it, or name it in `ignore_columns` of market.yaml"

@@ -65,10 +65,10 @@ fn slots(cell: &SyntheticCell, spec: &TicksSpec, calendar: &Calendar) -> Result<
             continue;
         }
         let begin = calendar.moment(if night { evening } else { cell.day }, *open);
-        slots.extend((1..=(close.0 - open.0) / SLOT_NS).map(|slot| Event {
-            ns: begin + slot * SLOT_NS,
-            since_open: slot as f64 * 0.5,
-        }));
+        slots.extend(
+            (1..=(close.0 - open.0) / SLOT_NS)
+                .map(|slot| Event { ns: begin + slot * SLOT_NS, since_open: slot as f64 * 0.5 }),
+        );
     }
     Ok(slots)
 }

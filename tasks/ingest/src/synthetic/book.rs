@@ -16,11 +16,11 @@ use crate::Raw;
 /// How far beyond the quotes the fair price may go before they follow, ticks.
 const SLACK: f64 = 0.3;
 /// Tilt of level 1 for a unit of (fast pressure, slow pressure, ticks from the middle), at strength 1.
-const BEST: [f64; 3] = [0.55, 0.30, 0.45];
+const BEST: [f64; 3] = [1.00, 0.30, 1.50];
 /// Tilt of the other levels for a unit of (fast pressure, slow pressure).
-const DEEP: [f64; 2] = [0.10, 0.40];
+const DEEP: [f64; 2] = [0.15, 0.55];
 /// Noise of volumes: memory in rows, and standard deviation of their logarithm.
-const NOISE: (f64, f64) = (10.0, 0.6);
+const NOISE: (f64, f64) = (4.0, 0.5);
 /// Median volume of levels 2 to 5 over that of level 1.
 const DEEPER: f64 = 1.5;
 /// Part of the quotes behind the best where a tick is empty.
@@ -40,7 +40,13 @@ struct State {
 }
 
 /// The rows of a contract: a part of the variety's events, as its share says.
-pub(super) fn rows(contract: &Listed, profile: &Profile, path: &[Step], cell: &SyntheticCell, rng: &mut Rng) -> Vec<Raw> {
+pub(super) fn rows(
+    contract: &Listed,
+    profile: &Profile,
+    path: &[Step],
+    cell: &SyntheticCell,
+    rng: &mut Rng,
+) -> Vec<Raw> {
     let symbol: Arc<str> = Arc::from(contract.symbol.as_str());
     let keep = libm::exp(-1.0 / NOISE.0);
     let mut state: Option<State> = None;
@@ -110,15 +116,7 @@ impl State {
         }
     }
 
-    fn values(
-        &self,
-        fair: f64,
-        step: &Step,
-        profile: &Profile,
-        strength: f64,
-        interest: f64,
-        rng: &mut Rng,
-    ) -> Values {
+    fn values(&self, fair: f64, step: &Step, profile: &Profile, strength: f64, interest: f64, rng: &mut Rng) -> Values {
         let price = |ticks: i64| profile.tick.price(ticks);
         let off = fair - (self.bid as f64 + self.spread as f64 / 2.0);
         let [fast, slow] = step.pressure;
@@ -126,7 +124,14 @@ impl State {
         let deep = strength * (DEEP[0] * fast + DEEP[1] * slow);
         let mut values = [f64::NAN; VALUES];
         let last = self.last.unwrap_or(self.bid);
-        values[..6].copy_from_slice(&[price(last), price(self.high), price(self.low), self.volume, self.amount, interest]);
+        values[..6].copy_from_slice(&[
+            price(last),
+            price(self.high),
+            price(self.low),
+            self.volume,
+            self.amount,
+            interest,
+        ]);
         let (mut bid, mut ask) = (self.bid, self.bid + self.spread);
         for level in 0..LEVELS {
             let (median, tilt) = if level == 0 { (profile.depth, best) } else { (profile.depth * DEEPER, deep) };

@@ -2,7 +2,7 @@
 //!
 //! Two pressures p₁ and p₂, autoregressive with memories of 8 and 80 events and unit variance, push the price x (ticks):
 //!
-//! x' = x + σ·strength·(0.25·p₁ + 0.10·p₂) + σ·ε + jump
+//! x' = x + σ·strength·(0.35·p₁ + 0.10·p₂) + σ·ε + jump
 //!
 //! σ is the variety's volatility times e^(h − var h), where h is autoregressive with a memory of 400 events: volatility
 //! comes in clusters. A jump (one in 4,000 events, 4 ticks and more) excites h.
@@ -16,7 +16,7 @@ use super::rng::Rng;
 /// Memories of the two pressures and of the volatility, in events.
 const MEMORY: [f64; 3] = [8.0, 80.0, 400.0];
 /// What a unit of each pressure adds to the price, in standard deviations of a move, at strength 1.
-const PUSH: [f64; 2] = [0.25, 0.10];
+const PUSH: [f64; 2] = [0.35, 0.10];
 /// Standard deviation of h.
 const CLUSTERS: f64 = 0.35;
 const JUMPS: f64 = 1.0 / 4_000.0;

@@ -46,7 +46,7 @@ impl Profile {
             price: 68_500.0,
             tick: spec.tick.default,
             multiplier: spec.multiplier,
-            volatility: 0.22,
+            volatility: 0.16,
             narrow: 0.84,
             depth: 9.0,
             trade: 1.6,
@@ -62,7 +62,7 @@ impl Profile {
             "cu" => Ok(base),
             "au" => Ok(Self {
                 price: 480.0,
-                volatility: 0.34,
+                volatility: 0.23,
                 narrow: 0.73,
                 depth: 7.0,
                 trade: 2.0,
@@ -73,7 +73,7 @@ impl Profile {
             }),
             "ag" => Ok(Self {
                 price: 5_900.0,
-                volatility: 0.17,
+                volatility: 0.16,
                 narrow: 0.96,
                 depth: 45.0,
                 trade: 9.0,

@@ -37,7 +37,8 @@ fn messages_name_the_place_and_the_remedy() {
 
 #[test]
 fn half_a_level_is_refused() {
-    let text = csv(&[("cu2203", 0, 71_500)]).replace("ask_volume1", "ask_volume1,bid_price2").replace(",4\n", ",4,71490\n");
+    let text =
+        csv(&[("cu2203", 0, 71_500)]).replace("ask_volume1", "ask_volume1,bid_price2").replace(",4\n", ",4,71490\n");
     let message = format!("{:#}", ingest_bytes(text, &copper()).err().unwrap());
     assert!(message.contains("level 2") && message.contains("bid_volume2"), "{message}");
 }

@@ -55,7 +55,8 @@ fn prices_between_ticks_and_impossible_volumes_go() {
         let ns = NINE + slot * HALF_SECOND;
         format!("SHFE.cu2203,{ns},71500,{volume},1,{bid},1,71510,1\n")
     };
-    let text = [good, row(1, "71505", "1"), row(2, "71500.00000000001", "1"), row(3, "71500", "-1"), row(4, "71500", "1.5")];
+    let text =
+        [good, row(1, "71505", "1"), row(2, "71500.00000000001", "1"), row(3, "71500", "-1"), row(4, "71500", "1.5")];
     let done = ingest_bytes(text.concat(), &copper()).unwrap();
     assert_eq!(causes(&index(&done)), [(Cause::OffTick, 1), (Cause::BadValue, 2)]);
     assert_eq!(ticks(&done, "SHFE.cu2203", "2022-02-18").book[0].bid_price, [71_500.0, 71_500.0], "noise is snapped");
@@ -101,6 +102,22 @@ fn every_row_read_is_accounted_for() {
     let index = index(&ingest_bytes(text, &copper()).unwrap());
     assert_eq!(index.read, accounted(&index));
     assert_eq!(index.read, 6);
+}
+
+#[test]
+fn the_market_of_ones_own_has_the_defects_that_its_readme_states() {
+    let spec = spec_of(include_str!("../../../../examples/own-market/market.yaml"), "tea");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/own-market/ticks");
+    let days = ["2024-05-06", "2024-05-07", "2024-05-08", "2024-05-09"];
+    let indexes = days.map(|day| index(&ingest(&folder.join(format!("{day}.csv")), &spec).unwrap()));
+    assert!(indexes.iter().all(|index| index.rows.len() == 2 && index.read == accounted(index)));
+    assert!(indexes.iter().flat_map(|index| &index.rows).all(|row| row.off_session == 0 && row.close_oi.is_some()));
+    assert_eq!(indexes.iter().flat_map(causes).collect::<Vec<_>>(), [(Cause::EmptyBook, 1)]);
+    assert_eq!(indexes.iter().flat_map(|index| &index.rows).map(|row| row.duplicates).sum::<u64>(), 1);
+    let leader = |index: &CellIndex| {
+        index.rows.iter().max_by(|a, b| a.close_oi.partial_cmp(&b.close_oi).unwrap()).unwrap().contract.clone()
+    };
+    assert_eq!((leader(&indexes[0]), leader(&indexes[3])), ("DEMO.tea2406".to_owned(), "DEMO.tea2409".to_owned()));
 }
 
 /// Rows kept, dropped, quarantined and foreign.

@@ -1,5 +1,13 @@
 //! Tick files of every shape, their defects, the synthetic market, and the real data where it lies.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a helper of tests fails them by panicking"
+)]
+
 mod bad_input;
 mod defects;
 mod formats;

@@ -60,7 +60,8 @@ fn other_varieties_are_counted_and_left_out() {
 #[test]
 fn a_main_series_is_taken_apart_by_its_contracts() {
     let text = csv(&[("x", 0, 71_500), ("x", 1, 71_600)]).replace("symbol", "underlying_contract,symbol");
-    let text = text.replacen("SHFE.x", "SHFE.cu2203,KQ.m@SHFE.cu", 1).replacen("\nSHFE.x", "\nSHFE.cu2204,KQ.m@SHFE.cu", 1);
+    let text =
+        text.replacen("SHFE.x", "SHFE.cu2203,KQ.m@SHFE.cu", 1).replacen("\nSHFE.x", "\nSHFE.cu2204,KQ.m@SHFE.cu", 1);
     let index = index(&ingest_bytes(text, &copper()).unwrap());
     let contracts: Vec<_> = index.rows.iter().map(|row| row.contract.as_str()).collect();
     assert_eq!(contracts, ["SHFE.cu2203", "SHFE.cu2204"]);

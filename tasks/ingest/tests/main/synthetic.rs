@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use ghtrader_ingest::synthetic::{Invented, invent};
-use ghtrader_market::{Calendar, Cause, Clock, Day, SyntheticCell, SyntheticFile};
+use ghtrader_market::{Calendar, Cause, Clock, Day, SyntheticCell, SyntheticFile, TimeOfDay};
 
 use super::*;
 
@@ -88,7 +88,8 @@ fn it_looks_like_the_exchange() {
         let ticks = ticks(&done, &main.contract, &main.day.to_string());
         assert!(ticks.datetime_ns.iter().all(|ns| ns % HALF_SECOND == 0));
         let tick = spec.tick.default.value();
-        let spreads: Vec<f64> = (0..ticks.len()).map(|row| ticks.book[0].ask_price[row] - ticks.book[0].bid_price[row]).collect();
+        let spreads: Vec<f64> =
+            (0..ticks.len()).map(|row| ticks.book[0].ask_price[row] - ticks.book[0].bid_price[row]).collect();
         assert!(spreads.iter().all(|spread| *spread > 0.5 * tick), "{variety}: bid below ask");
         let narrow = spreads.iter().filter(|spread| **spread < 1.5 * tick).count() as f64 / ticks.len() as f64;
         assert!((0.6..0.99).contains(&narrow), "{variety}: {narrow}");
@@ -107,7 +108,7 @@ fn the_eve_of_a_holiday_has_no_night() {
     let eve = "2024-02-19".parse().unwrap();
     let first = index(&run("cu", &cell(eve)).unwrap()).rows[0].first_ns.unwrap();
     let (date, time) = Calendar::new(&Clock::china()).unwrap().local(first);
-    assert_eq!((date, time.to_string() > "09:00:00".to_owned()), (eve, true));
+    assert_eq!((date, time >= TimeOfDay::at(9, 0)), (eve, true));
     let usual = index(&run("cu", &cell(days()[1])).unwrap()).rows[0].first_ns.unwrap();
     assert_eq!(Calendar::new(&Clock::china()).unwrap().local(usual).0, days()[0], "the evening before");
 }
@@ -148,9 +149,10 @@ fn lead(strength: f64) -> f64 {
     let ticks = ticks(&done, &main.contract, &main.day.to_string());
     let mid = |row: usize| (ticks.book[0].bid_price[row] + ticks.book[0].ask_price[row]) / 2.0;
     let imbalance = |row: usize| {
-        let (bid, ask) = ticks.book.iter().fold((0.0, 0.0), |(bid, ask), level| {
-            (bid + level.bid_volume[row], ask + level.ask_volume[row])
-        });
+        let (bid, ask) = ticks
+            .book
+            .iter()
+            .fold((0.0, 0.0), |(bid, ask), level| (bid + level.bid_volume[row], ask + level.ask_volume[row]));
         (bid - ask) / (bid + ask)
     };
     let pairs: Vec<(f64, f64)> = (0..ticks.len() - 50).map(|row| (imbalance(row), mid(row + 50) - mid(row))).collect();

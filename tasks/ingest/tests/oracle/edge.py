@@ -64,7 +64,7 @@ def main(folder):
             scale = StandardScaler().fit(x)
             linear = LogisticRegression(max_iter=300).fit(scale.transform(x), y)
             tree = lightgbm.LGBMClassifier(
-                n_estimators=120, num_leaves=15, learning_rate=0.05, min_child_samples=200, seed=1, verbose=-1, n_jobs=1
+                n_estimators=80, num_leaves=15, learning_rate=0.05, min_child_samples=200, seed=1, verbose=-1, n_jobs=1
             ).fit(x, y)
             floor = np.bincount(y_test).max() / len(y_test)
             shares = np.bincount(y_test, minlength=3) / len(y_test)

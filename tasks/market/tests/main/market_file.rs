@@ -34,7 +34,8 @@ fn little_has_to_be_said() {
 
 #[test]
 fn the_tick_is_the_contracts() {
-    let gold = COPPER.replace("cu:", "au:").replace("tick: 10", "tick: 0.02\n    tick_until: [{to: au1911, tick: 0.05}]");
+    let gold =
+        COPPER.replace("cu:", "au:").replace("tick: 10", "tick: 0.02\n    tick_until: [{to: au1911, tick: 0.05}]");
     let market = parse(&gold).unwrap();
     let spec = market.specs("au", &market.varieties["au"], None).unwrap().ticks;
     let tick = |contract: &str| spec.tick_of(&Contract::parse(contract).unwrap());
@@ -87,7 +88,8 @@ fn mistakes_are_named_with_their_place() {
 #[test]
 fn switches_have_to_follow_each_other() {
     let with = |switches: &str| {
-        let market = parse(&format!("{COPPER}    roll: {{rule: given, first: cu2203, switches: [{switches}]}}")).unwrap();
+        let market =
+            parse(&format!("{COPPER}    roll: {{rule: given, first: cu2203, switches: [{switches}]}}")).unwrap();
         market.specs("cu", &market.varieties["cu"], None).unwrap_err()
     };
     assert!(with("{day: 2022-02-23, from: cu2204, to: cu2205}").contains("2022-02-23"));
