@@ -52,6 +52,8 @@ struct Supervisor {
     /// What nobody can be held to have left behind.
     strays: BTreeSet<ProcessId>,
     ending_strays: Option<Ending>,
+    /// When the children were looked at.
+    looked: Instant,
     events: Vec<ExecEvent>,
     out: Stdout,
 }
@@ -66,6 +68,7 @@ impl Supervisor {
             orphans: BTreeMap::new(),
             strays: BTreeSet::new(),
             ending_strays: None,
+            looked: Instant::now(),
             events: Vec::new(),
             out: std::io::stdout(),
         }
@@ -83,7 +86,9 @@ impl Supervisor {
         }
         self.tasks.values_mut().for_each(|task| task.read_output(&mut self.events));
         self.reap();
-        self.look_at_children();
+        if self.tasks.values().any(Running::is_ending) || self.looked.elapsed() >= ROUND || !self.open {
+            self.look_at_children();
+        }
         self.look_at_clock();
         self.end_all();
         self.tell();
@@ -159,6 +164,7 @@ impl Supervisor {
 
     /// Finds out whose the children are that no one here has started.
     fn look_at_children(&mut self) {
+        self.looked = Instant::now();
         let children = own_children().unwrap_or_else(|| {
             let own = rustix::process::getpid().as_raw_nonzero().get();
             table()

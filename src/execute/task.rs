@@ -118,6 +118,11 @@ impl Running {
         progress.into_iter().chain(deadline).min()
     }
 
+    /// Whether some of it, or all, is to end.
+    pub(super) fn is_ending(&self) -> bool {
+        self.exit.is_some() || self.ending.is_some()
+    }
+
     /// Adds what a process of the task used.
     pub(super) fn add_usage(&mut self, ended: &Ended) {
         self.usage.cpu += ended.cpu;
@@ -134,7 +139,7 @@ impl Running {
 
     /// Reads what the task has written.
     pub(super) fn read_output(&mut self, events: &mut Vec<ExecEvent>) {
-        let mut buffer = vec![0; 64 << 10];
+        let mut buffer = [0; 8 << 10];
         loop {
             let Some(output) = &mut self.output else { return };
             match output.read(&mut buffer) {

@@ -125,7 +125,7 @@ impl Inbox {
     pub(super) fn receive(&mut self, socket: impl AsFd) -> std::io::Result<bool> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let mut buffer = vec![0; 64 << 10];
+        let mut buffer = [0; 8 << 10];
         let received =
             again(|| recvmsg(&socket, &mut [IoSliceMut::new(&mut buffer)], &mut ancillary, RecvFlags::CMSG_CLOEXEC))?;
         for message in ancillary.drain() {

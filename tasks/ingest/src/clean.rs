@@ -169,7 +169,7 @@ impl<'a> Cleaner<'a> {
                 });
             }
             Err(_) => {
-                let late = (last_ns - row.datetime_ns) / 1_000_000;
+                let late = last_ns.saturating_sub(row.datetime_ns) / 1_000_000;
                 let detail = format!("{late} ms before a row that came earlier");
                 self.quarantine(row, trading_day, Refusal(Cause::NonMonotonic, detail));
             }
@@ -192,7 +192,7 @@ impl<'a> Cleaner<'a> {
     fn note_late_empty(&mut self, row: &Raw) {
         let empty = self.contracts.get_mut(&row.contract).and_then(|known| known.empty.take());
         let Some(empty) = empty.and_then(|index| self.cleaned.quarantine.get_mut(index)) else { return };
-        let ahead = empty.datetime_ns - row.datetime_ns;
+        let ahead = empty.datetime_ns.saturating_sub(row.datetime_ns);
         if ahead > 0 {
             empty.detail = format!("{}; and {} ms after the row that follows", empty.detail, ahead / 1_000_000);
         }

@@ -11,6 +11,9 @@ use crate::Error;
 /// How far from a multiple of the tick a price may lie, in ticks, to be taken for it.
 const TOLERANCE: f64 = 0.01;
 
+/// Whole numbers below it are exact as doubles: 2⁵³.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// The smallest price step, `num/den` in lowest terms. In JSON and YAML it is the decimal number (`10`, `0.02`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TickSize {
@@ -41,12 +44,12 @@ impl TickSize {
     ///
     /// `ticks · num` is exact below 2⁵³ and IEEE 754 division is correctly rounded, so nothing is lost on the way.
     pub fn price(self, ticks: i64) -> f64 {
-        (ticks * self.num) as f64 / self.den as f64
+        ticks.saturating_mul(self.num) as f64 / self.den as f64
     }
 
     /// The price of `half` half-ticks, as a mid between two quotes has.
     pub fn half_price(self, half: i64) -> f64 {
-        (half * self.num) as f64 / (2 * self.den) as f64
+        half.saturating_mul(self.num) as f64 / (2 * self.den) as f64
     }
 
     /// The whole number of ticks nearest to a price; the price may be off by 0.01 of a tick (files hold prices such as
@@ -58,7 +61,7 @@ impl TickSize {
         let exact = price * self.den as f64 / self.num as f64;
         let nearest = exact.round();
         let off = (exact - nearest).abs();
-        if off <= TOLERANCE && nearest.abs() < 1e15 {
+        if off <= TOLERANCE && (nearest * self.num as f64).abs() < EXACT {
             Ok(nearest as i64)
         } else {
             Err(Error::OffTick { price, tick: self.to_string(), off })
@@ -149,6 +152,7 @@ mod tests {
         assert!(tick("0.02").ticks(f64::NAN).is_err());
         assert!(tick("0.02").ticks(f64::INFINITY).is_err());
         assert!(tick("0.02").ticks(1e300).is_err());
+        assert!(tick("999999999").ticks(1e18).is_err());
     }
 
     #[test]

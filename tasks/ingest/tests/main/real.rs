@@ -118,6 +118,25 @@ fn a_market_without_sessions() {
     assert_eq!(rows, [(956, 956), (9_013, 9_013)], "500 ms samples, events");
 }
 
+#[test]
+fn every_value_is_that_of_the_file() {
+    let Some(folder) = data("btcusdt-l5") else { return };
+    let file = folder.join("derived_btcusdt_usdm_20240718-19_l5_event.csv.gz");
+    let done = ingest(&file, &spec_of(BTC, "BTCUSDT")).unwrap();
+    let mut all = ticks(&done, "BINANCE.BTCUSDT", "2024-07-18");
+    all.append(&ticks(&done, "BINANCE.BTCUSDT", "2024-07-19")).unwrap();
+    let mut csv = csv::Reader::from_reader(MultiGzDecoder::new(std::fs::File::open(file).unwrap()));
+    let header = csv.headers().unwrap().clone();
+    for (row, record) in csv.records().map(|record| record.unwrap()).enumerate() {
+        let tick = all.row(row).unwrap();
+        for (name, value) in ghtrader_market::value_names().iter().zip(tick.values) {
+            let text = header.iter().position(|other| other == name).and_then(|at| record.get(at)).unwrap_or_default();
+            let same = if text.is_empty() { value.is_nan() } else { text.parse() == Ok(value) };
+            assert!(same, "row {row}, {name}: {value} is not `{text}`");
+        }
+    }
+}
+
 /// One gzipped file per value of the column `trading_day`, with the header repeated.
 fn split_by_day(file: &Path, to: &Path) -> Vec<PathBuf> {
     let lines = BufReader::new(MultiGzDecoder::new(std::fs::File::open(file).unwrap())).lines();

@@ -99,6 +99,17 @@ fn the_row_hashes_are_those_of_the_file() {
 }
 
 #[test]
+fn the_row_hashes_are_those_of_another_implementation() {
+    let spec = spec_of(include_str!("../../../../examples/own-market/market.yaml"), "tea");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/own-market/ticks/2024-05-08.csv");
+    let of = |row: ghtrader_market::DayIndex| {
+        format!("{} {} {} {} {}\n", row.contract, row.rows, row.hash_min, row.hash_max, row.hash_sum)
+    };
+    let text: String = index(&ingest(&file, &spec).unwrap()).rows.into_iter().map(of).collect();
+    assert_eq!(text, include_str!("../oracle/row_hash.txt"), "made by tests/oracle/row_hash.py");
+}
+
+#[test]
 fn an_empty_table_is_no_error() {
     let done = ingest_bytes(format!("{HEADER}\n"), &copper()).unwrap();
     assert_eq!(index(&done).rows, []);

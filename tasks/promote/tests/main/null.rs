@@ -55,7 +55,7 @@ fn data() -> tempfile::TempDir {
 fn params(model: &str, null_labels: Option<u64>) -> Value {
     json!({
         "horizon": 10, "model": model, "null_labels": null_labels,
-        "lightgbm": { "num_iterations": 20, "num_leaves": 7 },
+        "lightgbm": { "num_iterations": 20, "num_leaves": 7, "min_data_in_leaf": 100 },
     })
 }
 

@@ -27,7 +27,7 @@ fn mean_logloss(predictions: &[Prediction]) -> f64 {
 }
 
 fn quick(model: &str) -> Value {
-    json!({ "model": model, "horizon": 5, "lightgbm": { "num_iterations": 20, "num_leaves": 7 } })
+    json!({ "model": model, "horizon": 5, "lightgbm": { "num_iterations": 20, "num_leaves": 7, "min_data_in_leaf": 50 } })
 }
 
 #[test]

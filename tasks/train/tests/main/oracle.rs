@@ -95,6 +95,8 @@ fn boosted(threads: usize) -> (Drawn, Box<dyn Model>) {
         num_leaves: 7,
         learning_rate: 0.1,
         min_data_in_leaf: 20,
+        lambda_l2: 1.0,
+        feature_fraction: 0.8,
         max_bin: 15,
         ..LightGbmParams::default()
     };

@@ -43,11 +43,11 @@ impl Default for LightGbmParams {
     fn default() -> Self {
         Self {
             num_iterations: 60,
-            num_leaves: 31,
+            num_leaves: 15,
             learning_rate: 0.05,
-            min_data_in_leaf: 100,
-            lambda_l2: 1.0,
-            feature_fraction: 0.8,
+            min_data_in_leaf: 200,
+            lambda_l2: 10.0,
+            feature_fraction: 0.5,
             max_bin: 63,
         }
     }

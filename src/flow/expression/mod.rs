@@ -4,137 +4,27 @@
 //! unknown one is found when the file is read. A plain path (`variety`, `inputs.entry.contract`), which most expressions
 //! are, is looked up in the JSON values directly; anything else is converted for minijinja and back.
 
+mod visit;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use minijinja::machinery::ast::{CallArg, Expr};
 use minijinja::machinery::parse_expr;
 use minijinja::value::Serde;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use serde_json::Value;
+
+pub(super) use visit::FUNCTIONS;
+#[cfg(test)]
+pub(super) use visit::{FILTERS, TESTS};
+pub use visit::{Name, Root};
+use visit::{Visit, path};
 
 use super::template::Scope;
 use crate::diagnostic::{Diagnostic, SourceFile, Span, nearest};
 
 /// Longer expressions are refused: minijinja's compiler recurses over them.
 const LONGEST: usize = 2000;
-
-/// Functions that an expression may call.
-pub(super) const FUNCTIONS: [&str; 3] = ["files", "range", "dict"];
-
-/// The filters of minijinja that flows may use: those that speak of values, not of HTML pages.
-pub(super) const FILTERS: [&str; 44] = [
-    "abs",
-    "attr",
-    "batch",
-    "bool",
-    "capitalize",
-    "chain",
-    "count",
-    "d",
-    "default",
-    "dictsort",
-    "first",
-    "float",
-    "format",
-    "groupby",
-    "indent",
-    "int",
-    "items",
-    "join",
-    "last",
-    "length",
-    "lines",
-    "list",
-    "lower",
-    "map",
-    "max",
-    "min",
-    "reject",
-    "rejectattr",
-    "replace",
-    "reverse",
-    "round",
-    "select",
-    "selectattr",
-    "slice",
-    "sort",
-    "split",
-    "string",
-    "sum",
-    "title",
-    "tojson",
-    "trim",
-    "unique",
-    "upper",
-    "zip",
-];
-
-/// The tests (`x is …`) of minijinja that flows may use.
-pub(super) const TESTS: [&str; 38] = [
-    "!=",
-    "<",
-    "<=",
-    "==",
-    ">",
-    ">=",
-    "boolean",
-    "defined",
-    "divisibleby",
-    "endingwith",
-    "eq",
-    "equalto",
-    "even",
-    "false",
-    "filter",
-    "float",
-    "ge",
-    "greaterthan",
-    "gt",
-    "in",
-    "int",
-    "integer",
-    "iterable",
-    "le",
-    "lessthan",
-    "lower",
-    "lt",
-    "mapping",
-    "ne",
-    "none",
-    "number",
-    "odd",
-    "sameas",
-    "sequence",
-    "startingwith",
-    "string",
-    "true",
-    "undefined",
-];
-
-/// The kind of a name in an expression.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Root {
-    /// `params.NAME`
-    Param,
-    /// `NAME` or `matrix.NAME`
-    Axis,
-    /// `inputs.NAME`
-    Input,
-    /// `env.NAME`
-    Env,
-}
-
-/// A name that an expression uses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name {
-    /// Where it is looked up.
-    pub root: Root,
-    /// The name.
-    pub name: String,
-    /// Its place in the file.
-    pub span: Span,
-}
 
 /// A compiled expression.
 #[derive(Clone, Debug)]
@@ -355,183 +245,4 @@ fn syntax(file: &Arc<SourceFile>, error: &minijinja::Error, place: Place) -> Dia
     let span = error.range().map_or(place.span, |range| place.inside(range.start, range.end));
     let why = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     Diagnostic::at(file, span, "this is not an expression", why)
-}
-
-/// The root and the keys of an expression that is a path.
-fn path(expr: &Expr<'_>) -> Option<(Root, Vec<String>)> {
-    let mut keys = Vec::new();
-    let mut at = expr;
-    let root = loop {
-        match at {
-            Expr::Var(var) => break var.id,
-            Expr::GetAttr(get) => {
-                keys.push(get.name.to_owned());
-                at = &get.expr;
-            }
-            Expr::GetItem(get) => {
-                keys.push(constant(&get.subscript_expr)?);
-                at = &get.expr;
-            }
-            _ => return None,
-        }
-    };
-    keys.reverse();
-    Some(match root_of(root) {
-        Some(root) => (root, keys),
-        None => (Root::Axis, std::iter::once(root.to_owned()).chain(keys).collect()),
-    })
-}
-
-fn constant(expr: &Expr<'_>) -> Option<String> {
-    match expr {
-        Expr::Const(constant) => constant.value.as_str().map(str::to_owned),
-        _ => None,
-    }
-}
-
-fn root_of(word: &str) -> Option<Root> {
-    match word {
-        "params" => Some(Root::Param),
-        "matrix" => Some(Root::Axis),
-        "inputs" => Some(Root::Input),
-        "env" => Some(Root::Env),
-        _ => None,
-    }
-}
-
-/// Collects the names of an expression. Its depth is bounded by [`LONGEST`].
-struct Visit<'a> {
-    file: &'a Arc<SourceFile>,
-    place: Place,
-    names: Vec<Name>,
-    files: bool,
-    errors: Vec<Diagnostic>,
-}
-
-impl Visit<'_> {
-    fn span(&self, span: minijinja::machinery::Span) -> Span {
-        self.place.inside(span.start_offset as usize, span.end_offset as usize)
-    }
-
-    fn error(&mut self, span: Span, message: String, label: &str, help: Option<String>) {
-        self.errors.push(Diagnostic::at(self.file, span, message, label).maybe_help(help));
-    }
-
-    fn expr(&mut self, expr: &Expr<'_>) {
-        match expr {
-            Expr::Var(var) => self.variable(var.id, self.span(var.span())),
-            Expr::GetAttr(get) => self.member(&get.expr, Some(get.name.to_owned()), self.span(get.span())),
-            Expr::GetItem(get) => {
-                self.expr(&get.subscript_expr);
-                self.member(&get.expr, constant(&get.subscript_expr), self.span(get.span()));
-            }
-            Expr::Const(_) => {}
-            Expr::Slice(slice) => {
-                self.expr(&slice.expr);
-                if let Some(step) = &slice.step {
-                    self.step(step);
-                }
-                [&slice.start, &slice.stop, &slice.step].into_iter().flatten().for_each(|part| self.expr(part));
-            }
-            Expr::UnaryOp(op) => self.expr(&op.expr),
-            Expr::BinOp(op) => {
-                self.expr(&op.left);
-                self.expr(&op.right);
-            }
-            Expr::Compare(compare) => {
-                self.expr(&compare.expr);
-                compare.ops.iter().for_each(|op| self.expr(&op.expr));
-            }
-            Expr::IfExpr(branch) => {
-                self.expr(&branch.test_expr);
-                self.expr(&branch.true_expr);
-                branch.false_expr.iter().for_each(|other| self.expr(other));
-            }
-            Expr::Filter(filter) => {
-                self.known("filter", filter.name, &FILTERS, self.span(filter.span()));
-                filter.expr.iter().for_each(|expr| self.expr(expr));
-                self.arguments(&filter.args);
-            }
-            Expr::Test(test) => {
-                self.known("test", test.name, &TESTS, self.span(test.span()));
-                self.expr(&test.expr);
-                self.arguments(&test.args);
-            }
-            Expr::Call(call) => {
-                self.call(&call.expr, self.span(call.span()));
-                self.arguments(&call.args);
-            }
-            Expr::List(list) => list.items.iter().for_each(|item| self.expr(item)),
-            Expr::Tuple(tuple) => tuple.items.iter().for_each(|item| self.expr(item)),
-            Expr::Map(map) => map.keys.iter().chain(&map.values).for_each(|item| self.expr(item)),
-        }
-    }
-
-    /// minijinja 3.0.5 panics at backward slices of empty lists.
-    fn step(&mut self, step: &Expr<'_>) {
-        let forward = step.as_const().and_then(|step| i64::try_from(step).ok()).is_some_and(|step| step > 0);
-        if !forward {
-            let help = Some("for backward: `value | reverse`".to_owned());
-            self.error(
-                self.span(step.span()),
-                "the step of a slice has to be a positive integer".to_owned(),
-                "here",
-                help,
-            );
-        }
-    }
-
-    fn arguments(&mut self, arguments: &[CallArg<'_>]) {
-        for argument in arguments {
-            match argument {
-                CallArg::Pos(expr) | CallArg::Kwarg(_, expr) | CallArg::PosSplat(expr) | CallArg::KwargSplat(expr) => {
-                    self.expr(expr);
-                }
-            }
-        }
-    }
-
-    fn variable(&mut self, word: &str, span: Span) {
-        if root_of(word).is_some() {
-            let help = Some(format!("name one of them: `{word}.NAME`"));
-            self.error(span, format!("`{word}` alone is not a value"), "used here", help);
-        } else if FUNCTIONS.contains(&word) {
-            self.error(span, format!("`{word}` is a function"), "not called here", Some(format!("write `{word}(…)`")));
-        } else {
-            self.names.push(Name { root: Root::Axis, name: word.to_owned(), span });
-        }
-    }
-
-    fn member(&mut self, of: &Expr<'_>, name: Option<String>, span: Span) {
-        let root = match of {
-            Expr::Var(var) => root_of(var.id).map(|root| (root, var.id)),
-            _ => None,
-        };
-        match (root, name) {
-            (None, _) => self.expr(of),
-            (Some((root, _)), Some(name)) => self.names.push(Name { root, name, span }),
-            (Some((_, word)), None) => {
-                let help = Some(format!("write `{word}.NAME`, so that it is known what the task depends on"));
-                self.error(span, format!("`{word}[…]` has to have a fixed name"), "used here", help);
-            }
-        }
-    }
-
-    fn call(&mut self, of: &Expr<'_>, span: Span) {
-        match of {
-            Expr::Var(var) if FUNCTIONS.contains(&var.id) => self.files |= var.id == "files",
-            Expr::Var(var) => self.known("function", var.id, &FUNCTIONS, self.span(var.span())),
-            _ => {
-                let help = Some("use a filter: `value | upper`".to_owned());
-                self.error(span, "values have no methods".to_owned(), "called here", help);
-            }
-        }
-    }
-
-    fn known(&mut self, what: &str, name: &str, known: &[&str], span: Span) {
-        if !known.contains(&name) {
-            let help = nearest(name, known.iter().copied());
-            self.error(span, format!("no {what} `{name}`"), "used here", help);
-        }
-    }
 }
