@@ -183,7 +183,11 @@ fn thousandths(amount: f64) -> u64 {
 }
 
 fn shown(name: &str, amount: u64) -> String {
-    if name == MEMORY { format!("{:.1} GiB", amount as f64 / f64::from(1 << 30)) } else { (amount as f64 / UNIT).to_string() }
+    if name == MEMORY {
+        format!("{:.1} GiB", amount as f64 / f64::from(1 << 30))
+    } else {
+        (amount as f64 / UNIT).to_string()
+    }
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn check(project: &Project, args: &CheckArgs) -> Result<Exit, CliError> {
-    let (flow, _) = project.bound(&args.flow)?;
     let kinds = kinds();
+    let (flow, _) = project.bound(&args.flow, &kinds)?;
     let graph = project.graph(&flow, &kinds)?;
     if !project.quiet {
         print(&format!("{} is valid: {} tasks", flow.source.name, graph.tasks().len()));

@@ -19,8 +19,8 @@ pub(super) struct ExplainArgs {
 }
 
 pub(super) fn explain(project: &Project, args: &ExplainArgs) -> Result<Exit, CliError> {
-    let (flow, params) = project.bound(&args.flow)?;
     let kinds = kinds();
+    let (flow, params) = project.bound(&args.flow, &kinds)?;
     let graph = project.graph(&flow, &kinds)?;
     let targets = selectors(std::slice::from_ref(&args.task))?;
     graph.check_selectors(&targets).map_err(CliError::Invalid)?;
@@ -77,7 +77,8 @@ pub(super) fn explain(project: &Project, args: &ExplainArgs) -> Result<Exit, Cli
 fn show(now: &[Part], last: Option<&[Part]>) {
     for part in now {
         let group = format!("{:?}", part.group).to_lowercase();
-        let before = last.and_then(|last| last.iter().find(|other| other.group == part.group && other.name == part.name));
+        let before =
+            last.and_then(|last| last.iter().find(|other| other.group == part.group && other.name == part.name));
         let name = format!("{group} {}", part.name);
         match (last, before) {
             (Some(_), None) => print(&format!("+ {name}: {}", part.value)),

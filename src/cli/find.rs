@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{CliError, Project};
 use crate::cache::{Artifact, Cache};
 use crate::hash::Hash;
-use crate::refs::Refs;
+use crate::refs::{Move, Refs};
 
 /// What a text names.
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub(super) struct Found {
     pub(super) artifact: Option<Artifact>,
     /// Its hash.
     pub(super) hash: Option<Hash>,
+    /// For a ref, the move that set it.
+    pub(super) moved: Option<Move>,
     /// The keys that wrote it; for a ref the key that moved it.
     pub(super) keys: Vec<Hash>,
 }
@@ -43,7 +45,8 @@ fn by_ref(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
         Some(key) => vec![key],
         None => writers(cache, &last.change.artifact.hash)?,
     };
-    Ok(Some(Found { hash: Some(last.change.artifact.hash), artifact: Some(last.change.artifact), keys }))
+    let artifact = last.change.artifact.clone();
+    Ok(Some(Found { hash: Some(artifact.hash), artifact: Some(artifact), keys, moved: Some(last) }))
 }
 
 fn by_instance(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
@@ -67,7 +70,7 @@ fn by_instance(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
         (None, 1) => result.outputs.into_values().next(),
         (None, _) => None,
     };
-    Ok(Some(Found { hash: artifact.as_ref().map(|artifact| artifact.hash), artifact, keys: vec![key] }))
+    Ok(Some(Found { hash: artifact.as_ref().map(|artifact| artifact.hash), artifact, keys: vec![key], moved: None }))
 }
 
 fn by_hash(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
@@ -78,7 +81,12 @@ fn by_hash(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
     let hashes = cache.artifacts_with_prefix(text, 2)?;
     match (hashes.as_slice(), keys.as_slice()) {
         ([], []) => Ok(None),
-        ([hash], []) => Ok(Some(Found { artifact: cache.artifact(hash)?, hash: Some(*hash), keys: writers(cache, hash)? })),
+        ([hash], []) => Ok(Some(Found {
+            artifact: cache.artifact(hash)?,
+            hash: Some(*hash),
+            keys: writers(cache, hash)?,
+            moved: None,
+        })),
         ([], [key]) => Ok(Some(Found { keys: vec![*key], ..Found::default() })),
         _ => Err(CliError::usage(format!("`{text}` fits several hashes"), "give more digits")),
     }
@@ -89,7 +97,7 @@ fn by_path(project: &Project, cache: &Cache, text: &str) -> Result<Option<Found>
     let Some(path) = candidates.iter().find(|path| path.exists()) else { return Ok(None) };
     let artifact = cache.hash_source(path)?;
     let keys = writers(cache, &artifact.hash)?;
-    Ok(Some(Found { hash: Some(artifact.hash), artifact: Some(artifact), keys }))
+    Ok(Some(Found { hash: Some(artifact.hash), artifact: Some(artifact), keys, moved: None }))
 }
 
 fn writers(cache: &Cache, hash: &Hash) -> Result<Vec<Hash>, CliError> {

@@ -36,8 +36,8 @@ struct Drawing {
 }
 
 pub(super) fn graph(project: &Project, args: &GraphArgs) -> Result<Exit, CliError> {
-    let (flow, params) = project.bound(&args.flow)?;
     let kinds = kinds();
+    let (flow, params) = project.bound(&args.flow, &kinds)?;
     let graph = project.graph(&flow, &kinds)?;
     let drawing = if args.instances {
         let cache = project.look()?;

@@ -28,7 +28,8 @@ enum KindsFormat {
 
 pub(super) fn kinds(args: &KindsArgs) -> Result<Exit, CliError> {
     let kinds = find();
-    let mut specs: Vec<&KindSpec> = kinds.all().map_err(CliError::Invalid)?.into_iter().map(|kind| &kind.spec).collect();
+    let mut specs: Vec<&KindSpec> =
+        kinds.all().map_err(CliError::Invalid)?.into_iter().map(|kind| &kind.spec).collect();
     specs.sort_by(|a, b| a.name.cmp(&b.name));
     if let Some(name) = &args.kind {
         let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();

@@ -8,6 +8,7 @@ use super::error::print;
 use super::find::find;
 use super::{CliError, Exit, Project};
 use crate::provenance::{Lineage, LineageNode, descendants, lineage as walk};
+use crate::refs::{Change, Move};
 
 #[derive(Debug, Args)]
 pub(super) struct LineageArgs {
@@ -43,12 +44,26 @@ pub(super) fn lineage(project: &Project, args: &LineageArgs) -> Result<Exit, Cli
         return Ok(Exit::Done);
     }
     match args.format {
-        LineageFormat::Text => Text::of(&graph).show(),
+        LineageFormat::Text => {
+            if let Some(step) = &found.moved {
+                moved(&args.artifact, step);
+            }
+            Text::of(&graph).show();
+        }
         LineageFormat::Json => print(&serde_json::to_string_pretty(&graph).unwrap_or_default()),
         LineageFormat::Dot => dot(&graph),
         LineageFormat::Mermaid => mermaid(&graph),
     }
     Ok(Exit::Done)
+}
+
+/// The move that set a ref.
+fn moved(name: &str, step: &Move) {
+    let Change { artifact, who, at, decision, task, .. } = &step.change;
+    let by = task.as_ref().map_or_else(|| who.clone(), |task| format!("{task}, run by {who}"));
+    print(&format!("{name}  at {}", artifact.hash.short()));
+    let decision = decision.as_ref().map(|decision| format!(", on decision {}", decision.hash.short()));
+    print(&format!("    moved {at} by {by}{}", decision.unwrap_or_default()));
 }
 
 /// A tree of text; a node that was shown before is named only.

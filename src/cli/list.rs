@@ -1,12 +1,14 @@
 //! `ghtrader list`: the flows of a project.
 
 use super::error::print;
+use super::project::kinds;
 use super::{CliError, Exit, Project};
 use crate::key::canonical;
 
 pub(super) fn list(project: &Project) -> Result<Exit, CliError> {
+    let kinds = kinds();
     for name in project.flows()? {
-        match project.flow(&name) {
+        match project.flow(&name, &kinds) {
             Ok(flow) => {
                 print(&format!("{name}  {}", flow.description.as_deref().unwrap_or_default()).trim_end().to_owned());
                 for param in &flow.params {

@@ -8,7 +8,7 @@ use super::{FlowArgs, Global};
 use crate::cache::Cache;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::{Flow, Params};
-use crate::graph::Graph;
+use crate::graph::{self, Graph};
 use crate::kinds::Kinds;
 
 /// A project.
@@ -56,10 +56,10 @@ impl Project {
     }
 
     /// Reads a flow: `flows/NAME.yaml`, or a path from where the user stands.
-    pub(super) fn flow(&self, name: &str) -> Result<Flow, CliError> {
+    pub(super) fn flow(&self, name: &str, kinds: &Kinds) -> Result<Flow, CliError> {
         let path = self.flow_path(name)?;
         let shown = path.strip_prefix(&self.root).unwrap_or(&path).display().to_string();
-        Flow::load(&path, &shown).map_err(CliError::Invalid)
+        graph::load(&path, &shown, kinds).map_err(CliError::Invalid)
     }
 
     fn flow_path(&self, name: &str) -> Result<PathBuf, CliError> {
@@ -97,8 +97,8 @@ impl Project {
     }
 
     /// A flow with its parameters.
-    pub(super) fn bound(&self, args: &FlowArgs) -> Result<(Flow, Params), CliError> {
-        let flow = self.flow(&args.flow)?;
+    pub(super) fn bound(&self, args: &FlowArgs, kinds: &Kinds) -> Result<(Flow, Params), CliError> {
+        let flow = self.flow(&args.flow, kinds)?;
         let mut given = Vec::new();
         for param in &args.params {
             let Some((name, value)) = param.split_once('=') else {

@@ -4,8 +4,8 @@ use clap::{Args, Subcommand};
 
 use super::error::print;
 use super::find::find;
-use super::{CliError, Exit, Project};
 use super::project::user;
+use super::{CliError, Exit, Project};
 use crate::refs::{Change, Move, Refs};
 use crate::report::table;
 
@@ -84,7 +84,8 @@ fn by(change: &Change) -> String {
 
 fn set(project: &Project, name: &str, artifact: &str) -> Result<Exit, CliError> {
     let cache = project.open()?;
-    let Some(artifact) = find(project, &cache, artifact)?.artifact.filter(|artifact| cache.state(artifact).is_ok()) else {
+    let Some(artifact) = find(project, &cache, artifact)?.artifact.filter(|artifact| cache.state(artifact).is_ok())
+    else {
         let message = format!("`{artifact}` is not an artifact of this cache");
         return Err(CliError::usage(message, "name one output of a task: `flow:task[axis=value].output`"));
     };
@@ -107,7 +108,12 @@ fn set(project: &Project, name: &str, artifact: &str) -> Result<Exit, CliError> 
 
 fn rollback(project: &Project, name: &str) -> Result<Exit, CliError> {
     let cache = project.open()?;
-    let step = Refs::open(&cache).rollback(name, &user(), &jiff::Timestamp::now().to_string(), "rolled back by hand")?;
-    print(&format!("{name} → {}, as after move {}", step.change.artifact.hash.short(), step.restores.unwrap_or(step.n)));
+    let step =
+        Refs::open(&cache).rollback(name, &user(), &jiff::Timestamp::now().to_string(), "rolled back by hand")?;
+    print(&format!(
+        "{name} → {}, as after move {}",
+        step.change.artifact.hash.short(),
+        step.restores.unwrap_or(step.n)
+    ));
     Ok(Exit::Done)
 }

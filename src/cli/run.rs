@@ -70,8 +70,8 @@ enum ExecutorName {
 }
 
 pub(super) fn run(project: &Project, args: &RunArgs) -> Result<Exit, CliError> {
-    let (flow, params) = project.bound(&args.flow)?;
     let kinds = kinds();
+    let (flow, params) = project.bound(&args.flow, &kinds)?;
     let graph = project.graph(&flow, &kinds)?;
     let wish = Wish { force: selectors(&args.force)?, targets: selectors(&args.tasks)? };
     graph.check_selectors(wish.force.iter().chain(&wish.targets)).map_err(CliError::Invalid)?;
@@ -126,8 +126,7 @@ fn execute(
         reporter.event(&Event::Notice { text });
     }
     notices(cache, &mut reporter);
-    let ended =
-        crate::run::run(context, wish, &options, &locks, &mut executor, events, interrupts()?, &mut reporter);
+    let ended = crate::run::run(context, wish, &options, &locks, &mut executor, events, interrupts()?, &mut reporter);
     notices(cache, &mut reporter);
     let ended = match ended {
         Ok(ended) => ended,
@@ -227,7 +226,9 @@ fn cores() -> usize {
 
 fn machine(args: &RunArgs) -> Result<Pool, CliError> {
     let memory = match &args.memory {
-        Some(text) => units::size(text).map_err(|what| CliError::usage(format!("`--memory {text}` {what}"), "e.g. `16GiB`"))?,
+        Some(text) => {
+            units::size(text).map_err(|what| CliError::usage(format!("`--memory {text}` {what}"), "e.g. `16GiB`"))?
+        }
         None => total_memory(),
     };
     let cpus = args.cpus.map_or_else(|| cores() as f64, f64::from);
@@ -237,7 +238,12 @@ fn machine(args: &RunArgs) -> Result<Pool, CliError> {
 /// `4` declares devices 0–3, `2,5` those two, `2,` the one.
 fn devices(text: Option<&str>) -> Result<Vec<u32>, CliError> {
     let Some(text) = text else { return Ok(Vec::new()) };
-    let wrong = || CliError::usage(format!("`--gpus {text}` is neither a number nor a list of indices"), "e.g. `--gpus 4` or `--gpus 2,5`");
+    let wrong = || {
+        CliError::usage(
+            format!("`--gpus {text}` is neither a number nor a list of indices"),
+            "e.g. `--gpus 4` or `--gpus 2,5`",
+        )
+    };
     if let Ok(count) = text.parse::<u32>() {
         return if count <= 1024 { Ok((0..count).collect()) } else { Err(wrong()) };
     }

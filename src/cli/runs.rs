@@ -80,7 +80,10 @@ fn head(start: &RunStart) {
         (Some(commit), false) => format!(", commit {commit}"),
         (None, _) => String::new(),
     };
-    print(&format!("run {} of {} by {} on {} at {}{commit}", start.run, start.file, start.user, start.host, start.started));
+    print(&format!(
+        "run {} of {} by {} on {} at {}{commit}",
+        start.run, start.file, start.user, start.host, start.started
+    ));
     for (name, value) in &start.params {
         print(&format!("  {name} = {}", canonical(value)));
     }

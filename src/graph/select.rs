@@ -53,6 +53,13 @@ impl Selector {
         self.task_matches(task) && self.axes.iter().all(fits)
     }
 
+    /// Whether its patterns fit an instance of any task: of an axis that the task does not have, they ask nothing.
+    pub fn axes_match(&self, axes: &[(&str, &str)]) -> bool {
+        self.axes.iter().all(|(name, pattern)| {
+            axes.iter().find(|(axis, _)| axis == name).is_none_or(|(_, value)| matches(pattern, value))
+        })
+    }
+
     /// Whether what depends on the chosen instances is chosen as well.
     pub fn dependents(&self) -> bool {
         self.dependents

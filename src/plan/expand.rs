@@ -21,8 +21,14 @@ impl Planner<'_> {
             self.trees[task].expand(node, vec![Value::Null.into()], |_| Some(id));
             return self.wake(Item::Node(task, node));
         }
-        match self.axis_values(task, node) {
-            Ok(values) => self.expand(task, node, values),
+        let included = !self.tasks[task].decl.matrix.include.is_empty();
+        let expanded = if included {
+            self.expand_included(task)
+        } else {
+            self.axis_values(task, node).map(|values| self.expand(task, node, values))
+        };
+        match expanded {
+            Ok(()) => {}
             Err(Stop::Blocked(on)) => self.wait(Item::Node(task, node), on),
             Err(Stop::Lost(lost)) => self.lose(task, node, lost),
             Err(Stop::Error(error)) => {
@@ -64,7 +70,7 @@ impl Planner<'_> {
             let text = &all.last()?.text;
             leaves.get(text).copied()
         });
-        if self.wants_task(task) {
+        if self.targets.has_task(task, &self.tasks[task].decl.name.value) {
             for node in opened {
                 self.queue.push_back(Item::Node(task, node));
             }
@@ -72,10 +78,10 @@ impl Planner<'_> {
         self.wake(Item::Node(task, node));
     }
 
-    fn add_instance(&mut self, task: usize, axes: Vec<AxisValue>) -> InstanceId {
+    pub(super) fn add_instance(&mut self, task: usize, axes: Vec<AxisValue>) -> InstanceId {
         let id = self.instances.len();
         self.instances.push(Instance { task, axes, outcome: None, demanded: false });
-        if self.wish.targets.is_empty() || self.is_selected(&self.wish.targets, id) {
+        if self.is_target(id) {
             self.demand(id);
         }
         id
@@ -91,12 +97,13 @@ impl Planner<'_> {
             AxisPlan::From(from) => self.axis_source(reader, &from, span)?,
         };
         values(list).map_err(|what| {
-            let message = format!("axis `{}` of `{}` {what}", self.tasks[task].axes[before.len()], self.tasks[task].decl.name);
+            let message =
+                format!("axis `{}` of `{}` {what}", self.tasks[task].axes[before.len()], self.tasks[task].decl.name);
             self.error(span, message, "its values").into()
         })
     }
 
-    fn excluded(&self, task: usize, axes: &[AxisValue]) -> Result<bool, Diagnostic> {
+    pub(super) fn excluded(&self, task: usize, axes: &[AxisValue]) -> Result<bool, Diagnostic> {
         let plan = &self.tasks[task];
         let reader = Reader { id: None, task, axes, entries: &Entries::new() };
         for combination in &plan.decl.matrix.exclude {
@@ -126,7 +133,7 @@ impl Planner<'_> {
 }
 
 /// The values of an axis: the items of a list, or the keys of an object.
-fn values(list: Value) -> Result<Vec<AxisValue>, String> {
+pub(super) fn values(list: Value) -> Result<Vec<AxisValue>, String> {
     let values: Vec<AxisValue> = match list {
         Value::Array(items) => items.into_iter().map(AxisValue::from).collect(),
         Value::Object(map) => map.into_iter().map(|(key, _)| Value::from(key).into()).collect(),

@@ -51,14 +51,8 @@ impl Planner<'_> {
         let mut outputs: Vec<(String, String)> =
             plan.outputs.iter().map(|output| (output.name.clone(), output.path.clone())).collect();
         outputs.sort();
-        let identity = Identity {
-            action,
-            with: self.with(reader)?,
-            matrix,
-            inputs: hashes(inputs),
-            env: env.collect(),
-            outputs,
-        };
+        let identity =
+            Identity { action, with: self.with(reader)?, matrix, inputs: hashes(inputs), env: env.collect(), outputs };
         Ok((identity, variables))
     }
 
@@ -71,10 +65,11 @@ impl Planner<'_> {
         }
         if let Some(kind) = plan.kind {
             values = kinds::with_defaults(&kind.spec.params, values);
-            if let Err(errors) = kinds::check_with(&kind.spec.params, &values) {
+            if let Some(problem) = kind.check(&values).into_iter().next() {
                 let name = &plan.decl.name;
-                let message = format!("`with` of `{name}` does not fit its kind: {}", errors.join("; "));
-                return Err(self.error(name.span, message, "").help(format!("see `ghtrader kinds {}`", kind.spec.name)).into());
+                let message = format!("`with` of `{name}` does not fit its kind: {}", problem.message);
+                let help = problem.help.unwrap_or_else(|| format!("see `ghtrader kinds {}`", kind.spec.name));
+                return Err(self.error(name.span, message, "this task").help(help).into());
             }
         }
         let mut with: Vec<(String, Value)> = values.into_iter().collect();
@@ -95,7 +90,10 @@ impl Planner<'_> {
                 return Ok(None);
             }
             let help = "set it with `ghtrader refs set`, or add `optional: true`";
-            return Err(self.error(template.span(), format!("the ref `{name}` is not set"), "read here").help(help).into());
+            return Err(self
+                .error(template.span(), format!("the ref `{name}` is not set"), "read here")
+                .help(help)
+                .into());
         };
         let input = ResolvedInput {
             name: plan.decl.name.value.clone(),
@@ -110,7 +108,12 @@ impl Planner<'_> {
     ///
     /// Where this very instance made the move that set a ref it reads, it is planned with the value before that move;
     /// if its key is then the key that made the move, nothing has changed since, and the move stands.
-    pub(super) fn standing(&self, id: InstanceId, identity: &Identity, inputs: &[ResolvedInput]) -> Step<Option<(Identity, Vec<ResolvedInput>)>> {
+    pub(super) fn standing(
+        &self,
+        id: InstanceId,
+        identity: &Identity,
+        inputs: &[ResolvedInput],
+    ) -> Step<Option<(Identity, Vec<ResolvedInput>)>> {
         let name = self.name(id);
         let mut before = inputs.to_vec();
         let mut made = None;

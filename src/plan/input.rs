@@ -65,9 +65,10 @@ impl Data {
     /// What it is.
     pub fn artifact(&self) -> &Artifact {
         match self {
-            Self::Cached(artifact) | Self::Json(artifact, _) | Self::Source(artifact, _) | Self::Gather(artifact, _) => {
-                artifact
-            }
+            Self::Cached(artifact)
+            | Self::Json(artifact, _)
+            | Self::Source(artifact, _)
+            | Self::Gather(artifact, _) => artifact,
         }
     }
 }

@@ -9,11 +9,13 @@
 mod cycle;
 mod expand;
 mod identity;
+mod include;
 mod input;
 mod prepare;
 mod read;
 mod reason;
 mod resolve;
+mod targets;
 mod tree;
 mod view;
 
@@ -30,11 +32,12 @@ pub use tree::{AxisValue, InstanceId, text_of};
 
 use crate::cache::{Artifact, Cache};
 use crate::diagnostic::Diagnostic;
-use crate::graph::Graph;
+use crate::graph::{Graph, Selector};
 use crate::hash::Hash;
 use crate::kinds::Kinds;
 use crate::refs::Refs;
 use prepare::TaskPlan;
+use targets::Targets;
 use tree::{NodeId, ROOT, Tree};
 
 /// What a plan is made from.
@@ -60,9 +63,9 @@ pub struct Context<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Wish {
     /// Instances to run although a result is recorded; matched by name, `task` or `task[axis=value]`.
-    pub force: Vec<crate::graph::Selector>,
+    pub force: Vec<Selector>,
     /// Tasks to bring up to date, with what they need; empty for all.
-    pub targets: Vec<crate::graph::Selector>,
+    pub targets: Vec<Selector>,
 }
 
 /// How a task's part in the plan ended.
@@ -134,7 +137,8 @@ struct Waits {
 /// A plan in the making.
 pub struct Planner<'a> {
     pub(crate) context: Context<'a>,
-    wish: Wish,
+    force: Vec<Selector>,
+    targets: Targets,
     pub(crate) tasks: Vec<TaskPlan<'a>>,
     trees: Vec<Tree<Lost>>,
     pub(crate) instances: Vec<Instance>,
@@ -158,7 +162,8 @@ impl<'a> Planner<'a> {
         let tasks = prepare::tasks(context.graph, context.kinds);
         let mut planner = Self {
             context,
-            wish,
+            targets: Targets::new(context.graph, wish.targets),
+            force: wish.force,
             trees: tasks.iter().map(|_| Tree::new()).collect(),
             tasks,
             instances: Vec::new(),
@@ -173,7 +178,7 @@ impl<'a> Planner<'a> {
             draws: false,
         };
         for task in 0..planner.tasks.len() {
-            if planner.wants_task(task) {
+            if planner.targets.has_task(task, &planner.tasks[task].decl.name.value) {
                 planner.queue.push_back(Item::Node(task, ROOT));
             }
         }
@@ -274,10 +279,5 @@ impl<'a> Planner<'a> {
             instance.demanded = true;
             self.queue.push_back(Item::Instance(id));
         }
-    }
-
-    fn wants_task(&self, task: usize) -> bool {
-        let name = &self.tasks[task].decl.name.value;
-        self.wish.targets.is_empty() || self.wish.targets.iter().any(|target| target.task_matches(name))
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn tasks<'a>(graph: &'a Graph<'a>, kinds: &'a Kinds) -> Vec<TaskPlan<
 }
 
 fn prepare<'a>(graph: &'a Graph<'a>, kinds: &'a Kinds, index: usize, task: &'a Task) -> TaskPlan<'a> {
-    let names: Vec<&str> = task.matrix.axes.iter().map(|axis| axis.name.value.as_str()).collect();
+    let names: Vec<&str> = task.axes();
     let axis_plans = task.matrix.axes.iter().enumerate().map(|(depth, axis)| match &axis.values {
         AxisValues::Template(template) => AxisPlan::Template(template),
         AxisValues::From { task, output, at } => {
@@ -104,11 +104,10 @@ fn from<'a>(
     let outputs = graph.outputs(producer);
     let declared = output.and_then(|name| outputs.iter().find(|declared| declared.name == name));
     let declared = declared.or_else(|| outputs.first());
-    let joins = graph.tasks()[producer].matrix.axes.iter().map(|axis| {
-        let name = &axis.name.value;
-        if let Some((_, template)) = filter.iter().find(|(axis, _)| axis.value == *name) {
+    let joins = graph.tasks()[producer].axes().into_iter().map(|name| {
+        if let Some((_, template)) = filter.iter().find(|(axis, _)| axis.value == name) {
             Join::Where(template)
-        } else if let Some(index) = mine.iter().position(|own| own == name) {
+        } else if let Some(index) = mine.iter().position(|own| *own == name) {
             Join::Mine(index)
         } else {
             Join::All

@@ -37,12 +37,7 @@ const OPTIONAL: &str = "add `optional: true` if the task can do without it";
 
 impl Planner<'_> {
     /// An output of another task, or a gather.
-    pub(super) fn read(
-        &mut self,
-        reader: Reader<'_>,
-        plan: &InputPlan<'_>,
-        from: &FromPlan<'_>,
-    ) -> Step<Option<Read>> {
+    pub(super) fn read(&mut self, reader: Reader<'_>, plan: &InputPlan<'_>, from: &FromPlan<'_>) -> Step<Option<Read>> {
         let name = &plan.decl.name;
         match self.look_up(reader, from, name.span)? {
             Lookup::Absent if plan.decl.optional => Ok(None),
@@ -323,10 +318,17 @@ fn percent_encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+,:@=".contains(&byte);
     let dots = text == "." || text == "..";
     text.bytes()
-        .map(|byte| if plain(byte) && !(dots && byte == b'.') { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .map(
+            |byte| {
+                if plain(byte) && !(dots && byte == b'.') {
+                    char::from(byte).to_string()
+                } else {
+                    format!("%{byte:02X}")
+                }
+            },
+        )
         .collect()
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -41,7 +41,7 @@ pub enum Reason {
 /// The reason why a task with the parts `new` runs, where its last run had the parts `old`.
 ///
 /// `origin` says where an input comes from. `None` where the parts are the same.
-pub fn difference(old: &[Part], new: &[Part], origin: impl Fn(&str) -> Option<String>) -> Option<Reason> {
+pub(super) fn difference(old: &[Part], new: &[Part], origin: impl Fn(&str) -> Option<String>) -> Option<Reason> {
     differences(old, new, origin).into_iter().next()
 }
 

@@ -149,7 +149,7 @@ impl Planner<'_> {
     fn judge(&mut self, id: InstanceId, reader: Reader<'_>, inputs: Vec<ResolvedInput>) -> Step<Verdict> {
         let (identity, variables) = self.identity(reader, &inputs)?;
         let (identity, inputs) = self.standing(id, &identity, &inputs)?.unwrap_or((identity, inputs));
-        let reason = if self.is_selected(&self.wish.force, id) {
+        let reason = if self.is_selected(&self.force, id) {
             Reason::Forced
         } else {
             match self.recorded(reader, &identity)? {

@@ -13,10 +13,10 @@ use crate::key::canonical;
 /// An instance, by its place in the planner's list.
 pub type InstanceId = usize;
 /// A node of a tree, by its place in the tree's list.
-pub type NodeId = usize;
+pub(super) type NodeId = usize;
 
 /// The root of every tree.
-pub const ROOT: NodeId = 0;
+pub(super) const ROOT: NodeId = 0;
 
 /// One value of an axis: with its type, and as the text that identifies it.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +43,7 @@ pub fn text_of(value: &Value) -> String {
 
 /// What is known below a node.
 #[derive(Clone, Debug)]
-pub enum State<L> {
+pub(super) enum State<L> {
     /// Nobody has asked yet, or the values of its axis are not known yet.
     Open,
     /// Its children, in the order of the axis.
@@ -54,7 +54,7 @@ pub enum State<L> {
 
 /// A child of an expanded node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Child {
+pub(super) enum Child {
     /// There are more axes.
     Node(NodeId),
     /// It was the last axis.
@@ -63,7 +63,7 @@ pub enum Child {
 
 /// A node: the values of the first axes.
 #[derive(Clone, Debug)]
-pub struct Node<L> {
+pub(super) struct Node<L> {
     /// The values of the axes before it.
     pub values: Vec<AxisValue>,
     /// What is below it.
@@ -72,16 +72,16 @@ pub struct Node<L> {
 
 /// The instances of one task; `L` says why a part of it will never be known.
 #[derive(Clone, Debug)]
-pub struct Tree<L> {
+pub(super) struct Tree<L> {
     nodes: Vec<Node<L>>,
 }
 
 /// A filter: for each axis the texts that match, or `None` for all.
-pub type Filter = Vec<Option<Vec<Arc<str>>>>;
+pub(super) type Filter = Vec<Option<Vec<Arc<str>>>>;
 
 /// What a look-up found.
 #[derive(Debug)]
-pub struct Found<'a, L> {
+pub(super) struct Found<'a, L> {
     /// The instances that match.
     pub leaves: Vec<InstanceId>,
     /// Nodes that have to be expanded before the answer is complete.

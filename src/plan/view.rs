@@ -90,6 +90,12 @@ impl<'a> Planner<'a> {
         selectors.iter().any(|selector| selector.matches(name, &axes))
     }
 
+    /// Whether the call asks for an instance.
+    pub(super) fn is_target(&self, id: InstanceId) -> bool {
+        let axes: Vec<(&str, &str)> = self.axes(id).map(|(axis, value)| (axis, &*value.text)).collect();
+        self.targets.has(self.task(id), &self.decl(id).name.value, &axes)
+    }
+
     /// Instances that are skipped because something failed, and that were not yet asked for by
     /// [`Planner::take_settled`].
     pub fn newly_blocked(&self) -> Vec<String> {

@@ -463,7 +463,8 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         if let Some(flight) = self.flying.remove(&id) {
             self.free.give_back(&flight.resolved.request, &flight.devices);
             unlock(&mut self.held, &flight.resolved.locks);
-            let mut entry = RunTask { state: String::new(), reason: None, key: Some(flight.resolved.key), seconds: None };
+            let mut entry =
+                RunTask { state: String::new(), reason: None, key: Some(flight.resolved.key), seconds: None };
             if matches!(outcome, Outcome::Ran(_)) {
                 entry.reason = Some(flight.resolved.reason.to_string());
                 entry.seconds = flight.started.map(|(started, _)| started.elapsed().as_secs_f64());
@@ -492,12 +493,8 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             scratch: self.scratch(&name).display().to_string(),
             blocks: self.planner.newly_blocked(),
         };
-        let event = TaskEvent {
-            reason: Some(reason),
-            key,
-            failure: Some(failure),
-            ..TaskEvent::new(name, TaskState::Failed)
-        };
+        let event =
+            TaskEvent { reason: Some(reason), key, failure: Some(failure), ..TaskEvent::new(name, TaskState::Failed) };
         self.summary.failed += 1;
         self.reporter.event(&Event::Task(event));
     }

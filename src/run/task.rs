@@ -239,7 +239,8 @@ fn check_output(output: &OutputDecl, path: &Path) -> Result<(), TaskError> {
     }
     if output.r#type == PathType::Json {
         let bytes = fs_err::read(path)?;
-        serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).map_err(|error| TaskError::OutputJson(name(), error))?;
+        serde_json::from_slice::<serde::de::IgnoredAny>(&bytes)
+            .map_err(|error| TaskError::OutputJson(name(), error))?;
     }
     Ok(())
 }
@@ -286,4 +287,3 @@ pub(super) fn field<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
 pub(super) fn shown(value: &Value) -> String {
     canonical(value).chars().take(60).collect()
 }
-

@@ -21,9 +21,8 @@ esac
 "#;
 
 fn space() -> Space {
-    let space = Space::with_flow(
-        "tasks:\n  d: { uses: double, inputs: { x: { path: x.txt } }, publish: { y: y.txt } }\n",
-    );
+    let space =
+        Space::with_flow("tasks:\n  d: { uses: double, inputs: { x: { path: x.txt } }, publish: { y: y.txt } }\n");
     space.write("x.txt", "21\n");
     install(&space, "1");
     space
@@ -62,9 +61,13 @@ fn its_code_version_is_part_of_the_key() {
 fn a_default_written_out_changes_nothing_and_another_value_does() {
     let space = space();
     run(&space, &[]);
-    space.flow("tasks:\n  d: { uses: double, with: { times: 2 }, inputs: { x: { path: x.txt } }, publish: { y: y.txt } }\n");
+    space.flow(
+        "tasks:\n  d: { uses: double, with: { times: 2 }, inputs: { x: { path: x.txt } }, publish: { y: y.txt } }\n",
+    );
     assert_eq!(run(&space, &[]).counts(), Counts(0, 1, 0, 0));
-    space.flow("tasks:\n  d: { uses: double, with: { times: 3 }, inputs: { x: { path: x.txt } }, publish: { y: y.txt } }\n");
+    space.flow(
+        "tasks:\n  d: { uses: double, with: { times: 3 }, inputs: { x: { path: x.txt } }, publish: { y: y.txt } }\n",
+    );
     let dry = run(&space, &["-n"]);
     assert!(dry.err.contains("runs     d (parameter times changed: 2 → 3)"), "{dry:#?}");
 }

@@ -66,7 +66,10 @@ fn events_are_one_json_object_a_line() {
     let space = space();
     let events = space.run(&["--format", "json"]).events();
     let task = |name: &str, state: &str| {
-        events.iter().find(|event| event["task"] == name && event["state"] == state).unwrap_or_else(|| panic!("{events:#?}"))
+        events
+            .iter()
+            .find(|event| event["task"] == name && event["state"] == state)
+            .unwrap_or_else(|| panic!("{events:#?}"))
     };
     assert_eq!(task("head", "running")["reason"], "never ran");
     assert_eq!(task("sum", "ran")["key"].as_str().unwrap().len(), 64);

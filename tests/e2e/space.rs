@@ -7,66 +7,66 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A project.
-pub struct Space {
+pub(crate) struct Space {
     folder: TempDir,
 }
 
 /// What a command answered.
 #[derive(Debug)]
-pub struct Answer {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Answer {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 /// `N ran, N cached, N failed, N skipped`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Counts(pub usize, pub usize, pub usize, pub usize);
+pub(crate) struct Counts(pub(crate) usize, pub(crate) usize, pub(crate) usize, pub(crate) usize);
 
 impl Space {
     /// An empty project.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("flows")).unwrap();
         Self { folder }
     }
 
     /// A project with one flow, `test`.
-    pub fn with_flow(yaml: &str) -> Self {
+    pub(crate) fn with_flow(yaml: &str) -> Self {
         let space = Self::new();
         space.flow(yaml);
         space
     }
 
     /// Writes the flow `test`.
-    pub fn flow(&self, yaml: &str) {
+    pub(crate) fn flow(&self, yaml: &str) {
         self.write("flows/test.yaml", yaml);
     }
 
-    pub fn path(&self, relative: &str) -> PathBuf {
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.folder.path().join(relative)
     }
 
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn write(&self, relative: &str, text: &str) {
+    pub(crate) fn write(&self, relative: &str, text: &str) {
         let path = self.path(relative);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
-    pub fn read(&self, relative: &str) -> String {
+    pub(crate) fn read(&self, relative: &str) -> String {
         std::fs::read_to_string(self.path(relative)).unwrap_or_else(|error| panic!("{relative}: {error}"))
     }
 
-    pub fn exists(&self, relative: &str) -> bool {
+    pub(crate) fn exists(&self, relative: &str) -> bool {
         self.path(relative).exists()
     }
 
     /// The program, about to be started on this project.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ghtrader"));
         command.args(args).current_dir(self.root()).stdin(Stdio::null());
         for name in ["GHTRADER_CACHE", "GHTRADER_TASKS", "NO_COLOR"] {
@@ -76,30 +76,30 @@ impl Space {
     }
 
     /// Runs the program to its end.
-    pub fn call(&self, args: &[&str]) -> Answer {
+    pub(crate) fn call(&self, args: &[&str]) -> Answer {
         answer(&mut self.command(args))
     }
 
     /// `ghtrader run test …`.
-    pub fn run(&self, args: &[&str]) -> Answer {
+    pub(crate) fn run(&self, args: &[&str]) -> Answer {
         self.call(&[&["run", "test"], args].concat())
     }
 
     /// `ghtrader run test …`, which has to end well.
-    pub fn up_to_date(&self, args: &[&str]) -> Counts {
+    pub(crate) fn up_to_date(&self, args: &[&str]) -> Counts {
         let answer = self.run(args);
         assert_eq!(answer.code, 0, "{answer:#?}");
         answer.counts()
     }
 
     /// Starts the program and does not wait for it.
-    pub fn spawn(&self, args: &[&str]) -> Child {
+    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
         self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 }
 
 /// Runs a command to its end.
-pub fn answer(command: &mut Command) -> Answer {
+pub(crate) fn answer(command: &mut Command) -> Answer {
     let output = command.output().unwrap();
     Answer {
         code: output.status.code().unwrap_or(-1),
@@ -110,7 +110,7 @@ pub fn answer(command: &mut Command) -> Answer {
 
 impl Answer {
     /// The counts of the last line.
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         let line = self.err.lines().last().unwrap_or_default();
         let numbers: Vec<usize> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
         let [ran, cached, failed, skipped, ..] = numbers[..] else { panic!("no counts in {self:#?}") };
@@ -118,13 +118,13 @@ impl Answer {
     }
 
     /// The lines of standard error about a task, without its name and without times.
-    pub fn states(&self, task: &str) -> Vec<String> {
+    pub(crate) fn states(&self, task: &str) -> Vec<String> {
         let of_task = |line: &&str| line.split_whitespace().any(|word| word == task);
         self.err.lines().filter(of_task).map(|line| line.split("  ").next().unwrap_or_default().to_owned()).collect()
     }
 
     /// The JSON events.
-    pub fn events(&self) -> Vec<Value> {
+    pub(crate) fn events(&self) -> Vec<Value> {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }

@@ -81,8 +81,7 @@ pub struct OutputSpec {
 
 /// The inputs that a struct of path types declares, read from its JSON Schema.
 pub(crate) fn inputs(schema: &Value) -> crate::Result<BTreeMap<String, InputSpec>> {
-    let required: Vec<&str> =
-        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     fields(schema)
         .map(|(name, field)| {
             let spec = InputSpec {

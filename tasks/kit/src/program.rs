@@ -14,9 +14,9 @@ pub fn main(kinds: &[Kind], code: fn(&str) -> &'static str) -> ExitCode {
     let word = std::env::args().nth(1).unwrap_or_default();
     let answer = match word.as_str() {
         "describe" => describe(kinds, code).map_err(Failure::Request),
-        "run" => find(kinds).map_err(Failure::Request).and_then(|(kind, request)| {
-            (kind.run)(&request).map_err(Failure::Task)
-        }),
+        "run" => find(kinds)
+            .map_err(Failure::Request)
+            .and_then(|(kind, request)| (kind.run)(&request).map_err(Failure::Task)),
         "probe" => find(kinds).map_err(Failure::Request).and_then(|(kind, request)| {
             (kind.probe)(&request).and_then(|probe| print(&serde_json::to_string(&probe)?)).map_err(Failure::Task)
         }),

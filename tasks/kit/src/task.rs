@@ -1,8 +1,8 @@
 //! The trait of a kind, and its erased form.
 
 use anyhow::Context as _;
-use schemars::generate::SchemaSettings;
 use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 

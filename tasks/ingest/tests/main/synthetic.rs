@@ -137,12 +137,13 @@ fn open_interest_crosses_so_that_the_main_contract_rolls() {
         }
         switches
     };
-    let contracts = |variety: &str| {
-        let index = index(&run(variety, &cell(days()[0])).unwrap());
+    let contracts = |variety: &str, day: usize| {
+        let index = index(&run(variety, &cell(days()[day])).unwrap());
         index.rows.into_iter().map(|row| row.contract).collect::<Vec<_>>()
     };
-    assert_eq!(contracts("cu"), ["SHFE.cu2403", "SHFE.cu2404", "SHFE.cu2405"]);
-    assert_eq!(contracts("au"), ["SHFE.au2404", "SHFE.au2406"], "gold has the even months");
+    assert_eq!(contracts("cu", 0), ["SHFE.cu2403", "SHFE.cu2404"]);
+    assert_eq!(contracts("cu", 11), ["SHFE.cu2403", "SHFE.cu2404", "SHFE.cu2405"]);
+    assert_eq!(contracts("au", 0), ["SHFE.au2404", "SHFE.au2406"], "gold has the even months");
     assert_eq!(rolls("cu"), ["2024-02-05"], "cu2403 to cu2404: main from the day after on");
     assert_eq!(rolls("au"), [] as [&str; 0]);
     assert_eq!(rolls("ag").len(), 1);

@@ -94,6 +94,5 @@ fn true_labels_pass_and_shuffled_labels_are_refused(model: &str) {
     // Not only below the bound: four standard deviations below it, so that one null model in thousands would pass.
     let skills: Vec<f64> = nulls.iter().map(|decision| decision.figures.logloss_skill.unwrap()).collect();
     let (mean, deviation) = mean_and_deviation(&skills);
-    println!("{model}: skill {:?}, of null models {mean:.5} ± {deviation:.5}", decision.figures.logloss_skill);
     assert!(deviation > 0.0 && mean + 4.0 * deviation < bound, "{model}: {mean} ± {deviation}, bound {bound}");
 }

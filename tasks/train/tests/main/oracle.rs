@@ -98,7 +98,6 @@ fn boosted(threads: usize) -> (Drawn, Box<dyn Model>) {
         lambda_l2: 1.0,
         feature_fraction: 0.8,
         max_bin: 15,
-        ..LightGbmParams::default()
     };
     let params = Params { model: Family::LightGbm, seed: 3, lightgbm, ..Params::default() };
     let model = fit(&params, &drawn.sample(), threads).unwrap();
