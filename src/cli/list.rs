@@ -10,9 +10,9 @@ pub(super) fn list(project: &Project) -> Result<Exit, CliError> {
     for name in project.flows()? {
         match project.flow(&name, &kinds) {
             Ok(flow) => {
-                print(&format!("{name}  {}", flow.description.as_deref().unwrap_or_default()).trim_end().to_owned());
+                print(format!("{name}  {}", flow.description.as_deref().unwrap_or_default()).trim_end());
                 for param in &flow.params {
-                    let default = param.default.as_ref().map_or("required".to_owned(), |value| canonical(value));
+                    let default = param.default.as_ref().map_or("required".to_owned(), canonical);
                     let help = param.help.as_deref().unwrap_or_default();
                     print(format!("    {}: {} = {default}  {help}", param.name.value, param.r#type).trim_end());
                 }

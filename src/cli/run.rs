@@ -20,7 +20,7 @@ use crate::provenance::{Commit, RunEnd, RunFolder, RunStart, commit};
 use crate::refs::Refs;
 use crate::report::{Event, Human, Json, Reporter};
 use crate::resources::Pool;
-use crate::run::{Ended, Options, RunError};
+use crate::run::{Ended, Means, Options, RunError};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -126,7 +126,9 @@ fn execute(
         reporter.event(&Event::Notice { text });
     }
     notices(cache, &mut reporter);
-    let ended = crate::run::run(context, wish, &options, &locks, &mut executor, events, interrupts()?, &mut reporter);
+    let means =
+        Means { locks: &locks, executor: &mut executor, events, interrupts: interrupts()?, reporter: &mut reporter };
+    let ended = crate::run::run(context, wish, &options, means);
     notices(cache, &mut reporter);
     let ended = match ended {
         Ok(ended) => ended,

@@ -94,22 +94,22 @@ pub(super) struct Found<'a, L> {
 
 impl<L> Tree<L> {
     /// A tree with an open root.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { nodes: vec![Node { values: Vec::new(), state: State::Open }] }
     }
 
     /// A node.
-    pub fn node(&self, id: NodeId) -> &Node<L> {
+    pub(super) fn node(&self, id: NodeId) -> &Node<L> {
         &self.nodes[id]
     }
 
     /// All nodes.
-    pub fn nodes(&self) -> impl Iterator<Item = &Node<L>> {
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node<L>> {
         self.nodes.iter()
     }
 
     /// Gives `id` its children; a node for each value, or a leaf where `leaf` makes one.
-    pub fn expand(
+    pub(super) fn expand(
         &mut self,
         id: NodeId,
         values: Vec<AxisValue>,
@@ -136,12 +136,12 @@ impl<L> Tree<L> {
     }
 
     /// Says that `id` will never be expanded.
-    pub fn lose(&mut self, id: NodeId, why: L) {
+    pub(super) fn lose(&mut self, id: NodeId, why: L) {
         self.nodes[id].state = State::Lost(why);
     }
 
     /// What matches `filter`, one entry for each axis.
-    pub fn find(&self, filter: &Filter) -> Found<'_, L> {
+    pub(super) fn find(&self, filter: &Filter) -> Found<'_, L> {
         let mut found = Found { leaves: Vec::new(), open: Vec::new(), lost: Vec::new(), missing: Vec::new() };
         let mut stack = vec![(ROOT, 0)];
         while let Some((id, depth)) = stack.pop() {

@@ -25,6 +25,20 @@ use crate::schedule::{self, Candidate, schedule, unlock};
 use prepare::Preparation;
 use task::{Spec, TaskError};
 
+/// What a run works with beside the plan.
+pub struct Means<'a> {
+    /// The locks of the cache.
+    pub locks: &'a Locks,
+    /// Where tasks run.
+    pub executor: &'a mut dyn Executor,
+    /// What is heard of them.
+    pub events: Receiver<ExecEvent>,
+    /// A message for each interrupt (Ctrl-C).
+    pub interrupts: Receiver<()>,
+    /// Who is told.
+    pub reporter: &'a mut dyn Reporter,
+}
+
 /// How to run.
 pub struct Options<'a> {
     /// The run's id.
@@ -136,21 +150,16 @@ struct Run<'a, 'scope> {
 
 /// Brings a flow up to date.
 ///
-/// `executor` gives its events through `events`; an interrupt (Ctrl-C) comes through `interrupts`.
-///
 /// # Errors
 /// Where the flow has an error that can be known beforehand; nothing was started then.
 pub fn run<'a>(
     context: Context<'a>,
     wish: Wish,
     options: &'a Options<'a>,
-    locks: &'a Locks,
-    executor: &'a mut dyn Executor,
-    events: Receiver<ExecEvent>,
-    interrupts: Receiver<()>,
-    reporter: &'a mut dyn Reporter,
+    means: Means<'a>,
 ) -> Result<Ended, RunError> {
     let begun = Instant::now();
+    let Means { locks, executor, events, interrupts, reporter } = means;
     let (messages, inbox) = channel();
     forward(events, messages.clone(), Message::Exec);
     forward(interrupts, messages.clone(), |()| Message::Interrupt);

@@ -117,12 +117,6 @@ impl Answer {
         Counts(ran, cached, failed, skipped)
     }
 
-    /// The lines of standard error about a task, without its name and without times.
-    pub(crate) fn states(&self, task: &str) -> Vec<String> {
-        let of_task = |line: &&str| line.split_whitespace().any(|word| word == task);
-        self.err.lines().filter(of_task).map(|line| line.split("  ").next().unwrap_or_default().to_owned()).collect()
-    }
-
     /// The JSON events.
     pub(crate) fn events(&self) -> Vec<Value> {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

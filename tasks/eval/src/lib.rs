@@ -16,7 +16,7 @@ use ghtrader_train::{oof, sidecar};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use self::params::{Params, Regime, SharpeParams, TradingParams};
+pub use self::params::{Params, SharpeParams, TradingParams};
 use crate::latency::Latency;
 use crate::report::Report;
 

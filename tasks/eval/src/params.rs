@@ -1,5 +1,6 @@
 //! The parameters of `eval` (`with`), with their defaults.
 
+use ghtrader_market::Regime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,18 +16,6 @@ pub struct Params {
     pub sharpe: SharpeParams,
     /// Single predictions that are timed.
     pub latency_samples: u32,
-}
-
-/// Where data come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Regime {
-    /// Invented.
-    Synthetic,
-    /// Recorded in the past and read from files.
-    Historical,
-    /// Recorded live by the running system.
-    ProdLive,
 }
 
 /// The strategy's parameters.

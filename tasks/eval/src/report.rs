@@ -16,10 +16,11 @@ use serde::Serialize;
 use crate::calibration::{Bin, bins};
 use crate::classify::{Judged, log_loss};
 use crate::metrics::{Metrics, deviation, mean};
-use crate::params::{Params, Regime};
+use crate::params::Params;
 use crate::sharpe::{Method, Sharpe};
 use crate::skill::{Skill, skill};
 use crate::trading::{Trade, Trading, trades};
+use ghtrader_market::Regime;
 
 /// The report.
 #[derive(Clone, Debug, Serialize)]

@@ -42,8 +42,8 @@ pub use price::TickSize;
 pub use row_hash::{RowHashes, row_hash};
 pub use sessions::{Session, Sessions};
 pub use spec::{
-    AllSpecs, CostSpec, Expiry, GivenRule, OiRule, Reuse, RollRule, RollSpec, Specs, Switch, TickOverride, TickRule,
-    TicksSpec,
+    AllSpecs, CostSpec, Expiry, GivenRule, OiRule, Regime, Reuse, RollRule, RollSpec, Specs, Switch, TickOverride,
+    TickRule, TicksSpec,
 };
 pub use ticks::{LEVELS, Level, MainColumns, Tick, Ticks, VALUES, Values, value_names};
 pub use time::{NANOS_PER_DAY, NANOS_PER_SECOND, TimeOfDay};

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CalendarRule, Clock, CostSpec, Day, Error, Expiry, Result, Reuse, RollRule, RollSpec, Session, Sessions, Specs,
-    Switch, TickOverride, TickRule, TickSize, TicksSpec, TimeOfDay,
+    CalendarRule, Clock, CostSpec, Day, Error, Expiry, Regime, Result, Reuse, RollRule, RollSpec, Session, Sessions,
+    Specs, Switch, TickOverride, TickRule, TickSize, TicksSpec, TimeOfDay,
 };
 use crate::{Contract, GivenRule, OiRule};
 
@@ -248,7 +248,8 @@ impl MarketFile {
         let CostFile { fee_fixed, fee_ratio, slippage_ticks } = variety.cost;
         let cost =
             CostSpec { tick: variety.tick, multiplier: variety.multiplier, fee_fixed, fee_ratio, slippage_ticks };
-        Ok(Specs { ticks, roll, cost })
+        let regime = if self.synthetic.is_some() { Regime::Synthetic } else { Regime::Historical };
+        Ok(Specs { ticks, roll, cost, regime })
     }
 }
 

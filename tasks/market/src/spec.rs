@@ -20,6 +20,31 @@ pub struct Specs {
     pub roll: RollSpec,
     /// For `eval`.
     pub cost: CostSpec,
+    /// Where its ticks come from: for `eval` and `promote`.
+    pub regime: Regime,
+}
+
+/// Where data come from, the less trusted first. A model is judged within its regime.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Regime {
+    /// Invented.
+    Synthetic,
+    /// Recorded in the past and read from files.
+    #[default]
+    Historical,
+    /// Recorded live by the running system.
+    ProdLive,
+}
+
+impl std::fmt::Display for Regime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Synthetic => "synthetic",
+            Self::Historical => "historical",
+            Self::ProdLive => "prod_live",
+        })
+    }
 }
 
 /// How ticks of a variety are to be read.

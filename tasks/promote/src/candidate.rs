@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use ghtrader_kit::Result;
+use ghtrader_market::Regime;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -26,7 +27,7 @@ pub(crate) struct Candidate {
 pub(crate) struct View {
     pub(crate) model: String,
     pub(crate) horizon: u32,
-    pub(crate) regime: String,
+    pub(crate) regime: Regime,
     pub(crate) days: Vec<DayLoss>,
 }
 

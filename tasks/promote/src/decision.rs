@@ -1,6 +1,7 @@
 //! The record of a decision: every gate's figure, bound and verdict, of every candidate.
 
 use ghtrader_kit::Result;
+use ghtrader_market::Regime;
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::Candidate;
@@ -18,7 +19,7 @@ pub struct Decision {
     /// The horizon in rows.
     pub horizon: u32,
     /// The regime that the flow declares.
-    pub regime: String,
+    pub regime: Regime,
     /// The candidate that goes into service; null where none passes.
     pub chosen: Option<String>,
     /// The best candidate, chosen or not: those that pass come first, then the least logloss counts.

@@ -28,7 +28,7 @@ pub(crate) fn judge<'a>(
     incumbent: Option<&Candidate>,
     params: &Params,
 ) -> Result<Judged<'a>> {
-    let mut gates = vec![regime(candidate, params)];
+    let mut gates = vec![regime(candidate, incumbent, params)];
     for gate in &params.gates {
         let figure = candidate.figure(&gate.metric)?;
         gates.push(GateVerdict {
@@ -55,16 +55,24 @@ pub(crate) fn best<'a, 'b>(judged: &'b [Judged<'a>]) -> Option<&'b Judged<'a>> {
     })
 }
 
-fn regime(candidate: &Candidate, params: &Params) -> GateVerdict {
-    let own = &candidate.view.regime;
+/// Only reports of the declared regime count, and none against a model in service of a more trusted one: no invented
+/// market moves what real ticks put in service.
+fn regime(candidate: &Candidate, incumbent: Option<&Candidate>, params: &Params) -> GateVerdict {
+    let own = candidate.view.regime;
+    let declared = params.regime;
+    let in_service = incumbent.map(|incumbent| incumbent.view.regime);
+    let mut note = format!("the report is of {own} data, the flow declares {declared}");
+    if let Some(in_service) = in_service {
+        note.push_str(&format!(", the model in service is of {in_service} data"));
+    }
     GateVerdict {
         gate: "regime".to_owned(),
         metric: "regime".to_owned(),
         figure: None,
         op: None,
         bound: None,
-        verdict: Verdict::of(*own == params.regime),
-        note: Some(format!("the report is of `{own}` data, the flow declares `{}`", params.regime)),
+        verdict: Verdict::of(own == declared && in_service.is_none_or(|in_service| own >= in_service)),
+        note: Some(note),
     }
 }
 

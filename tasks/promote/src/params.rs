@@ -1,5 +1,6 @@
 //! The parameters of `promote` (`with`): the gates, with their defaults.
 
+use ghtrader_market::Regime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -7,8 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Params {
-    /// The regime of data whose reports count: `synthetic`, `historical` or `prod_live`.
-    pub regime: String,
+    /// The regime of data whose reports count. A model in service of a more trusted regime is never replaced.
+    pub regime: Regime,
     /// Conditions on the report, all of which have to hold.
     pub gates: Vec<Gate>,
     /// The comparison with the model in service.
@@ -96,7 +97,7 @@ impl Default for Params {
         let gate =
             |gate: &str, metric: &str, op, bound| Gate { gate: gate.to_owned(), metric: metric.to_owned(), op, bound };
         Self {
-            regime: "historical".to_owned(),
+            regime: Regime::Historical,
             gates: vec![
                 gate("baseline", "mean.logloss_skill", Op::AtLeast, 0.005),
                 gate("baseline_splits", "share.skill_positive", Op::AtLeast, 0.6),

@@ -94,6 +94,19 @@ fn every_gate_can_refuse_alone_and_says_by_what_figure() {
 }
 
 #[test]
+fn an_invented_market_never_replaces_what_real_ticks_put_in_service() {
+    let service = Files::new(&[("old", report(0.85))]).promote(None, json!({})).unwrap();
+    let synthetic = || with(report(0.5), "/regime", json!("synthetic"));
+    let better = Files::new(&[("a", synthetic())]);
+    let decision = better.decision(Some(service.path("model")), json!({ "regime": "synthetic" }));
+    assert_eq!((decision.promote, failed(&decision)), (false, vec!["regime"]));
+
+    let invented = Files::new(&[("old", synthetic())]).promote(None, json!({ "regime": "synthetic" })).unwrap();
+    let real = Files::new(&[("a", report(0.4))]);
+    assert!(real.decision(Some(invented.path("model")), json!({})).promote);
+}
+
+#[test]
 fn a_figure_that_is_not_there_fails_and_a_misspelt_metric_is_an_error() {
     let files = Files::new(&[("a", with(report(0.9), "/skill/z", Value::Null))]);
     assert_eq!(failed(&files.decision(None, json!({}))), ["luck"]);
