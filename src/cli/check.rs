@@ -3,7 +3,6 @@
 use clap::Args;
 
 use super::error::print;
-use super::project::kinds;
 use super::{CliError, Exit, FlowArgs, Project};
 
 #[derive(Debug, Args)]
@@ -13,11 +12,10 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn check(project: &Project, args: &CheckArgs) -> Result<Exit, CliError> {
-    let kinds = kinds();
-    let (flow, _) = project.bound(&args.flow, &kinds)?;
-    let graph = project.graph(&flow, &kinds)?;
+    let loaded = project.load(&args.flow)?;
+    let graph = loaded.graph()?;
     if !project.quiet {
-        print(&format!("{} is valid: {} tasks", flow.source.name, graph.tasks().len()));
+        print(&format!("{} is valid: {} tasks", graph.source().name, graph.tasks().len()));
     }
     Ok(Exit::Done)
 }

@@ -3,11 +3,10 @@
 use clap::Args;
 
 use super::error::print;
-use super::project::kinds;
 use super::run::selectors;
 use super::{CliError, Exit, FlowArgs, Project};
 use crate::key::Part;
-use crate::plan::{Context, Outcome, Planner, Wish, differences};
+use crate::plan::{Outcome, Planner, Wish, differences};
 use crate::refs::Refs;
 
 #[derive(Debug, Args)]
@@ -19,22 +18,13 @@ pub(super) struct ExplainArgs {
 }
 
 pub(super) fn explain(project: &Project, args: &ExplainArgs) -> Result<Exit, CliError> {
-    let kinds = kinds();
-    let (flow, params) = project.bound(&args.flow, &kinds)?;
-    let graph = project.graph(&flow, &kinds)?;
+    let loaded = project.load(&args.flow)?;
+    let graph = loaded.graph()?;
     let targets = selectors(std::slice::from_ref(&args.task))?;
     graph.check_selectors(&targets).map_err(CliError::Invalid)?;
     let cache = project.look()?;
     let refs = Refs::open(&cache);
-    let context = Context {
-        graph: &graph,
-        params: &params,
-        kinds: &kinds,
-        cache: &cache,
-        refs: &refs,
-        root: &project.root,
-        flow: &flow.name,
-    };
+    let context = loaded.context(project, &graph, &cache, &refs);
     let mut planner = Planner::new(context, Wish { targets: targets.clone(), force: Vec::new() });
     let runs = planner.to_the_end();
     let errors = planner.take_errors();
@@ -46,7 +36,7 @@ pub(super) fn explain(project: &Project, args: &ExplainArgs) -> Result<Exit, Cli
             continue;
         }
         let name = planner.name(id);
-        let last = match cache.last(&flow.name, &name)? {
+        let last = match cache.last(&loaded.flow.name, &name)? {
             Some(key) => cache.manifest(&key)?,
             None => None,
         };

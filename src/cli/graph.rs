@@ -4,9 +4,8 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::error::print;
-use super::project::kinds;
 use super::{CliError, Exit, FlowArgs, Project};
-use crate::plan::{Context, Planner, Wish};
+use crate::plan::{Planner, Wish};
 use crate::refs::Refs;
 
 #[derive(Debug, Args)]
@@ -36,21 +35,12 @@ struct Drawing {
 }
 
 pub(super) fn graph(project: &Project, args: &GraphArgs) -> Result<Exit, CliError> {
-    let kinds = kinds();
-    let (flow, params) = project.bound(&args.flow, &kinds)?;
-    let graph = project.graph(&flow, &kinds)?;
+    let loaded = project.load(&args.flow)?;
+    let graph = loaded.graph()?;
     let drawing = if args.instances {
         let cache = project.look()?;
         let refs = Refs::open(&cache);
-        let context = Context {
-            graph: &graph,
-            params: &params,
-            kinds: &kinds,
-            cache: &cache,
-            refs: &refs,
-            root: &project.root,
-            flow: &flow.name,
-        };
+        let context = loaded.context(project, &graph, &cache, &refs);
         let mut planner = Planner::new(context, Wish::default());
         planner.keep_edges();
         planner.to_the_end();

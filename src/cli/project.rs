@@ -10,6 +10,8 @@ use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::{Flow, Params};
 use crate::graph::{self, Graph};
 use crate::kinds::Kinds;
+use crate::plan::Context;
+use crate::refs::Refs;
 
 /// A project.
 pub(super) struct Project {
@@ -96,9 +98,10 @@ impl Project {
         Ok(names)
     }
 
-    /// A flow with its parameters.
-    pub(super) fn bound(&self, args: &FlowArgs, kinds: &Kinds) -> Result<(Flow, Params), CliError> {
-        let flow = self.flow(&args.flow, kinds)?;
+    /// A flow with its parameters and the kinds that are installed.
+    pub(super) fn load(&self, args: &FlowArgs) -> Result<Loaded, CliError> {
+        let kinds = kinds();
+        let flow = self.flow(&args.flow, &kinds)?;
         let mut given = Vec::new();
         for param in &args.params {
             let Some((name, value)) = param.split_once('=') else {
@@ -107,12 +110,33 @@ impl Project {
             given.push((name.to_owned(), value.to_owned()));
         }
         let params = flow.bind(&given, args.params_file.as_deref()).map_err(CliError::Invalid)?;
-        Ok((flow, params))
+        Ok(Loaded { flow, params, kinds })
+    }
+}
+
+/// A flow that was read.
+pub(super) struct Loaded {
+    pub(super) flow: Flow,
+    pub(super) params: Params,
+    pub(super) kinds: Kinds,
+}
+
+impl Loaded {
+    /// Its checked DAG.
+    pub(super) fn graph(&self) -> Result<Graph<'_>, CliError> {
+        Graph::new(&self.flow, &self.kinds).map_err(CliError::Invalid)
     }
 
-    /// The checked DAG of a flow.
-    pub(super) fn graph<'a>(&self, flow: &'a Flow, kinds: &'a Kinds) -> Result<Graph<'a>, CliError> {
-        Graph::new(flow, kinds).map_err(CliError::Invalid)
+    /// What a plan of it is made from.
+    pub(super) fn context<'a>(
+        &'a self,
+        project: &'a Project,
+        graph: &'a Graph<'a>,
+        cache: &'a Cache,
+        refs: &'a Refs,
+    ) -> Context<'a> {
+        let (params, kinds) = (&self.params, &self.kinds);
+        Context { graph, params, kinds, cache, refs, root: &project.root, flow: &self.flow.name }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::project::{kinds, terminal, user};
+use super::project::{terminal, user};
 use super::{CliError, Exit, FlowArgs, Format, Project, plan};
 use crate::cache::Cache;
 use crate::diagnostic::Diagnostic;
@@ -70,27 +70,18 @@ enum ExecutorName {
 }
 
 pub(super) fn run(project: &Project, args: &RunArgs) -> Result<Exit, CliError> {
-    let kinds = kinds();
-    let (flow, params) = project.bound(&args.flow, &kinds)?;
-    let graph = project.graph(&flow, &kinds)?;
+    let loaded = project.load(&args.flow)?;
+    let graph = loaded.graph()?;
     let wish = Wish { force: selectors(&args.force)?, targets: selectors(&args.tasks)? };
     graph.check_selectors(wish.force.iter().chain(&wish.targets)).map_err(CliError::Invalid)?;
     let machine = machine(args)?;
     let cache = if args.dry_run { project.look()? } else { project.open()? };
     let refs = Refs::open(&cache);
-    let context = Context {
-        graph: &graph,
-        params: &params,
-        kinds: &kinds,
-        cache: &cache,
-        refs: &refs,
-        root: &project.root,
-        flow: &flow.name,
-    };
+    let context = loaded.context(project, &graph, &cache, &refs);
     if args.dry_run {
         return plan::dry_run(project, args, context, wish);
     }
-    execute(project, args, &flow, context, wish, machine)
+    execute(project, args, &loaded.flow, context, wish, machine)
 }
 
 fn execute(

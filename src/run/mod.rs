@@ -4,8 +4,10 @@
 //! lock, keeping what a task wrote) is done in threads of its own, which report back through one channel. Planning and
 //! scheduling are pure, so all that is particular to a run is in here: what is in flight, and what to do when it ends.
 
+mod flight;
 mod prepare;
 mod publish;
+mod settle;
 mod task;
 
 use std::collections::BTreeMap;
@@ -15,15 +17,15 @@ use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use crate::diagnostic::Diagnostic;
-use crate::execute::{ExecEvent, Executor, Exit, Job, Usage};
-use crate::locks::{Held, Holder, LockError, Locks};
+use crate::execute::{ExecEvent, Executor, Job};
+use crate::locks::{Held, LockError, Locks};
 use crate::plan::{Context, Done, InstanceId, Outcome, Planner, Resolved, Wish};
-use crate::provenance::{Commit, Execution, RunTask};
-use crate::report::{Event, Failure, Reporter, Summary, TaskEvent, TaskState};
+use crate::provenance::{Commit, RunTask};
+use crate::report::{Event, Reporter, Summary};
 use crate::resources::Pool;
-use crate::schedule::{self, Candidate, schedule, unlock};
-use prepare::Preparation;
-use task::{Spec, TaskError};
+use crate::schedule::{self, Candidate, schedule};
+use flight::InFlight;
+use task::TaskError;
 
 /// What a run works with beside the plan.
 pub struct Means<'a> {
@@ -110,18 +112,6 @@ enum Prepared {
 enum Stop {
     Task(TaskError),
     Lock(LockError),
-}
-
-/// A task between its start and its recorded result.
-struct InFlight {
-    resolved: Box<Resolved>,
-    devices: Vec<u32>,
-    ready: Instant,
-    started: Option<(Instant, jiff::Timestamp)>,
-    attempt: u32,
-    /// Held until the result is recorded, so that whoever waits for the key then finds it.
-    locks: Option<Held>,
-    metrics: BTreeMap<String, f64>,
 }
 
 /// A run.
@@ -298,56 +288,6 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         }
     }
 
-    /// Takes the locks of a task and lays out its folder, in a thread.
-    fn prepare(&mut self, id: InstanceId, delay: Duration) {
-        let spec = self.spec(id);
-        let Some(flight) = self.flying.get_mut(&id) else { return };
-        let work = Preparation {
-            id,
-            resolved: flight.resolved.clone(),
-            held: flight.locks.take(),
-            cache: self.context.cache,
-            locks: self.locks,
-            wait: self.options.wait_locks,
-            timeout: self.planner.decl(id).timeout,
-            log: (self.options.log)(&spec.name),
-            holder: Holder {
-                pid: std::process::id(),
-                host: self.options.host.clone(),
-                who: self.options.user.clone(),
-                run: self.options.run.clone(),
-                task: spec.name.clone(),
-                since: String::new(),
-            },
-            spec,
-        };
-        let messages = self.messages.clone();
-        self.scope.spawn(move || {
-            std::thread::sleep(delay);
-            let done = work.prepare(&messages);
-            let _ = messages.send(Message::Prepared(id, done));
-        });
-    }
-
-    fn spec(&self, id: InstanceId) -> Spec {
-        let name = self.planner.name(id);
-        let decl = self.planner.decl(id);
-        Spec {
-            folder: self.scratch(&name),
-            axes: self.planner.axes(id).map(|(axis, value)| (axis.to_owned(), value.clone())).collect(),
-            outputs: self.planner.outputs(id).to_vec(),
-            program: self.planner.kind(id).map(|kind| (kind.program.clone(), kind.spec.name.clone())),
-            cpu: decl.resources.cpu,
-            memory: decl.resources.memory,
-            devices: self.flying.get(&id).map(|flight| flight.devices.clone()).unwrap_or_default(),
-            name,
-        }
-    }
-
-    fn scratch(&self, task: &str) -> PathBuf {
-        self.context.cache.scratch().join(&self.options.run).join(crate::provenance::file_name(task))
-    }
-
     fn handle(&mut self, message: Message) {
         match message {
             Message::Exec(event) => self.handle_exec(event),
@@ -374,138 +314,6 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             }
             Message::Interrupt => self.interrupt(),
         }
-    }
-
-    fn handle_exec(&mut self, event: ExecEvent) {
-        match event {
-            ExecEvent::Started { id, .. } => {
-                let id = id as InstanceId;
-                let task = self.planner.name(id);
-                let Some(flight) = self.flying.get_mut(&id) else { return };
-                flight.started = Some((Instant::now(), jiff::Timestamp::now()));
-                let event = TaskEvent {
-                    reason: Some(flight.resolved.reason.to_string()),
-                    key: Some(flight.resolved.key),
-                    ..TaskEvent::new(task, TaskState::Running)
-                };
-                self.reporter.event(&Event::Task(event));
-            }
-            ExecEvent::Problem { id, text } => {
-                let text = format!("{}: {text}", self.planner.name(id as InstanceId));
-                self.reporter.event(&Event::Notice { text });
-            }
-            ExecEvent::Progress { id, done, total, text } => {
-                let task = self.planner.name(id as InstanceId);
-                self.reporter.event(&Event::Progress { task, done, total, text });
-            }
-            ExecEvent::Metric { id, name, value } => {
-                let task = self.planner.name(id as InstanceId);
-                if let Some(flight) = self.flying.get_mut(&(id as InstanceId)) {
-                    flight.metrics.insert(name.clone(), value);
-                }
-                self.reporter.event(&Event::Metric { task, name, value });
-            }
-            ExecEvent::Exited { id, exit, usage } => self.exited(id as InstanceId, &exit, &usage),
-        }
-    }
-
-    fn exited(&mut self, id: InstanceId, exit: &Exit, usage: &Usage) {
-        if *exit == Exit::Code(0) {
-            return self.keep(id, usage);
-        }
-        let retries = &self.planner.decl(id).retries;
-        let Some(flight) = self.flying.get_mut(&id) else { return };
-        let (attempt, attempts) = (flight.attempt, retries.attempts);
-        if attempt < attempts && self.interrupts == 0 {
-            flight.attempt += 1;
-            let delay = backoff(retries.backoff, retries.max, attempt, id);
-            let text = format!(
-                "{} {exit} (attempt {attempt} of {attempts}); again in {:.1} s",
-                self.planner.name(id),
-                delay.as_secs_f64()
-            );
-            self.reporter.event(&Event::Notice { text });
-            return self.prepare(id, delay);
-        }
-        let mut reason = exit.to_string();
-        if let Some((started, _)) = flight.started {
-            reason.push_str(&format!(" after {}", crate::report::duration(started.elapsed().as_secs_f64())));
-        }
-        if attempts > 1 {
-            reason.push_str(&format!(" (attempt {attempt} of {attempts})"));
-        }
-        self.fail(id, reason);
-    }
-
-    /// Takes what a task wrote into the cache, in a thread.
-    fn keep(&mut self, id: InstanceId, usage: &Usage) {
-        let spec = self.spec(id);
-        let Some(flight) = self.flying.get(&id) else { return };
-        let log = (self.options.log)(&spec.name);
-        let (begun, started) = flight.started.unwrap_or_else(|| (Instant::now(), jiff::Timestamp::now()));
-        let execution = Execution {
-            commit: self.options.commit.hash.clone(),
-            dirty: self.options.commit.dirty,
-            host: self.options.host.clone(),
-            devices: flight.devices.clone(),
-            started: started.to_string(),
-            finished: jiff::Timestamp::now().to_string(),
-            waited: begun.duration_since(flight.ready).as_secs_f64(),
-            cpu: usage.cpu.as_secs_f64(),
-            peak_memory: usage.peak_memory,
-            attempts: flight.attempt,
-            exit: 0,
-            metrics: flight.metrics.clone(),
-            log: None,
-        };
-        let resolved = flight.resolved.clone();
-        let (messages, cache, flow, run) =
-            (self.messages.clone(), self.context.cache, self.context.flow, self.options.run.as_str());
-        self.scope.spawn(move || {
-            let execution = Execution { log: task::log_hash(&log), ..execution };
-            let kept = task::keep(cache, &spec, &resolved, flow, run, execution);
-            let _ = messages.send(Message::Kept(id, kept));
-        });
-    }
-
-    fn end(&mut self, id: InstanceId, outcome: Outcome) {
-        if let Some(flight) = self.flying.remove(&id) {
-            self.free.give_back(&flight.resolved.request, &flight.devices);
-            unlock(&mut self.held, &flight.resolved.locks);
-            let mut entry =
-                RunTask { state: String::new(), reason: None, key: Some(flight.resolved.key), seconds: None };
-            if matches!(outcome, Outcome::Ran(_)) {
-                entry.reason = Some(flight.resolved.reason.to_string());
-                entry.seconds = flight.started.map(|(started, _)| started.elapsed().as_secs_f64());
-            }
-            self.tasks.insert(self.planner.name(id), entry);
-        }
-        self.planner.finish(id, outcome);
-    }
-
-    fn fail(&mut self, id: InstanceId, reason: String) {
-        let name = self.planner.name(id);
-        if !self.options.keep_going {
-            self.halted.get_or_insert_with(|| name.clone());
-        }
-        self.end(id, Outcome::Failed);
-        let key = self.tasks.get(&name).and_then(|entry| entry.key);
-        self.tasks.insert(
-            name.clone(),
-            RunTask { state: "failed".to_owned(), reason: Some(reason.clone()), key, seconds: None },
-        );
-        // What it blocks settles now, so that the message can name it.
-        self.planner.advance();
-        let log = (self.options.log)(&name);
-        let failure = Failure {
-            tail: task::tail(&log),
-            scratch: self.scratch(&name).display().to_string(),
-            blocks: self.planner.newly_blocked(),
-        };
-        let event =
-            TaskEvent { reason: Some(reason), key, failure: Some(failure), ..TaskEvent::new(name, TaskState::Failed) };
-        self.summary.failed += 1;
-        self.reporter.event(&Event::Task(event));
     }
 
     /// Once: what runs may finish. Twice: it is stopped.
@@ -535,89 +343,4 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             self.planner.finish(id, Outcome::Skipped { why: why.clone(), blocked: true });
         }
     }
-
-    fn report_settled(&mut self) {
-        for error in self.planner.take_errors() {
-            // Known only now: what is already running may finish.
-            self.halted.get_or_insert_with(|| "the plan".to_owned());
-            self.summary.failed += 1;
-            self.reporter.event(&Event::Notice { text: crate::diagnostic::render(&[error], false) });
-        }
-        for id in self.planner.take_settled() {
-            let name = self.planner.name(id);
-            let Some(outcome) = self.planner.outcome(id).cloned() else { continue };
-            match outcome {
-                Outcome::Cached(done) => self.report_done(id, &name, &done, TaskState::Cached),
-                Outcome::Ran(done) => self.report_done(id, &name, &done, TaskState::Ran),
-                Outcome::Skipped { why, .. } => self.report_skipped(name, why),
-                Outcome::Failed | Outcome::WillRun(_) | Outcome::MayRun(_) => {}
-            }
-        }
-    }
-
-    fn report_done(&mut self, id: InstanceId, name: &str, done: &Done, state: TaskState) {
-        let entry = self.tasks.entry(name.to_owned()).or_insert_with(|| RunTask {
-            state: String::new(),
-            reason: None,
-            key: Some(done.key),
-            seconds: None,
-        });
-        entry.state = if state == TaskState::Ran { "ran" } else { "cached" }.to_owned();
-        let event = TaskEvent {
-            key: Some(done.key),
-            reason: entry.reason.clone(),
-            seconds: entry.seconds,
-            ..TaskEvent::new(name.to_owned(), state)
-        };
-        match state {
-            TaskState::Ran => self.summary.ran += 1,
-            _ => self.summary.cached += 1,
-        }
-        self.reporter.event(&Event::Task(event));
-        self.print(id, name, done);
-        if let Err(error) = self.publish(id, name, done) {
-            self.halted.get_or_insert_with(|| name.to_owned());
-            self.summary.failed += 1;
-            let event = TaskEvent {
-                reason: Some(format!("its result is recorded but not published: {error}")),
-                ..TaskEvent::new(name.to_owned(), TaskState::Failed)
-            };
-            self.reporter.event(&Event::Task(event));
-        }
-    }
-
-    /// Keeps what the flow wants shown at the end.
-    fn print(&mut self, id: InstanceId, name: &str, done: &Done) {
-        let Some(output) = &self.planner.decl(id).print else { return };
-        let Some(artifact) = done.outputs.get(&output.value) else { return };
-        let content = match self.context.cache.read(&artifact.hash) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .unwrap_or_else(|_| serde_json::Value::from(String::from_utf8_lossy(&bytes).into_owned())),
-            Err(error) => serde_json::Value::from(error.to_string()),
-        };
-        self.prints.push(Event::Print { task: name.to_owned(), output: output.value.clone(), content });
-    }
-
-    fn report_skipped(&mut self, name: String, why: String) {
-        self.summary.skipped += 1;
-        let entry = RunTask { state: "skipped".to_owned(), reason: Some(why.clone()), key: None, seconds: None };
-        self.tasks.insert(name.clone(), entry);
-        self.reporter.event(&Event::Task(TaskEvent { reason: Some(why), ..TaskEvent::new(name, TaskState::Skipped) }));
-    }
-
-    /// Instances that never came to be known, because what their axes wait for failed.
-    fn report_unknown(&mut self) {
-        for (name, outcome) in self.planner.unknown() {
-            if let Outcome::Skipped { why, .. } = outcome {
-                self.report_skipped(name, why);
-            }
-        }
-    }
-}
-
-/// Exponential, at most `max`, with jitter of a quarter that differs from task to task.
-fn backoff(first: Duration, max: Duration, attempt: u32, id: InstanceId) -> Duration {
-    let full = first.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(max);
-    let spread = (id as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48;
-    full.mul_f64(0.75 + 0.25 * spread as f64 / 65_536.0)
 }

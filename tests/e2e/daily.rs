@@ -241,7 +241,7 @@ fn the_defects_of_the_real_shfe_files_are_quarantined_and_counted() {
     assert_eq!((counts["ingest"], counts["main-l5"], counts["build"]), (13, 3, 3), "{answer:#?}");
     let mut defects = BTreeMap::new();
     for (variety, contract) in [("au", "au2208"), ("cu", "cu2206"), ("cu", "cu2203")] {
-        let name = format!("backfill:ingest[variety={variety},cell=ticks.tq_{contract}_20220218].index");
+        let name = format!("backfill:ingest[variety={variety},cell=ticks.tq_{contract}_20220218.csv].index");
         let got = space.call(&["get", &name, "-o", "index.json"]);
         assert_eq!(got.code, 0, "{got:#?}");
         let index: Value = serde_json::from_str(&space.read("index.json")).unwrap();

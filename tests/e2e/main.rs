@@ -1,6 +1,12 @@
 //! The runner end to end, by topic, on one small test bench.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test may fail anywhere")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test may fail anywhere"
+)]
 
 mod contract;
 mod daily;

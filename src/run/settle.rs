@@ -1,0 +1,86 @@
+//! What is told of the parts of the plan that have ended.
+
+use super::Run;
+use crate::plan::{Done, InstanceId, Outcome};
+use crate::provenance::RunTask;
+use crate::report::{Event, TaskEvent, TaskState};
+
+impl<'a: 'scope, 'scope> Run<'a, 'scope> {
+    pub(super) fn report_settled(&mut self) {
+        for error in self.planner.take_errors() {
+            // Known only now: what is already running may finish.
+            self.halted.get_or_insert_with(|| "the plan".to_owned());
+            self.summary.failed += 1;
+            self.reporter.event(&Event::Notice { text: crate::diagnostic::render(&[error], false) });
+        }
+        for id in self.planner.take_settled() {
+            let name = self.planner.name(id);
+            let Some(outcome) = self.planner.outcome(id).cloned() else { continue };
+            match outcome {
+                Outcome::Cached(done) => self.report_done(id, &name, &done, TaskState::Cached),
+                Outcome::Ran(done) => self.report_done(id, &name, &done, TaskState::Ran),
+                Outcome::Skipped { why, .. } => self.report_skipped(name, why),
+                Outcome::Failed | Outcome::WillRun(_) | Outcome::MayRun(_) => {}
+            }
+        }
+    }
+
+    fn report_done(&mut self, id: InstanceId, name: &str, done: &Done, state: TaskState) {
+        let entry = self.tasks.entry(name.to_owned()).or_insert_with(|| RunTask {
+            state: String::new(),
+            reason: None,
+            key: Some(done.key),
+            seconds: None,
+        });
+        entry.state = if state == TaskState::Ran { "ran" } else { "cached" }.to_owned();
+        let event = TaskEvent {
+            key: Some(done.key),
+            reason: entry.reason.clone(),
+            seconds: entry.seconds,
+            ..TaskEvent::new(name.to_owned(), state)
+        };
+        match state {
+            TaskState::Ran => self.summary.ran += 1,
+            _ => self.summary.cached += 1,
+        }
+        self.reporter.event(&Event::Task(event));
+        self.print(id, name, done);
+        if let Err(error) = self.publish(id, name, done) {
+            self.halted.get_or_insert_with(|| name.to_owned());
+            self.summary.failed += 1;
+            let event = TaskEvent {
+                reason: Some(format!("its result is recorded but not published: {error}")),
+                ..TaskEvent::new(name.to_owned(), TaskState::Failed)
+            };
+            self.reporter.event(&Event::Task(event));
+        }
+    }
+
+    /// Keeps what the flow wants shown at the end.
+    fn print(&mut self, id: InstanceId, name: &str, done: &Done) {
+        let Some(output) = &self.planner.decl(id).print else { return };
+        let Some(artifact) = done.outputs.get(&output.value) else { return };
+        let content = match self.context.cache.read(&artifact.hash) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .unwrap_or_else(|_| serde_json::Value::from(String::from_utf8_lossy(&bytes).into_owned())),
+            Err(error) => serde_json::Value::from(error.to_string()),
+        };
+        self.prints.push(Event::Print { task: name.to_owned(), output: output.value.clone(), content });
+    }
+
+    fn report_skipped(&mut self, name: String, why: String) {
+        self.summary.skipped += 1;
+        let entry = RunTask { state: "skipped".to_owned(), reason: Some(why.clone()), key: None, seconds: None };
+        self.tasks.insert(name.clone(), entry);
+        self.reporter.event(&Event::Task(TaskEvent { reason: Some(why), ..TaskEvent::new(name, TaskState::Skipped) }));
+    }
+
+    /// Instances that never came to be known, because what their axes wait for failed.
+    pub(super) fn report_unknown(&mut self) {
+        for (name, outcome) in self.planner.unknown() {
+            if let Outcome::Skipped { why, .. } = outcome {
+                self.report_skipped(name, why);
+            }
+        }
+    }
+}
