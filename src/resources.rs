@@ -13,6 +13,8 @@ pub struct Request {
     amounts: BTreeMap<String, u64>,
     /// Devices: whole ones, or a share of one (thousandths below 1000).
     devices: u64,
+    /// Whether it can do without devices.
+    optional: bool,
 }
 
 /// What is free, or what there is.
@@ -40,7 +42,15 @@ pub const MEMORY: &str = "memory";
 impl Request {
     /// `cpu` cores and `gpu` devices: whole ones, or a fraction of one.
     pub fn new(cpu: f64, gpu: f64) -> Self {
-        Self { amounts: BTreeMap::from([(CPU.to_owned(), thousandths(cpu))]), devices: thousandths(gpu) }
+        let amounts = BTreeMap::from([(CPU.to_owned(), thousandths(cpu))]);
+        Self { amounts, devices: thousandths(gpu), optional: false }
+    }
+
+    /// It runs without devices where the machine has too few.
+    #[must_use]
+    pub fn devices_optional(mut self) -> Self {
+        self.optional = true;
+        self
     }
 
     /// Also `bytes` of memory.
@@ -91,6 +101,14 @@ impl Pool {
             return Err(TooMuch { asked: shown(&name, request.devices), has: shown(&name, has), name });
         }
         Ok(())
+    }
+
+    /// What `request` comes to on a machine that has all of this pool: without optional devices where there are too few.
+    pub fn settle(&self, mut request: Request) -> Request {
+        if request.optional && request.devices > self.devices.len() as u64 * thousandths(1.0) {
+            request.devices = 0;
+        }
+        request
     }
 
     /// Takes `request` out of the pool: the devices given, or `None` where it does not fit now.
@@ -220,6 +238,14 @@ mod tests {
         let mut free = Pool::new(8.0, 0, &[0, 1, 2, 3, 4]);
         free.take(&Request::new(0.0, 1.0)).unwrap();
         assert_eq!(free.take(&Request::new(0.0, 2.0)), Some(vec![1, 2]));
+    }
+
+    #[test]
+    fn optional_devices_are_done_without() {
+        let machine = Pool::new(2.0, 0, &[]);
+        let request = machine.settle(Request::new(1.0, 1.0).devices_optional());
+        assert_eq!(machine.admits(&request), Ok(()));
+        assert_eq!(machine.clone().take(&request), Some(vec![]));
     }
 
     #[test]

@@ -78,7 +78,11 @@ impl Project {
         let known = self.flows()?;
         let names: Vec<&str> = known.iter().map(String::as_str).collect();
         let message = format!("there is no flow `{name}`: no {}, and no file of that name", in_flows.display());
-        Err(CliError::Invalid(vec![Diagnostic::new(message).maybe_help(nearest(name, names))]))
+        let help = match names.is_empty() {
+            true => Some("stand in a project (a folder that has `flows/`), or name one with `-C DIR`".to_owned()),
+            false => nearest(name, names),
+        };
+        Err(CliError::Invalid(vec![Diagnostic::new(message).maybe_help(help)]))
     }
 
     /// The names of the flows in `flows/`.

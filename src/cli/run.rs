@@ -111,7 +111,6 @@ fn execute(
     let (mut executor, events) = execute::local(cache)?;
     let locks = Locks::open(cache);
     let mut reporter = Both { shown: reporter(project, args.format), kept: folder };
-    reporter.event(&Event::Started { run: start.run.clone(), flow: flow.name.clone() });
     for pid in swept {
         let text = format!("ended process {pid}, which a killed run had left behind");
         reporter.event(&Event::Notice { text });
@@ -123,11 +122,9 @@ fn execute(
     notices(cache, &mut reporter);
     let ended = match ended {
         Ok(ended) => ended,
-        Err(RunError::Invalid(errors)) => return Err(CliError::Invalid(errors)),
-        Err(error @ RunError::TooMuch { .. }) => {
-            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            let help = "ask for less in `resources`, or say what the machine has (`--cpus`, `--memory`, `--gpus`)";
-            return Err(CliError::usage(format!("{error}: {source}"), help));
+        Err(error) => {
+            reporter.kept.discard()?;
+            return Err(not_started(error));
         }
     };
     let exit = exit(&ended);
@@ -139,6 +136,17 @@ fn execute(
     reporter.event(&Event::Finished(ended.summary.clone()));
     reporter.kept.end(&end(ended, exit))?;
     Ok(exit)
+}
+
+/// Why nothing was started.
+fn not_started(error: RunError) -> CliError {
+    match error {
+        RunError::Invalid(errors) => CliError::Invalid(errors),
+        RunError::TooMuch { .. } => {
+            let help = "ask for less in `resources`, or say what the machine has (`--cpus`, `--memory`, `--gpus`)";
+            CliError::usage(error.to_string(), help)
+        }
+    }
 }
 
 fn exit(ended: &Ended) -> Exit {

@@ -118,8 +118,7 @@ pub fn parse(file: &Arc<SourceFile>) -> (Option<Node>, Vec<Diagnostic>) {
             }
             Err(error) => {
                 let span = Span { start: builder.byte(error.marker().index()), len: 0 };
-                let help =
-                    "look at the indentation and the brackets before this place; quote texts that have `: ` or ` #`";
+                let help = yaml_help(&file.text, span.start);
                 builder.error(span, format!("this is not YAML: {}", error.info()), "here").help = Some(help.into());
                 Err(Stop)
             }
@@ -375,6 +374,19 @@ fn is_float(text: &str) -> bool {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let some_digit = !whole.is_empty() || !fraction.is_empty();
     some_digit && digits(whole) && digits(fraction) && exponent.is_none_or(|text| !text.is_empty() && digits(text))
+}
+
+/// What may be wrong before `byte`, where the text stops being YAML.
+fn yaml_help(text: &str, byte: usize) -> &'static str {
+    let line = text.get(..byte).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
+    let line = text.get(line..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    let unquoted =
+        line.split("${{").next().is_some_and(|before| before.len() < line.len() && !before.contains(['"', '\'']));
+    if unquoted {
+        "put quotes around the expression: \"${{ … }}\""
+    } else {
+        "look at the indentation and the brackets before this place; quote texts that have `: ` or ` #`"
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The tasks that a call asks for: `TASK`, `TASK[axis=value,…]`, `TASK+`.
 
+use std::fmt;
 use std::str::FromStr;
 
 use super::Graph;
@@ -36,6 +37,17 @@ impl FromStr for Selector {
         let axis = |part: &str| part.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.to_owned()));
         let axes = parts.map(|part| axis(part).ok_or_else(wrong)).collect::<Result<_, _>>()?;
         Ok(Self { task: task.to_owned(), axes, dependents })
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.task)?;
+        if !self.axes.is_empty() {
+            let axes: Vec<String> = self.axes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            write!(f, "[{}]", axes.join(","))?;
+        }
+        if self.dependents { f.write_str("+") } else { Ok(()) }
     }
 }
 

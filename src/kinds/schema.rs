@@ -78,6 +78,7 @@ fn describe(error: &ValidationError<'_>) -> Vec<Problem> {
         ValidationErrorKind::OneOfNotValid { context } | ValidationErrorKind::AnyOf { context } => {
             alternatives(error, context, pointer.clone())
         }
+        ValidationErrorKind::FalseSchema => one("no such parameter".to_owned(), None),
         _ => one(error.to_string(), None),
     }
 }

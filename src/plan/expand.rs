@@ -10,6 +10,7 @@ use super::resolve::{Entries, Reader, Step, Stop};
 use super::tree::{AxisValue, InstanceId, NodeId, State, text_of};
 use super::{Instance, Item, Lost, Planner};
 use crate::diagnostic::Diagnostic;
+use crate::flow::Target;
 
 impl Planner<'_> {
     pub(super) fn advance_node(&mut self, task: usize, node: NodeId) {
@@ -81,10 +82,30 @@ impl Planner<'_> {
     pub(super) fn add_instance(&mut self, task: usize, axes: Vec<AxisValue>) -> InstanceId {
         let id = self.instances.len();
         self.instances.push(Instance { task, axes, outcome: None, demanded: false });
+        self.check_publish(id);
         if self.is_target(id) {
             self.demand(id);
         }
         id
+    }
+
+    /// Two instances that publish to one path, or move one ref, are an error before either runs.
+    fn check_publish(&mut self, id: InstanceId) {
+        for publish in &self.decl(id).publish {
+            let (template, what) = match &publish.target {
+                Target::Path(template) => (template, "publish to"),
+                Target::Ref { name, .. } => (name, "move the ref"),
+            };
+            let target = match self.evaluate(id, template) {
+                Ok(target) => text_of(&target),
+                Err(error) => return self.errors.push(error),
+            };
+            if let Some(other) = self.published.insert(format!("{what} {target}"), id) {
+                let message = format!("`{}` and `{}` both {what} `{target}`", self.name(other), self.name(id));
+                let error = self.error(template.span(), message, "the same for both").help("name it with their axes");
+                return self.errors.push(error);
+            }
+        }
     }
 
     /// The values of the next axis of a node.

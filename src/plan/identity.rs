@@ -152,6 +152,9 @@ impl Planner<'_> {
         let decl = self.tasks[reader.task].decl;
         let resources = &decl.resources;
         let mut request = Request::new(resources.cpu, resources.gpu.as_ref().map_or(0.0, |gpu| gpu.count));
+        if resources.gpu.as_ref().is_some_and(|gpu| gpu.optional) {
+            request = request.devices_optional();
+        }
         if let Some(memory) = resources.memory {
             request = request.memory(memory);
         }

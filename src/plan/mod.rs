@@ -151,6 +151,8 @@ pub struct Planner<'a> {
     json: HashMap<Hash, Arc<Value>>,
     /// Files outside the cache that were hashed in this plan.
     sources: HashMap<PathBuf, Artifact>,
+    /// Which instance publishes to which path, or moves which ref.
+    published: BTreeMap<String, InstanceId>,
     /// Who reads whom, for drawings.
     edges: BTreeSet<(InstanceId, InstanceId)>,
     draws: bool,
@@ -174,6 +176,7 @@ impl<'a> Planner<'a> {
             errors: Vec::new(),
             json: HashMap::new(),
             sources: HashMap::new(),
+            published: BTreeMap::new(),
             edges: BTreeSet::new(),
             draws: false,
         };
@@ -220,8 +223,10 @@ impl<'a> Planner<'a> {
         self.settle(id, outcome);
     }
 
-    /// Says of everything that still waits, once nothing runs any more, that it waits for itself.
+    /// Says of everything that still waits, once nothing runs any more, that it waits for itself, and of what was asked
+    /// for that there is no such instance.
     pub fn end(&mut self) {
+        self.check_targets();
         if let Some(cycle) = cycle::find(&self.waits) {
             let names: Vec<String> = cycle.iter().map(|item| format!("`{}`", self.item_name(*item))).collect();
             self.errors.push(Diagnostic::new(format!("tasks form a cycle: {}", names.join(" → "))));

@@ -10,8 +10,8 @@ use super::prepare::{FromPlan, InputPlan, Join};
 use super::resolve::{Read, Reader, Step, Stop, failed};
 use super::tree::{Filter, text_of};
 use super::{Done, InstanceId, Item, Lost, Outcome, Planner};
-use crate::cache::Artifact;
-use crate::diagnostic::Span;
+use crate::cache::{Artifact, CacheError};
+use crate::diagnostic::{Diagnostic, Span};
 use crate::flow::Template;
 use crate::hash::Hash;
 use crate::key::canonical;
@@ -156,7 +156,8 @@ impl Planner<'_> {
         let Some(at) = at else {
             return Ok(Some((input(from.file.clone(), Data::Cached(artifact.clone())), None)));
         };
-        match self.entry(artifact, &at)? {
+        let span = plan.decl.name.span;
+        match self.entry(artifact, &at).map_err(|stop| self.not_json(stop, producer, from, span))? {
             Some(Entry::Json(value)) => {
                 let bytes: Arc<[u8]> = canonical(&value).into_bytes().into();
                 let entry = Artifact { hash: Hash::of(&bytes), folder: false, size: bytes.len() as u64 };
@@ -197,7 +198,11 @@ impl Planner<'_> {
         if let Some(json) = self.json.get(&artifact.hash) {
             return Ok(Arc::clone(json));
         }
-        let json = Arc::new(self.context.cache.json(&artifact.hash).map_err(|error| failed(&error))?);
+        let json = match self.context.cache.json(&artifact.hash) {
+            Ok(json) => Arc::new(json),
+            Err(CacheError::Json { source, .. }) => return Err(Stop::Error(Diagnostic::new(source.to_string()))),
+            Err(error) => return Err(failed(&error)),
+        };
         self.json.insert(artifact.hash, Arc::clone(&json));
         Ok(json)
     }
@@ -213,13 +218,20 @@ impl Planner<'_> {
         };
         let at = self.at(reader, from)?.unwrap_or_default();
         let json = match done.outputs.get(&from.output) {
-            Some(artifact) => self.json(artifact)?,
+            Some(artifact) => self.json(artifact).map_err(|stop| self.not_json(stop, producer, from, span))?,
             None => Arc::new(Value::Null),
         };
         pick(&json, &at).cloned().ok_or_else(|| {
             let message = format!("output `{}` of `{}` has no entry `{at}`", from.output, self.name(producer));
             self.error(span, message, "read here").into()
         })
+    }
+
+    /// Names the output that is not JSON although an axis or `at` reads it as such.
+    fn not_json(&self, stop: Stop, producer: InstanceId, from: &FromPlan<'_>, span: Span) -> Stop {
+        let Stop::Error(error) = stop else { return stop };
+        let message = format!("output `{}` of `{}` is not JSON: {}", from.output, self.name(producer), error.message);
+        self.error(span, message, "read here as JSON").into()
     }
 
     /// Outputs of several instances, as one folder.
@@ -272,10 +284,16 @@ impl Planner<'_> {
         let known = self.sources.get(&path).cloned();
         let artifact = match known {
             Some(artifact) => artifact,
-            None if std::fs::symlink_metadata(&path).is_err() && plan.decl.optional => return Ok(None),
+            None if std::fs::symlink_metadata(&path).is_err() => {
+                if plan.decl.optional {
+                    return Ok(None);
+                }
+                let message = format!("input `{}` is not there: {}", plan.decl.name, path.display());
+                return Err(self.error(template.span(), message, "read here").help(OPTIONAL).into());
+            }
             None => self.context.cache.hash_source(&path).map_err(|error| {
                 let message = format!("input `{}` cannot be read: {error}", plan.decl.name);
-                self.error(template.span(), message, "read here").help(OPTIONAL)
+                self.error(template.span(), message, "read here")
             })?,
         };
         self.sources.insert(path.clone(), artifact.clone());

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::key::{Group, Part};
+use serde_json::Value;
+
+use crate::key::{Group, Part, canonical};
 
 /// Why a task runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +121,13 @@ fn changed(
         Group::Env => "variable",
         _ => "output",
     };
+    let inner = match (group, values) {
+        (Group::With, (Some(old), Some(new))) => inner_change(old, new),
+        _ => None,
+    };
+    if let Some((path, old, new)) = inner {
+        return write!(f, "{what} {name}{path} changed: {} → {}", short(&old), short(&new));
+    }
     match values {
         (None, _) => write!(f, "{what} {name} is new")?,
         (_, None) => write!(f, "{what} {name} is gone")?,
@@ -132,6 +141,21 @@ fn changed(
         }
         _ => Ok(()),
     }
+}
+
+/// The first place at which two JSON objects differ: its path, and both values there.
+fn inner_change(old: &str, new: &str) -> Option<(String, String, String)> {
+    let (mut old, mut new): (Value, Value) = (serde_json::from_str(old).ok()?, serde_json::from_str(new).ok()?);
+    let mut path = String::new();
+    while let (Value::Object(before), Value::Object(after)) = (&old, &new) {
+        let mut keys: Vec<&String> = before.keys().chain(after.keys()).collect();
+        keys.sort();
+        let key = keys.into_iter().find(|key| before.get(*key) != after.get(*key))?.clone();
+        path.push('.');
+        path.push_str(&key);
+        (old, new) = (before.get(&key).cloned().unwrap_or_default(), after.get(&key).cloned().unwrap_or_default());
+    }
+    (!path.is_empty()).then(|| (path, canonical(&old), canonical(&new)))
 }
 
 /// At most 40 characters of a value: a line on the screen, not a dump.
@@ -159,6 +183,14 @@ mod tests {
         assert_eq!(difference(&old, &new, origin).unwrap().to_string(), "parameter k changed: 1 → 2");
         assert_eq!(differences(&old, &new, origin)[1].to_string(), "input ticks changed: ticks/cu.csv");
         assert_eq!(difference(&old, &old, origin), None);
+    }
+
+    #[test]
+    fn of_an_object_the_first_path_that_differs_is_named() {
+        let old = [part(Group::With, "factors", r#"{"depth":{"levels":[1]},"ofi":{"windows":[1,10]}}"#)];
+        let new = [part(Group::With, "factors", r#"{"depth":{"levels":[1]},"ofi":{"windows":[1,20]}}"#)];
+        let reason = difference(&old, &new, |_| None).unwrap().to_string();
+        assert_eq!(reason, "parameter factors.ofi.windows changed: [1,10] → [1,20]");
     }
 
     #[test]

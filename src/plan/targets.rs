@@ -17,6 +17,11 @@ impl Targets {
         Self { selectors, dependents }
     }
 
+    /// What was asked for, as it was written.
+    pub(super) fn selectors(&self) -> &[Selector] {
+        &self.selectors
+    }
+
     /// Whether an instance of a task may be asked for.
     pub(super) fn has_task(&self, task: usize, name: &str) -> bool {
         self.selectors.is_empty()

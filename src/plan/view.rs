@@ -96,6 +96,21 @@ impl<'a> Planner<'a> {
         self.targets.has(self.task(id), &self.decl(id).name.value, &axes)
     }
 
+    /// Selectors that name no instance are errors, unless some instances are not known.
+    pub(super) fn check_targets(&mut self) {
+        if !self.unknown().is_empty() {
+            return;
+        }
+        for selector in self.targets.selectors() {
+            let any = (0..self.instances.len()).any(|id| self.is_selected(std::slice::from_ref(selector), id));
+            if !any {
+                let message = format!("the flow has no instance `{selector}`");
+                let help = format!("`ghtrader graph {} --instances` lists them", self.context.flow);
+                self.errors.push(Diagnostic::new(message).help(help));
+            }
+        }
+    }
+
     /// Instances that are skipped because something failed, and that were not yet asked for by
     /// [`Planner::take_settled`].
     pub fn newly_blocked(&self) -> Vec<String> {

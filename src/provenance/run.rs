@@ -110,6 +110,14 @@ impl RunFolder {
         log(&self.path, task)
     }
 
+    /// Removes the folder: nothing was started.
+    ///
+    /// # Errors
+    /// Where it cannot be removed.
+    pub fn discard(&self) -> std::io::Result<()> {
+        fs_err::remove_dir_all(&self.path)
+    }
+
     /// Writes down how it ended.
     ///
     /// # Errors

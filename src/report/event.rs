@@ -117,6 +117,10 @@ pub struct TaskEvent {
 pub struct Failure {
     /// The last lines of its log.
     pub tail: Vec<String>,
+    /// The run, for `ghtrader log`.
+    pub run: String,
+    /// The flow, for running it again.
+    pub flow: String,
     /// Its folder, which stays for a look.
     pub scratch: String,
     /// What is skipped because of it.

@@ -158,12 +158,23 @@ fn failure(event: &TaskEvent) -> String {
             text.push_str("\n  the last lines of its log:");
             failure.tail.iter().for_each(|line| text.push_str(&format!("\n    {line}")));
         }
+        text.push_str(&format!("\n  log      ghtrader log {} '{}'", failure.run, event.task));
         text.push_str(&format!("\n  scratch  {}", failure.scratch));
         if !failure.blocks.is_empty() {
-            text.push_str(&format!("\n  skipped  {}", failure.blocks.join(", ")));
+            text.push_str(&format!("\n  skipped  {}", some(&failure.blocks)));
         }
+        text.push_str(&format!("\n  help: run only this again with `ghtrader run {} '{}'`", failure.flow, event.task));
     }
     text
+}
+
+/// The first names of a list, and how many more there are.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 6;
+    match names.get(..SHOWN) {
+        Some(first) if names.len() > SHOWN => format!("{} and {} more", first.join(", "), names.len() - SHOWN),
+        _ => names.join(", "),
+    }
 }
 
 /// `0.42 s`, `12.3 s`, `12m 4s`, `3h 2m`.

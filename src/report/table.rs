@@ -28,7 +28,10 @@ fn cell(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         // Four significant decimals are what a person compares; the file has them all.
-        Value::Number(number) if number.is_f64() => format!("{:.4}", number.as_f64().unwrap_or(f64::NAN)),
+        Value::Number(number) if number.is_f64() => {
+            let text = format!("{:.4}", number.as_f64().unwrap_or(f64::NAN));
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
         other => other.to_string(),
     }
 }
@@ -63,7 +66,7 @@ mod tests {
     #[test]
     fn a_list_of_objects_is_a_table() {
         let rows = json!([{ "variety": "cu", "skill": 0.05, "why": null }, { "variety": "au", "skill": 12.25, "why": "größe" }]);
-        assert_eq!(printed(&rows), "variety    skill  why\ncu        0.0500\nau       12.2500  größe");
+        assert_eq!(printed(&rows), "variety  skill  why\ncu        0.05\nau       12.25  größe");
     }
 
     #[test]

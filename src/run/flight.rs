@@ -65,7 +65,11 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             folder: self.scratch(&name),
             axes: self.planner.axes(id).map(|(axis, value)| (axis.to_owned(), value.clone())).collect(),
             outputs: self.planner.outputs(id).to_vec(),
-            program: self.planner.kind(id).map(|kind| (kind.program.clone(), kind.spec.name.clone())),
+            kind: self.planner.kind(id).map(|kind| task::Kind {
+                program: kind.program.clone(),
+                name: kind.spec.name.clone(),
+                inputs: kind.spec.inputs.keys().cloned().collect(),
+            }),
             cpu: decl.resources.cpu,
             memory: decl.resources.memory,
             devices: self.flying.get(&id).map(|flight| flight.devices.clone()).unwrap_or_default(),
@@ -121,7 +125,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             flight.attempt += 1;
             let delay = backoff(retries.backoff, retries.max, attempt, id);
             let text = format!(
-                "{} {exit} (attempt {attempt} of {attempts}); again in {:.1} s",
+                "{} failed: {exit} (attempt {attempt} of {attempts}); again in {:.1} s",
                 self.planner.name(id),
                 delay.as_secs_f64()
             );
@@ -200,6 +204,8 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         let log = (self.options.log)(&name);
         let failure = Failure {
             tail: task::tail(&log),
+            run: self.options.run.clone(),
+            flow: self.context.flow.to_owned(),
             scratch: self.scratch(&name).display().to_string(),
             blocks: self.planner.newly_blocked(),
         };

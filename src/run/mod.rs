@@ -134,7 +134,6 @@ struct Run<'a, 'scope> {
     halted: Option<String>,
     interrupts: usize,
     lock_missed: bool,
-    moves: publish::Moves,
     prints: Vec<Event>,
 }
 
@@ -172,10 +171,10 @@ pub fn run<'a>(
             halted: None,
             interrupts: 0,
             lock_missed: false,
-            moves: publish::Moves::default(),
             prints: Vec::new(),
         };
         run.first_plan()?;
+        run.reporter.event(&Event::Started { run: options.run.clone(), flow: context.flow.to_owned() });
         run.until_done(&inbox);
         run.summary.seconds = begun.elapsed().as_secs_f64();
         Ok(Ended {
@@ -246,7 +245,8 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
 
     /// Takes over what the planner hands out.
     fn collect(&mut self) {
-        for (id, resolved) in self.planner.take_ready() {
+        for (id, mut resolved) in self.planner.take_ready() {
+            resolved.request = self.options.machine.settle(resolved.request);
             self.waiting.push((id, resolved, Instant::now()));
         }
     }

@@ -1,7 +1,5 @@
 //! Publishes: copies of outputs at stable paths, and moves of refs.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::{Run, task};
@@ -9,9 +7,6 @@ use crate::flow::{Publish, Target};
 use crate::plan::{Done, InstanceId, text_of};
 use crate::refs::{self, Change};
 use crate::report::Event;
-
-/// Which instance moved which ref in this run: two that move one are an error.
-pub(super) type Moves = BTreeMap<String, String>;
 
 /// Why something could not be published.
 pub(super) type PublishError = Box<dyn std::error::Error>;
@@ -66,11 +61,6 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         artifact: crate::cache::Artifact,
         decision: Option<crate::cache::Artifact>,
     ) -> Result<(), PublishError> {
-        if let Some(other) = self.moves.insert(pointer.clone(), task.to_owned())
-            && other != task
-        {
-            return Err(format!("`{other}` and `{task}` both move the ref `{pointer}`; name it with their axes").into());
-        }
         let hash = artifact.hash;
         let change = Change {
             artifact,

@@ -7,7 +7,7 @@
 //! scratch/<run>/<task>/request.json       GHTRADER_TASK
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,15 @@ use crate::key::canonical;
 use crate::plan::{AxisValue, Data, Done, Resolved, text_of};
 use crate::provenance::{Execution, Input, Manifest, SCHEMA};
 
+/// The kind of a task.
+#[derive(Clone, Debug)]
+pub(super) struct Kind {
+    pub(super) program: PathBuf,
+    pub(super) name: String,
+    /// The inputs that it reads; others serve expressions only.
+    pub(super) inputs: BTreeSet<String>,
+}
+
 /// What is known of a task that runs, beside what the planner resolved.
 #[derive(Clone, Debug)]
 pub(super) struct Spec {
@@ -29,8 +38,8 @@ pub(super) struct Spec {
     pub(super) name: String,
     pub(super) axes: Vec<(String, AxisValue)>,
     pub(super) outputs: Vec<OutputDecl>,
-    /// The program of the kind and the kind's name; `None` for a command.
-    pub(super) program: Option<(PathBuf, String)>,
+    /// The kind and its program; `None` for a command.
+    pub(super) kind: Option<Kind>,
     pub(super) cpu: f64,
     pub(super) memory: Option<u64>,
     pub(super) devices: Vec<u32>,
@@ -79,14 +88,14 @@ pub(super) fn lay_out(cache: &Cache, spec: &Spec, task: &Resolved) -> Result<Com
     for output in &spec.outputs {
         let path = work.join(&output.path);
         fs_err::create_dir_all(path.parent().unwrap_or(&work))?;
-        if spec.program.is_some() && output.r#type == PathType::Folder {
+        if spec.kind.is_some() && output.r#type == PathType::Folder {
             fs_err::create_dir_all(&path)?;
         }
         outputs.insert(output.name.clone(), path);
     }
     let request = Request {
         contract: CONTRACT,
-        kind: spec.program.as_ref().map(|(_, kind)| kind.clone()).unwrap_or_default(),
+        kind: spec.kind.as_ref().map(|kind| kind.name.clone()).unwrap_or_default(),
         params: Value::Object(task.with.iter().cloned().collect()),
         matrix: spec.axes.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect(),
         inputs,
@@ -97,8 +106,8 @@ pub(super) fn lay_out(cache: &Cache, spec: &Spec, task: &Resolved) -> Result<Com
     };
     let file = spec.folder.join("request.json");
     fs_err::write(&file, serde_json::to_vec_pretty(&request)?)?;
-    let argv = match (&spec.program, &task.command) {
-        (Some((program, _)), _) => vec![program.clone().into_os_string(), "run".into()],
+    let argv = match (&spec.kind, &task.command) {
+        (Some(kind), _) => vec![kind.program.clone().into_os_string(), "run".into()],
         (None, command) => {
             let command = command.clone().unwrap_or_default();
             ["bash", "-euo", "pipefail", "-c", command.as_str()].map(OsString::from).to_vec()
@@ -109,7 +118,8 @@ pub(super) fn lay_out(cache: &Cache, spec: &Spec, task: &Resolved) -> Result<Com
 
 fn lay_out_inputs(cache: &Cache, spec: &Spec, task: &Resolved) -> Result<BTreeMap<String, PathBuf>, TaskError> {
     let mut paths = BTreeMap::new();
-    for input in &task.inputs {
+    let read = |name: &String| spec.kind.as_ref().is_none_or(|kind| kind.inputs.contains(name));
+    for input in task.inputs.iter().filter(|input| read(&input.name)) {
         let folder = spec.folder.join("in").join(&input.name);
         fs_err::create_dir_all(&folder)?;
         let path = folder.join(&input.file);

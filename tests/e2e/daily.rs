@@ -127,8 +127,8 @@ fn a_factor_reruns_build_and_what_follows_and_a_gate_promote_alone() {
     assert_eq!(ran(&factor), expected(&after_build), "{factor:#?}");
     edit(
         &space,
-        "uses: promote\n",
-        "uses: promote\n    with: { gates: [{ gate: skill, metric: mean.logloss_skill, op: \">=\", bound: 0.9 }] }\n",
+        "with: { regime: \"${{ inputs.regime }}\" }\n    publish",
+        "with: { regime: \"${{ inputs.regime }}\", gates: [{ gate: skill, metric: mean.logloss_skill, op: \">=\", bound: 0.9 }] }\n    publish",
     );
     let gate = daily(&space, &[]);
     assert_eq!(ran(&gate), expected(&[("promote", 1), ("summary", 1)]), "{gate:#?}");
@@ -140,13 +140,16 @@ fn killed_ten_times_the_flow_completes_with_the_same_results() {
     let undisturbed = small();
     daily(&undisturbed, &[]);
     let space = small();
-    // Moments drawn beforehand: early and late ones, within the time that a run takes.
-    for delay in [30, 700, 90, 1200, 250, 1700, 160, 2300, 450, 3000] {
+    // Moments drawn beforehand, within the time that a run takes.
+    let mut interrupted = 0;
+    for delay in [30, 310, 90, 470, 250, 170, 380, 60, 540, 210] {
         let mut child = space.command(&[&["run", "daily"], &QUICK[..]].concat()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(delay));
+        interrupted += usize::from(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
         child.wait().unwrap();
     }
+    assert!(interrupted >= 5, "only {interrupted} of the runs were still running when they were killed");
     daily(&space, &[]);
     assert_eq!(results(&space.path("cache")), results(&undisturbed.path("cache")));
 }

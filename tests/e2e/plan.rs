@@ -151,7 +151,7 @@ fn a_selected_task_brings_what_it_needs_and_no_more() {
 tasks:
   a: { run: 'echo a >$OUTPUT_X', outputs: { x: x } }
   b: { run: 'cat $INPUT_X >$OUTPUT_X', inputs: { x: { from: a } }, outputs: { x: x } }
-  c: { run: 'cat $INPUT_X >$OUTPUT_X', inputs: { x: { from: b } }, outputs: { x: x } }
+  c: { run: 'cat $INPUT_X $INPUT_X >$OUTPUT_X', inputs: { x: { from: b } }, outputs: { x: x } }
 "#,
     );
     assert_eq!(space.up_to_date(&["b"]), Counts(2, 0, 0, 0));
@@ -250,4 +250,53 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
         }
     }
     found
+}
+
+#[test]
+fn a_task_that_is_asked_for_and_is_not_there_is_an_error() {
+    let space = Space::with_flow("tasks:\n  a: { run: 'true', matrix: { n: [1, 2] } }\n");
+    assert_eq!(space.up_to_date(&["a[n=2]"]), Counts(1, 0, 0, 0));
+    let missing = space.run(&["a[n=7]"]);
+    assert_eq!(missing.code, 2, "{missing:#?}");
+    assert!(missing.err.contains("no instance `a[n=7]`"), "{}", missing.err);
+}
+
+#[test]
+fn include_extends_and_adds_combinations() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  a:
+    run: 'echo "$MATRIX_V/$MATRIX_N/$MATRIX_EXTRA" >$OUTPUT_X'
+    matrix:
+      v: [cu, au]
+      n: [1, 2]
+      exclude: [{ v: au, n: 2 }]
+      include: [{ v: cu, extra: x }, { v: ag, n: 9, extra: y }]
+    outputs: { x: x }
+  all: { run: 'find $INPUT_X -type f | xargs cat | sort >$OUTPUT_X', inputs: { x: { from: a } }, outputs: { x: x }, publish: { x: x.txt } }
+"#,
+    );
+    assert_eq!(space.up_to_date(&[]), Counts(5, 0, 0, 0));
+    assert_eq!(space.read("x.txt"), "ag/9/y\nau/1/null\ncu/1/x\ncu/2/x\n");
+}
+
+#[test]
+fn two_instances_that_publish_to_one_path_are_an_error_before_either_runs() {
+    let space = Space::with_flow(
+        "tasks:\n  a: { run: 'echo >$OUTPUT_X', matrix: { n: [1, 2] }, outputs: { x: x }, publish: { x: out/x.txt } }\n",
+    );
+    let answer = space.run(&[]);
+    assert_eq!(answer.code, 2, "{answer:#?}");
+    assert!(answer.err.contains("both publish to `out/x.txt`"), "{}", answer.err);
+    assert_eq!(space.call(&["runs"]).out, "no runs yet\n");
+}
+
+#[test]
+fn optional_devices_are_done_without() {
+    let space = Space::with_flow(
+        "tasks:\n  a: { run: 'echo \"[$CUDA_VISIBLE_DEVICES]\" >$OUTPUT_X', resources: { gpu: { count: 1, optional: true } }, outputs: { x: x }, publish: { x: x.txt } }\n",
+    );
+    assert_eq!(space.up_to_date(&[]), Counts(1, 0, 0, 0));
+    assert_eq!(space.read("x.txt"), "[]\n");
 }
