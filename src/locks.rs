@@ -117,6 +117,9 @@ pub enum LockError {
     /// It is held elsewhere.
     #[error("lock `{}` is held{}; `ghtrader locks` shows who waits for it", .0.lock, by(.0))]
     NotGot(Box<Busy>),
+    /// Whoever waited for it did not want it any more.
+    #[error("a lock is not wanted any more")]
+    GivenUp,
 }
 
 fn by(busy: &Busy) -> String {
@@ -238,11 +241,17 @@ impl Claim {
         Ok(Attempt::Got(held))
     }
 
-    /// Waits until all locks are held, at most as long as `limit` says. `waiting` is told of each new lock in the way.
+    /// Waits until all locks are held, at most as long as `limit` says and until `given_up`. `waiting` is told of each new
+    /// lock in the way.
     ///
     /// # Errors
-    /// [`LockError::NotGot`] when the time is up.
-    pub fn wait(mut self, limit: Option<Duration>, mut waiting: impl FnMut(&Busy)) -> Result<Held> {
+    /// [`LockError::NotGot`] when the time is up, [`LockError::GivenUp`].
+    pub fn wait(
+        mut self,
+        limit: Option<Duration>,
+        mut waiting: impl FnMut(&Busy),
+        given_up: impl Fn() -> bool,
+    ) -> Result<Held> {
         let start = Instant::now();
         let (mut nap, longest) = NAPS;
         let mut told: Option<Busy> = None;
@@ -252,6 +261,9 @@ impl Claim {
                 Attempt::Busy(busy) => busy,
             };
             let left = limit.map(|limit| limit.saturating_sub(start.elapsed()));
+            if given_up() {
+                return Err(LockError::GivenUp);
+            }
             if left.is_some_and(|left| left.is_zero()) {
                 return Err(LockError::NotGot(Box::new(busy)));
             }
@@ -504,7 +516,8 @@ mod tests {
             Attempt::Busy(busy) => assert_eq!((busy.lock.as_str(), busy.holder.unwrap().task), ("a", "one".into())),
             Attempt::Got(_) => panic!("two holders"),
         }
-        let error = locks.claim(&[shared("a")], holder("two")).wait(Some(Duration::ZERO), |_| ()).unwrap_err();
+        let error =
+            locks.claim(&[shared("a")], holder("two")).wait(Some(Duration::ZERO), |_| (), || false).unwrap_err();
         assert!(error.to_string().contains("`a` is held by one"), "{error}");
         drop(held);
         assert!(got(&mut locks.claim(&[exclusive("a")], holder("two"))).is_some());
@@ -623,7 +636,7 @@ mod tests {
                         let requests: Vec<LockRequest> =
                             wanted.iter().map(|index| exclusive(&index.to_string())).collect();
                         let claim = locks.claim(&requests, holder("t"));
-                        let held = claim.wait(Some(Duration::from_secs(60)), |_| ()).unwrap();
+                        let held = claim.wait(Some(Duration::from_secs(60)), |_| (), || false).unwrap();
                         let mut unique = wanted.to_vec();
                         unique.dedup();
                         for index in &unique {

@@ -3,6 +3,7 @@
 //!
 //! A rollback is a move too. It names the move whose value it restores, so that a second rollback goes further back.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -98,6 +99,22 @@ pub enum RefError {
 
 type Result<T, E = RefError> = std::result::Result<T, E>;
 
+/// All refs as they stood at one moment: what a run plans with, whatever moves meanwhile.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot(BTreeMap<String, Vec<Move>>);
+
+impl Snapshot {
+    /// The move that had set the value; `None` where the ref was not set.
+    pub fn get(&self, name: &str) -> Option<&Move> {
+        self.log(name).last()
+    }
+
+    /// All moves until then, the first one first.
+    pub fn log(&self, name: &str) -> &[Move] {
+        self.0.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
 /// The refs of a cache.
 #[derive(Clone, Debug)]
 pub struct Refs {
@@ -148,6 +165,15 @@ impl Refs {
         }
         found.sort_by(|one, two| one.0.cmp(&two.0));
         Ok(found)
+    }
+
+    /// All refs as they stand now.
+    ///
+    /// # Errors
+    /// Those of [`Refs::get`].
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let names = self.list()?.into_iter().map(|(name, _)| name);
+        Ok(Snapshot(names.map(|name| Ok((name.clone(), self.log(&name)?))).collect::<Result<_>>()?))
     }
 
     /// Moves a ref, unless the change's key moved it before. Atomic, and lasting when it returns.

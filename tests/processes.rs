@@ -210,7 +210,7 @@ fn a_stop_reaches_all_and_kills_what_does_not_listen() {
     wait_for("the task", || bench.file("ready").exists());
     let start = Instant::now();
     bench.executor.stop(1);
-    assert_eq!(bench.exit(1).0, Exit::Signal(15));
+    assert_eq!(bench.exit(1).0, Exit::Stopped);
     assert!(start.elapsed() >= GRACE);
     for name in ESCAPED {
         assert!(!lives(pid(&bench.file(name))), "{name}");
@@ -224,7 +224,7 @@ fn a_stop_lets_a_task_clean_up() {
     wait_for("the task", || bench.file("ready").exists());
     let start = Instant::now();
     bench.executor.stop(1);
-    assert_eq!(bench.exit(1).0, Exit::Code(7));
+    assert_eq!(bench.exit(1).0, Exit::Stopped);
     assert!(start.elapsed() < GRACE, "nothing was left to kill");
     assert!(fs::read_to_string(bench.file("1.log")).unwrap().ends_with("bye\n"));
 }
@@ -320,7 +320,7 @@ fn when_the_runner_is_killed_all_of_its_tasks_end_and_their_locks_with_them() {
             locks.list().unwrap().into_iter().flat_map(|lock| lock.holders).map(|h| h.task).collect();
         assert!(holders == ["t"] || !lives(child), "{holders:?}");
     }
-    let held = locks.claim(&request, holder("next")).wait(Some(LONG), |_| ()).unwrap();
+    let held = locks.claim(&request, holder("next")).wait(Some(LONG), |_| (), || false).unwrap();
     for name in ESCAPED {
         assert!(!lives(pid(&folder.path().join(name))), "{name}");
     }
@@ -351,7 +351,7 @@ fn when_the_supervisor_is_killed_too_the_next_start_ends_what_survived() {
         assert!(take(&locks, &request).is_none(), "what is not found still holds the lock");
         kill(bare);
     }
-    assert!(locks.claim(&request, holder("next")).wait(Some(LONG), |_| ()).is_ok());
+    assert!(locks.claim(&request, holder("next")).wait(Some(LONG), |_| (), || false).is_ok());
 }
 
 #[test]

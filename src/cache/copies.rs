@@ -11,10 +11,11 @@ use rayon::prelude::*;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use ulid::Ulid;
 
-use super::files::{create_folder_synced, parent, remove, sync};
+use super::files::{create_folder_synced, entries, parent, remove, sync};
 use super::listing::Entry;
 use super::walk::{What, walk};
 use super::{Artifact, Cache, CacheError, Result};
+use crate::hash::Hash;
 
 impl Cache {
     /// Makes a private read-only copy at `dest`, which does not exist yet, in a folder that does. The file system shares
@@ -65,18 +66,49 @@ impl Cache {
         }
     }
 
-    /// Puts a copy at `dest` for people, in one step, in the place of whatever is there. Folders above it are made.
+    /// Puts a copy at `dest` for people, in one step. Folders above it are made. A file that is there is replaced, a folder
+    /// only where it is empty or was put there by this cache: nobody's work is removed.
     ///
     /// # Errors
-    /// Where an object is missing or damaged; else what the file system says.
+    /// Where something is at `dest` that is not to be replaced; where an object is missing or damaged; else what the file
+    /// system says.
     pub fn export(&self, artifact: &Artifact, dest: &Path) -> Result<()> {
+        self.check_replaceable(artifact, dest)?;
         create_folder_synced(parent(dest))?;
+        if artifact.folder && self.is_writable() {
+            // Before the copy: a kill in between only means that an empty place is known.
+            let marker = self.exported(dest)?;
+            create_folder_synced(parent(&marker))?;
+            fs::write(marker, dest.display().to_string())?;
+        }
         let staged = self.staged(dest)?;
         let done =
             self.materialise(artifact, &staged).and_then(|()| finish(&staged)).and_then(|()| swap(&staged, dest));
         // After a swap this is what was there before.
         remove(&staged)?;
         done
+    }
+
+    fn check_replaceable(&self, artifact: &Artifact, dest: &Path) -> Result<()> {
+        let keep = |why: &str| Err(CacheError::InTheWay { path: dest.to_owned(), why: why.to_owned() });
+        let Ok(there) = fs::metadata(dest) else { return Ok(()) };
+        if !there.is_dir() {
+            return if there.is_file() { Ok(()) } else { keep("it is neither a file nor a folder") };
+        }
+        if entries(dest)?.is_empty() || self.exported(dest)?.is_file() {
+            return Ok(());
+        }
+        if !artifact.folder {
+            return keep("it is a folder, and the artifact is a file; name a file in it");
+        }
+        keep("it is a folder that this cache did not put there; move it away first")
+    }
+
+    /// The marker that says that the folder at `dest` was put there by this cache.
+    fn exported(&self, dest: &Path) -> Result<PathBuf> {
+        let path = std::path::absolute(dest)?;
+        let name = Hash::of(path.as_os_str().as_encoded_bytes()).to_string();
+        Ok(self.v1.join("exported").join(name))
     }
 
     /// A place on the file system of `dest`: in the cache where that is the same, so that a kill leaves nothing behind.

@@ -48,6 +48,14 @@ pub enum CacheError {
         /// Why, and what to do.
         why: String,
     },
+    /// Something at the place of a copy that is not to be replaced.
+    #[error("{} is not replaced: {why}", path.display())]
+    InTheWay {
+        /// Where it lies.
+        path: PathBuf,
+        /// Why, and what to do.
+        why: String,
+    },
     /// A source that was written to while it was read.
     #[error("{} changed while it was read; run again when nothing writes to it", .0.display())]
     Changed(PathBuf),

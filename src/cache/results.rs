@@ -219,6 +219,18 @@ impl Cache {
         self.query(|index| tables::last(index, flow, task))
     }
 
+    /// Says which keys instances of a flow have now, where that is not the key of their last execution.
+    ///
+    /// # Errors
+    /// Where the index cannot be used.
+    pub fn set_last(&self, flow: &str, keys: &[(String, Hash)]) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let now = jiff::Timestamp::now().to_string();
+        self.write(|index| keys.iter().try_for_each(|(task, key)| tables::set_last(index, flow, task, key, &now)))
+    }
+
     /// The instances of a flow with the keys of their last executions.
     ///
     /// # Errors

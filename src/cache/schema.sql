@@ -10,7 +10,7 @@ CREATE TABLE results (
 CREATE TABLE produced (hash BLOB, key BLOB, name TEXT, PRIMARY KEY (hash, key, name)) WITHOUT ROWID;
 CREATE TABLE consumed (hash BLOB, key BLOB, name TEXT, PRIMARY KEY (hash, key, name)) WITHOUT ROWID;
 
--- The key that an instance of a flow had at its last execution.
+-- The key that an instance of a flow had when it was last brought up to date.
 CREATE TABLE last (flow TEXT, task TEXT, key BLOB NOT NULL, finished TEXT NOT NULL, PRIMARY KEY (flow, task))
 WITHOUT ROWID;
 

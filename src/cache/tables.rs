@@ -46,13 +46,18 @@ pub(super) fn add_result(index: &Connection, manifest: &Manifest, n: u64) -> Res
     for (name, input) in &manifest.inputs {
         consumed.execute(params![input.artifact.hash, key, name])?;
     }
+    set_last(index, flow, task, key, finished)
+}
+
+/// The key that an instance has, unless a later one is known.
+pub(super) fn set_last(index: &Connection, flow: &str, task: &str, key: &Hash, at: &str) -> Result<()> {
     index
         .prepare_cached(
             "INSERT INTO last VALUES (?1, ?2, ?3, ?4) ON CONFLICT (flow, task) DO UPDATE SET key = ?3, finished = ?4
              WHERE ?4 >= finished",
         )?
-        .execute(params![flow, task, key, finished])?;
-    Ok(())
+        .execute(params![flow, task, key, at])
+        .map(drop)
 }
 
 fn unfit(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {

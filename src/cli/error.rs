@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::cache::CacheError;
 use crate::diagnostic::{Diagnostic, render};
+use crate::refs::RefError;
 
 /// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +63,12 @@ impl CliError {
     pub(super) fn show(&self, color: bool) -> ExitCode {
         let (text, exit) = match self {
             Self::Invalid(errors) => (render(errors, color), Exit::Usage),
+            Self::Cache(error @ CacheError::InTheWay { .. }) => (format!("error: {error}\n"), Exit::Usage),
             Self::Cache(error) => (format!("error: {error}\n"), Exit::Damaged),
             Self::Io(error) => (format!("error: {error}\n"), Exit::Damaged),
+            Self::Ref(error @ (RefError::Io(_) | RefError::Damaged { .. })) => {
+                (format!("error: {error}\n"), Exit::Damaged)
+            }
             Self::Ref(error) => (format!("error: {error}\n"), Exit::Usage),
             Self::Lock(error) => (format!("error: {error}\n"), Exit::Damaged),
             Self::Execute(error) => (format!("error: {error}\n"), Exit::Failed),

@@ -23,7 +23,7 @@ pub(super) fn explain(project: &Project, args: &ExplainArgs) -> Result<Exit, Cli
     let targets = selectors(std::slice::from_ref(&args.task))?;
     graph.check_selectors(&targets).map_err(CliError::Invalid)?;
     let cache = project.look()?;
-    let refs = Refs::open(&cache);
+    let refs = Refs::open(&cache).snapshot()?;
     let context = loaded.context(project, &graph, &cache, &refs);
     let mut planner = Planner::new(context, Wish { targets: targets.clone(), force: Vec::new() });
     let runs = planner.to_the_end();

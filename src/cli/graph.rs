@@ -39,7 +39,7 @@ pub(super) fn graph(project: &Project, args: &GraphArgs) -> Result<Exit, CliErro
     let graph = loaded.graph()?;
     let drawing = if args.instances {
         let cache = project.look()?;
-        let refs = Refs::open(&cache);
+        let refs = Refs::open(&cache).snapshot()?;
         let context = loaded.context(project, &graph, &cache, &refs);
         let mut planner = Planner::new(context, Wish::default());
         planner.keep_edges();

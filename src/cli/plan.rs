@@ -2,14 +2,25 @@
 
 use std::time::Instant;
 
-use super::run::{RunArgs, reporter};
+use super::run::{RunArgs, not_started, reporter};
 use super::{CliError, Exit, Project};
 use crate::plan::{Context, Outcome, Planner, Wish};
 use crate::report::{Event, Summary, TaskEvent, TaskState};
+use crate::resources::Pool;
+use crate::run::RunError;
 
-pub(super) fn dry_run(project: &Project, args: &RunArgs, context: Context<'_>, wish: Wish) -> Result<Exit, CliError> {
+pub(super) fn dry_run(
+    project: &Project,
+    args: &RunArgs,
+    context: Context<'_>,
+    wish: Wish,
+    machine: &Pool,
+) -> Result<Exit, CliError> {
     let begun = Instant::now();
     let mut planner = Planner::new(context, wish);
+    if let Some((task, source)) = planner.too_much(machine) {
+        return Err(not_started(RunError::TooMuch { task, source }));
+    }
     planner.to_the_end();
     let errors = planner.take_errors();
     if !errors.is_empty() {

@@ -11,7 +11,7 @@ use crate::flow::{Flow, Params};
 use crate::graph::{self, Graph};
 use crate::kinds::Kinds;
 use crate::plan::Context;
-use crate::refs::Refs;
+use crate::refs::Snapshot;
 
 /// A project.
 pub(super) struct Project {
@@ -137,7 +137,7 @@ impl Loaded {
         project: &'a Project,
         graph: &'a Graph<'a>,
         cache: &'a Cache,
-        refs: &'a Refs,
+        refs: &'a Snapshot,
     ) -> Context<'a> {
         let (params, kinds) = (&self.params, &self.kinds);
         Context { graph, params, kinds, cache, refs, root: &project.root, flow: &self.flow.name }

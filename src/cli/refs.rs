@@ -6,6 +6,7 @@ use super::error::print;
 use super::find::find;
 use super::project::user;
 use super::{CliError, Exit, Project};
+use crate::cache::State;
 use crate::refs::{Change, Move, Refs};
 use crate::report::table;
 
@@ -84,7 +85,8 @@ fn by(change: &Change) -> String {
 
 fn set(project: &Project, name: &str, artifact: &str) -> Result<Exit, CliError> {
     let cache = project.open()?;
-    let Some(artifact) = find(project, &cache, artifact)?.artifact.filter(|artifact| cache.state(artifact).is_ok())
+    let Some(artifact) =
+        find(project, &cache, artifact)?.artifact.filter(|artifact| matches!(cache.state(artifact), Ok(State::Whole)))
     else {
         let message = format!("`{artifact}` is not an artifact of this cache");
         return Err(CliError::usage(message, "name one output of a task: `flow:task[axis=value].output`"));

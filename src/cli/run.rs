@@ -76,10 +76,10 @@ pub(super) fn run(project: &Project, args: &RunArgs) -> Result<Exit, CliError> {
     graph.check_selectors(wish.force.iter().chain(&wish.targets)).map_err(CliError::Invalid)?;
     let machine = machine(args)?;
     let cache = if args.dry_run { project.look()? } else { project.open()? };
-    let refs = Refs::open(&cache);
+    let refs = Refs::open(&cache).snapshot()?;
     let context = loaded.context(project, &graph, &cache, &refs);
     if args.dry_run {
-        return plan::dry_run(project, args, context, wish);
+        return plan::dry_run(project, args, context, wish, &machine);
     }
     execute(project, args, &loaded.flow, context, wish, machine)
 }
@@ -109,15 +109,21 @@ fn execute(
         user: start.user.clone(),
     };
     let (mut executor, events) = execute::local(cache)?;
-    let locks = Locks::open(cache);
+    let (refs, locks) = (Refs::open(cache), Locks::open(cache));
     let mut reporter = Both { shown: reporter(project, args.format), kept: folder };
     for pid in swept {
         let text = format!("ended process {pid}, which a killed run had left behind");
         reporter.event(&Event::Notice { text });
     }
     notices(cache, &mut reporter);
-    let means =
-        Means { locks: &locks, executor: &mut executor, events, interrupts: interrupts()?, reporter: &mut reporter };
+    let means = Means {
+        refs: &refs,
+        locks: &locks,
+        executor: &mut executor,
+        events,
+        interrupts: interrupts()?,
+        reporter: &mut reporter,
+    };
     let ended = crate::run::run(context, wish, &options, means);
     notices(cache, &mut reporter);
     let ended = match ended {
@@ -139,7 +145,7 @@ fn execute(
 }
 
 /// Why nothing was started.
-fn not_started(error: RunError) -> CliError {
+pub(super) fn not_started(error: RunError) -> CliError {
     match error {
         RunError::Invalid(errors) => CliError::Invalid(errors),
         RunError::TooMuch { .. } => {

@@ -31,7 +31,14 @@ pub(super) fn runs(project: &Project) -> Result<Exit, CliError> {
     let cache = project.look()?;
     let mut rows = Vec::new();
     for run in list(&cache.runs())? {
-        let (start, end) = load(&cache.runs(), &run)?;
+        let (start, end) = match load(&cache.runs(), &run) {
+            Ok(record) => record,
+            // One damaged record must not hide the others.
+            Err(error) => {
+                rows.push(vec![run, String::new(), String::new(), String::new(), error.to_string()]);
+                continue;
+            }
+        };
         let (counts, took) = match &end {
             Some(end) => (counts(end), duration(end.seconds)),
             None => ("not finished: it runs, or was killed".to_owned(), String::new()),

@@ -123,6 +123,8 @@ pub enum Exit {
     Signal(i32),
     /// It was stopped when its time was up.
     Timeout,
+    /// It was stopped because the caller asked for it, whatever it said at its end.
+    Stopped,
     /// It could not be started, and why.
     NotStarted(String),
     /// The supervisor died, and the task was ended.
@@ -135,6 +137,7 @@ impl std::fmt::Display for Exit {
             Self::Code(code) => write!(f, "exit status {code}"),
             Self::Signal(signal) => write!(f, "killed by signal {signal}"),
             Self::Timeout => f.write_str("stopped at its timeout"),
+            Self::Stopped => f.write_str("stopped"),
             Self::NotStarted(why) => write!(f, "not started: {why}"),
             Self::Lost => f.write_str("ended because its supervisor died"),
         }

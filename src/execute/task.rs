@@ -134,7 +134,11 @@ impl Running {
         self.add_usage(ended);
         let exit =
             ended.status.code().map_or_else(|| Exit::Signal(ended.status.signal().unwrap_or_default()), Exit::Code);
-        self.exit = Some(if self.timed_out { Exit::Timeout } else { exit });
+        self.exit = Some(match self.ending {
+            _ if self.timed_out => Exit::Timeout,
+            Some(_) => Exit::Stopped,
+            None => exit,
+        });
     }
 
     /// Reads what the task has written.

@@ -316,6 +316,9 @@ impl Part {
 /// where it is absolute or starts with `..`.
 pub(super) fn files(root: &Path, pattern: &str) -> Result<Vec<String>, minijinja::Error> {
     let fail = |why: String| minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, why);
+    // `./market//**` as shells complete it, and `market/**`, are the same.
+    let plain: PathBuf = Path::new(pattern).components().filter(|part| *part != Component::CurDir).collect();
+    let pattern = &*plain.to_string_lossy();
     let glob = globset::GlobBuilder::new(pattern).literal_separator(true).build();
     let matcher =
         glob.map_err(|error| fail(format!("`{pattern}` is not a pattern: {}", error.kind())))?.compile_matcher();

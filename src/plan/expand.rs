@@ -1,6 +1,7 @@
 //! Expands the axes of a task, one after the other, as their values become known.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -10,7 +11,7 @@ use super::resolve::{Entries, Reader, Step, Stop};
 use super::tree::{AxisValue, InstanceId, NodeId, State, text_of};
 use super::{Instance, Item, Lost, Planner};
 use crate::diagnostic::Diagnostic;
-use crate::flow::Target;
+use crate::flow::{Target, Template};
 
 impl Planner<'_> {
     pub(super) fn advance_node(&mut self, task: usize, node: NodeId) {
@@ -73,7 +74,7 @@ impl Planner<'_> {
         });
         if self.targets.has_task(task, &self.tasks[task].decl.name.value) {
             for node in opened {
-                self.queue.push_back(Item::Node(task, node));
+                self.enqueue(Item::Node(task, node));
             }
         }
         self.wake(Item::Node(task, node));
@@ -89,21 +90,48 @@ impl Planner<'_> {
         id
     }
 
-    /// Two instances that publish to one path, or move one ref, are an error before either runs.
+    /// Two instances that publish to one place, or move one ref, are an error before either runs.
     fn check_publish(&mut self, id: InstanceId) {
         for publish in &self.decl(id).publish {
-            let (template, what) = match &publish.target {
-                Target::Path(template) => (template, "publish to"),
-                Target::Ref { name, .. } => (name, "move the ref"),
-            };
-            let target = match self.evaluate(id, template) {
-                Ok(target) => text_of(&target),
-                Err(error) => return self.errors.push(error),
-            };
-            if let Some(other) = self.published.insert(format!("{what} {target}"), id) {
-                let message = format!("`{}` and `{}` both {what} `{target}`", self.name(other), self.name(id));
-                let error = self.error(template.span(), message, "the same for both").help("name it with their axes");
-                return self.errors.push(error);
+            if let Err(error) = self.check_target(id, &publish.target) {
+                self.errors.push(error);
+            }
+        }
+    }
+
+    fn check_target(&mut self, id: InstanceId, target: &Target) -> Result<(), Diagnostic> {
+        let both = |planner: &Self, other: InstanceId, template: &Template, what: &str| {
+            let message = format!("`{}` and `{}` both {what}", planner.name(other), planner.name(id));
+            Err(planner.error(template.span(), message, "the same for both").help("name it with their axes"))
+        };
+        match target {
+            Target::Ref { name: template, .. } => {
+                let name = text_of(&self.evaluate(id, template)?);
+                match self.moved.insert(name.clone(), id) {
+                    Some(other) => both(self, other, template, &format!("move the ref `{name}`")),
+                    None => Ok(()),
+                }
+            }
+            Target::Path(template) => {
+                let text = text_of(&self.evaluate(id, template)?);
+                let Some(path) = publishable(&text) else {
+                    let message = format!("`{}` cannot publish to `{text}`", self.name(id));
+                    let help = "name a path inside the project, without `..`, outside `flows/` and the cache";
+                    return Err(self.error(template.span(), message, "published here").help(help));
+                };
+                if self.context.cache.root().starts_with(self.context.root.join(&path))
+                    || self.context.root.join(&path).starts_with(self.context.cache.root())
+                {
+                    let message = format!("`{}` cannot publish to `{text}`: the cache is there", self.name(id));
+                    return Err(self.error(template.span(), message, "published here").help("name another folder"));
+                }
+                let above = path.ancestors().find_map(|above| self.published.get(above));
+                let below = self.published.range(path.clone()..).next().filter(|(other, _)| other.starts_with(&path));
+                if let Some(other) = above.or(below.map(|(_, other)| other)).copied() {
+                    return both(self, other, template, &format!("publish to `{text}`"));
+                }
+                self.published.insert(path, id);
+                Ok(())
             }
         }
     }
@@ -167,4 +195,30 @@ pub(super) fn values(list: Value) -> Result<Vec<AxisValue>, String> {
         }
     }
     Ok(values)
+}
+
+/// The normal form of a path that can be published to: inside the project, and not where flows are.
+pub(super) fn publishable(text: &str) -> Option<PathBuf> {
+    let mut path = PathBuf::new();
+    for part in Path::new(text).components() {
+        match part {
+            Component::Normal(part) => path.push(part),
+            Component::CurDir => {}
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    (!path.as_os_str().is_empty() && !path.starts_with("flows")).then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_published_stays_inside_the_project() {
+        assert_eq!(publishable("./out//a/./b"), Some(PathBuf::from("out/a/b")));
+        for bad in ["", ".", "./", "..", "out/../..", "/tmp/x", "flows/x.yaml", "./flows"] {
+            assert_eq!(publishable(bad), None, "{bad}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The identity of an instance whose inputs are known, and what it takes to run it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
@@ -8,13 +9,15 @@ use super::input::{Data, Resolved, ResolvedInput};
 use super::prepare::InputPlan;
 use super::resolve::{Read, Reader, Step, Stop, failed};
 use super::tree::text_of;
-use super::{Done, InstanceId, Planner, Reason};
+use super::{InstanceId, Planner, Reason};
+use crate::cache::Artifact;
 use crate::diagnostic::Diagnostic;
-use crate::flow::{Action, Template};
+use crate::flow::{Action, Resources, Template};
 use crate::hash::Hash;
 use crate::key::{self, EnvValue, Identity};
 use crate::kinds;
 use crate::provenance::Origin;
+use crate::refs::check_name;
 use crate::resources::Request;
 
 /// A variable of the caller that a task sees, with its value.
@@ -85,7 +88,8 @@ impl Planner<'_> {
         template: &Template,
     ) -> Step<Option<Read>> {
         let name = text_of(&self.eval(reader, template)?);
-        let Some(last) = self.context.refs.get(&name).map_err(|error| failed(&error))? else {
+        check_name(&name).map_err(|error| failed(&error))?;
+        let Some(last) = self.context.refs.get(&name) else {
             if plan.decl.optional {
                 return Ok(None);
             }
@@ -98,7 +102,7 @@ impl Planner<'_> {
         let input = ResolvedInput {
             name: plan.decl.name.value.clone(),
             file: plan.decl.name.value.clone(),
-            data: Data::Cached(last.change.artifact),
+            data: Data::Cached(last.change.artifact.clone()),
             origins: vec![Origin::Ref { name, key: last.change.key }],
         };
         Ok(Some((input, None)))
@@ -119,8 +123,7 @@ impl Planner<'_> {
         let mut made = None;
         for input in inputs {
             let [Origin::Ref { name: pointer, .. }] = input.origins.as_slice() else { continue };
-            let log = self.context.refs.log(pointer).map_err(|error| failed(&error))?;
-            let [earlier @ .., last] = log.as_slice() else { continue };
+            let [earlier @ .., last] = self.context.refs.log(pointer) else { continue };
             let made_here = last.change.flow.as_deref() == Some(self.context.flow);
             if !made_here || last.change.task.as_deref() != Some(&name) {
                 continue;
@@ -147,20 +150,10 @@ impl Planner<'_> {
         identity: &Identity,
         variables: Vec<Variable>,
         reason: Reason,
+        seen: Option<u64>,
         inputs: Vec<ResolvedInput>,
     ) -> Step<Resolved> {
         let decl = self.tasks[reader.task].decl;
-        let resources = &decl.resources;
-        let mut request = Request::new(resources.cpu, resources.gpu.as_ref().map_or(0.0, |gpu| gpu.count));
-        if resources.gpu.as_ref().is_some_and(|gpu| gpu.optional) {
-            request = request.devices_optional();
-        }
-        if let Some(memory) = resources.memory {
-            request = request.memory(memory);
-        }
-        for (name, amount) in &resources.tokens {
-            request = request.token(name, *amount);
-        }
         let mut locks = Vec::with_capacity(decl.locks.len());
         for lock in &decl.locks {
             locks.push((text_of(&self.eval(reader, &lock.key)?), lock.shared));
@@ -177,21 +170,38 @@ impl Planner<'_> {
             with: identity.with.clone(),
             inputs,
             variables,
-            request,
+            request: request(&decl.resources),
             locks,
+            seen,
         })
     }
 
     /// Asks a kind whose results lie outside the cache whether one is still there: why it is not, if so.
-    pub(super) fn probe(&self, reader: Reader<'_>, identity: &Identity, done: &Done) -> Step<Option<String>> {
+    pub(super) fn probe(
+        &self,
+        reader: Reader<'_>,
+        identity: &Identity,
+        outputs: &BTreeMap<String, Artifact>,
+    ) -> Step<Option<String>> {
         let Some(kind) = self.tasks[reader.task].kind.filter(|kind| kind.spec.probes) else { return Ok(None) };
-        let outputs: Vec<(String, PathBuf)> = done
-            .outputs
+        let outputs: Vec<(String, PathBuf)> = outputs
             .iter()
             .map(|(name, artifact)| (name.clone(), self.context.cache.object_path(&artifact.hash)))
             .collect();
         kind.probe(&identity.with, &outputs).map_err(|error| Stop::Error(Diagnostic::new(error.to_string())))
     }
+}
+
+/// What a task asks of a machine.
+pub(super) fn request(resources: &Resources) -> Request {
+    let mut request = Request::new(resources.cpu, resources.gpu.as_ref().map_or(0.0, |gpu| gpu.count));
+    if resources.gpu.as_ref().is_some_and(|gpu| gpu.optional) {
+        request = request.devices_optional();
+    }
+    if let Some(memory) = resources.memory {
+        request = request.memory(memory);
+    }
+    resources.tokens.iter().fold(request, |request, (name, amount)| request.token(name, *amount))
 }
 
 /// The content hashes of inputs, sorted by name.

@@ -31,6 +31,8 @@ pub struct Resolved {
     pub variables: Vec<(String, Option<String>)>,
     /// What it asks of the machine.
     pub request: Request,
+    /// The number of the execution of this key that was recorded when it was planned, whole or not.
+    pub seen: Option<u64>,
     /// Lock keys that it holds while it runs, and whether it shares each.
     pub locks: Vec<(String, bool)>,
 }

@@ -19,7 +19,7 @@ mod targets;
 mod tree;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ use crate::diagnostic::Diagnostic;
 use crate::graph::{Graph, Selector};
 use crate::hash::Hash;
 use crate::kinds::Kinds;
-use crate::refs::Refs;
+use crate::refs::Snapshot;
 use prepare::TaskPlan;
 use targets::Targets;
 use tree::{NodeId, ROOT, Tree};
@@ -52,7 +52,7 @@ pub struct Context<'a> {
     /// Objects and results.
     pub cache: &'a Cache,
     /// Named pointers, as they stood when the run started.
-    pub refs: &'a Refs,
+    pub refs: &'a Snapshot,
     /// The project root.
     pub root: &'a Path,
     /// The flow's name, under which the last run of an instance is found.
@@ -144,6 +144,8 @@ pub struct Planner<'a> {
     pub(crate) instances: Vec<Instance>,
     waits: HashMap<Item, Waits>,
     queue: VecDeque<Item>,
+    /// What is in the queue, so that nothing is in it twice.
+    queued: HashSet<Item>,
     ready: Vec<(InstanceId, Box<Resolved>)>,
     settled: Vec<InstanceId>,
     errors: Vec<Diagnostic>,
@@ -151,8 +153,10 @@ pub struct Planner<'a> {
     json: HashMap<Hash, Arc<Value>>,
     /// Files outside the cache that were hashed in this plan.
     sources: HashMap<PathBuf, Artifact>,
-    /// Which instance publishes to which path, or moves which ref.
-    published: BTreeMap<String, InstanceId>,
+    /// Which instance publishes to which path, relative to the root.
+    published: BTreeMap<PathBuf, InstanceId>,
+    /// Which instance moves which ref.
+    moved: BTreeMap<String, InstanceId>,
     /// Who reads whom, for drawings.
     edges: BTreeSet<(InstanceId, InstanceId)>,
     draws: bool,
@@ -171,18 +175,20 @@ impl<'a> Planner<'a> {
             instances: Vec::new(),
             waits: HashMap::new(),
             queue: VecDeque::new(),
+            queued: HashSet::new(),
             ready: Vec::new(),
             settled: Vec::new(),
             errors: Vec::new(),
             json: HashMap::new(),
             sources: HashMap::new(),
             published: BTreeMap::new(),
+            moved: BTreeMap::new(),
             edges: BTreeSet::new(),
             draws: false,
         };
         for task in 0..planner.tasks.len() {
             if planner.targets.has_task(task, &planner.tasks[task].decl.name.value) {
-                planner.queue.push_back(Item::Node(task, ROOT));
+                planner.enqueue(Item::Node(task, ROOT));
             }
         }
         planner
@@ -196,6 +202,7 @@ impl<'a> Planner<'a> {
     /// Carries the plan on until everything waits for tasks that were handed out.
     pub fn advance(&mut self) {
         while let Some(item) = self.queue.pop_front() {
+            self.queued.remove(&item);
             match item {
                 Item::Node(task, node) => self.advance_node(task, node),
                 Item::Instance(id) => self.advance_instance(id),
@@ -223,9 +230,8 @@ impl<'a> Planner<'a> {
         self.settle(id, outcome);
     }
 
-    /// Says of everything that still waits, once nothing runs any more, that it waits for itself, and of what was asked
-    /// for that there is no such instance.
-    pub fn end(&mut self) {
+    /// Looks for what waits for itself, and for what was asked for and does not exist, as far as that is known now.
+    pub fn check(&mut self) {
         self.check_targets();
         if let Some(cycle) = cycle::find(&self.waits) {
             let names: Vec<String> = cycle.iter().map(|item| format!("`{}`", self.item_name(*item))).collect();
@@ -254,8 +260,14 @@ impl<'a> Planner<'a> {
             waiting.pending -= 1;
             if waiting.pending == 0 {
                 waiting.on.clear();
-                self.queue.push_back(waiter);
+                self.enqueue(waiter);
             }
+        }
+    }
+
+    fn enqueue(&mut self, item: Item) {
+        if self.queued.insert(item) {
+            self.queue.push_back(item);
         }
     }
 
@@ -272,8 +284,8 @@ impl<'a> Planner<'a> {
     /// Sees to it that a node will be expanded.
     fn demand_node(&mut self, task: usize, node: NodeId) {
         let item = Item::Node(task, node);
-        if self.waits.get(&item).is_none_or(|waits| waits.pending == 0) && !self.queue.contains(&item) {
-            self.queue.push_back(item);
+        if self.waits.get(&item).is_none_or(|waits| waits.pending == 0) {
+            self.enqueue(item);
         }
     }
 
@@ -282,7 +294,7 @@ impl<'a> Planner<'a> {
         let instance = &mut self.instances[id];
         if !instance.demanded {
             instance.demanded = true;
-            self.queue.push_back(Item::Instance(id));
+            self.enqueue(Item::Instance(id));
         }
     }
 }

@@ -53,6 +53,11 @@ impl Planner<'_> {
                     blocked: false,
                 })),
             },
+            Lookup::Many(..) if from.at.is_some() => {
+                let message = format!("`at` takes an entry of one instance, and input `{name}` gathers several");
+                let help = "fix the other axes with `where`, or read the entries in the folder of the gather";
+                Err(self.error(name.span, message, "gathers").help(help).into())
+            }
             Lookup::Many(producers, over) => Ok(Some((self.gather(plan, from, &producers, &over)?, None))),
         }
     }
@@ -67,7 +72,9 @@ impl Planner<'_> {
             let message = format!("there is no `{producer}` with {axis}={text}");
             return Err(self.error(span, message, "read here").into());
         }
-        if let Some(lost) = found.lost.first() {
+        // A gather leaves out what its own `when` skipped, also where that was the source of an axis.
+        let left_out = |lost: &Lost| over.contains(&true) && matches!(lost, Lost::Skipped { blocked: false, .. });
+        if let Some(lost) = found.lost.into_iter().find(|lost| !left_out(lost)) {
             return Err(Stop::Lost(match lost {
                 Lost::Unknown(_) => Lost::Unknown(producer),
                 Lost::Skipped { blocked, .. } => {
@@ -106,7 +113,11 @@ impl Planner<'_> {
                 Join::All => (None, true),
                 Join::Where(template) => match self.eval(reader, template)? {
                     Value::Null => return Ok(None),
-                    Value::Array(items) => (Some(items.iter().map(|item| text_of(item).into()).collect()), true),
+                    Value::Array(items) => {
+                        let mut seen = BTreeSet::new();
+                        let texts = items.iter().map(text_of).filter(|text| seen.insert(text.clone()));
+                        (Some(texts.map(Arc::from).collect()), true)
+                    }
                     value => (Some(vec![text_of(&value).into()]), false),
                 },
             };
@@ -218,6 +229,14 @@ impl Planner<'_> {
         };
         let at = self.at(reader, from)?.unwrap_or_default();
         let json = match done.outputs.get(&from.output) {
+            Some(artifact) if artifact.folder => {
+                let message = format!(
+                    "output `{}` of `{}` is a folder, and an axis needs JSON",
+                    from.output,
+                    self.name(producer)
+                );
+                return Err(self.error(span, message, "read here as JSON").into());
+            }
             Some(artifact) => self.json(artifact).map_err(|stop| self.not_json(stop, producer, from, span))?,
             None => Arc::new(Value::Null),
         };
@@ -281,6 +300,13 @@ impl Planner<'_> {
             other => return Err(self.error(template.span(), "a path is a text", &format!("gives {other}")).into()),
         };
         let path = self.context.root.join(&text);
+        if let Some(place) = super::expand::publishable(&text)
+            && let Some(other) = place.ancestors().find_map(|above| self.published.get(above))
+        {
+            let message = format!("input `{}` lies where `{}` publishes", plan.decl.name, self.name(*other));
+            let help = "read the output itself, with `from`";
+            return Err(self.error(template.span(), message, "read here").help(help).into());
+        }
         let known = self.sources.get(&path).cloned();
         let artifact = match known {
             Some(artifact) => artifact,

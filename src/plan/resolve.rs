@@ -149,46 +149,39 @@ impl Planner<'_> {
     fn judge(&mut self, id: InstanceId, reader: Reader<'_>, inputs: Vec<ResolvedInput>) -> Step<Verdict> {
         let (identity, variables) = self.identity(reader, &inputs)?;
         let (identity, inputs) = self.standing(id, &identity, &inputs)?.unwrap_or((identity, inputs));
-        let reason = if self.is_selected(&self.force, id) {
-            Reason::Forced
-        } else {
-            match self.recorded(reader, &identity)? {
-                Ok(done) => return Ok(Verdict::Cached(Arc::new(done))),
-                Err(Some(reason)) => reason,
-                Err(None) => self.why(id, &identity, &inputs),
-            }
+        let recorded = self.context.cache.find_result(&identity.key()).map_err(|error| failed(&error))?;
+        let seen = recorded.as_ref().map(|recorded| recorded.n);
+        let reason = match recorded {
+            _ if self.is_selected(&self.force, id) => Reason::Forced,
+            _ if matches!(self.tasks[reader.task].decl.cache, CachePolicy::Never) => Reason::NotCached,
+            None => self.why(id, &identity, &inputs),
+            Some(recorded) => match self.of_no_use(reader, &identity, &recorded)? {
+                Some(reason) => reason,
+                None => {
+                    let done = Done { key: recorded.key, outputs: recorded.outputs };
+                    return Ok(Verdict::Cached(Arc::new(done)));
+                }
+            },
         };
-        Ok(Verdict::Run(Box::new(self.resolved(reader, &identity, variables, reason, inputs)?)))
+        Ok(Verdict::Run(Box::new(self.resolved(reader, &identity, variables, reason, seen, inputs)?)))
     }
 
-    /// The recorded result of a key; otherwise why it is of no use, where there is one.
-    fn recorded(&self, reader: Reader<'_>, identity: &Identity) -> Step<Result<Done, Option<Reason>>> {
-        let cache = self.context.cache;
-        let policy = &self.tasks[reader.task].decl.cache;
-        let key = identity.key();
-        if matches!(policy, CachePolicy::Never) {
-            return Ok(Err(Some(Reason::NotCached)));
-        }
-        let Some(Recorded { outputs, finished, .. }) = cache.find_result(&key).map_err(|error| failed(&error))? else {
-            return Ok(Err(None));
-        };
-        if let CachePolicy::Ttl(ttl) = policy
-            && age(&finished).is_none_or(|age| age > *ttl)
+    /// Why a recorded result is of no use, if it is not.
+    fn of_no_use(&self, reader: Reader<'_>, identity: &Identity, recorded: &Recorded) -> Step<Option<Reason>> {
+        if let CachePolicy::Ttl(ttl) = &self.tasks[reader.task].decl.cache
+            && age(&recorded.finished).is_none_or(|age| age > *ttl)
         {
-            return Ok(Err(Some(Reason::Expired)));
+            return Ok(Some(Reason::Expired));
         }
-        for (name, artifact) in &outputs {
-            match cache.state(artifact).map_err(|error| failed(&error))? {
-                State::Whole => {}
-                State::Missing => return Ok(Err(Some(Reason::Result(format!("output {name} is lost"))))),
-                State::Damaged => return Ok(Err(Some(Reason::Result(format!("output {name} is damaged"))))),
-            }
+        for (name, artifact) in &recorded.outputs {
+            let what = match self.context.cache.state(artifact).map_err(|error| failed(&error))? {
+                State::Whole => continue,
+                State::Missing => "lost",
+                State::Damaged => "damaged",
+            };
+            return Ok(Some(Reason::Result(format!("output {name} is {what}"))));
         }
-        let done = Done { key, outputs };
-        match self.probe(reader, identity, &done)? {
-            Some(why) => Ok(Err(Some(Reason::Result(why)))),
-            None => Ok(Ok(done)),
-        }
+        Ok(self.probe(reader, identity, &recorded.outputs)?.map(Reason::Result))
     }
 
     /// Why an instance without a recorded result runs: what differs from its last run.

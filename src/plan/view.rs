@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::identity::request;
 use super::prepare::TaskPlan;
 use super::resolve::{Entries, Reader};
-use super::tree::{AxisValue, State};
+use super::tree::{AxisValue, Node, State};
 use super::{InstanceId, Lost, Outcome, Planner, Resolved};
 use crate::diagnostic::Diagnostic;
 use crate::flow::{Task, Template};
 use crate::graph::{OutputDecl, Selector};
 use crate::kinds::Kind;
+use crate::resources::{Pool, TooMuch};
 
 impl<'a> Planner<'a> {
     /// Plans to the end as a dry run: what has to run is said to, and what comes out of it is not known. Gives what would
@@ -29,7 +31,7 @@ impl<'a> Planner<'a> {
                 all.push((id, resolved));
             }
         }
-        self.end();
+        self.check();
         all
     }
 
@@ -90,6 +92,29 @@ impl<'a> Planner<'a> {
         selectors.iter().any(|selector| selector.matches(name, &axes))
     }
 
+    /// The tasks that the call asks for and all that they need, by index.
+    pub fn needed(&self) -> BTreeSet<usize> {
+        let name = |task: &usize| &self.tasks[*task].decl.name.value;
+        let mut needed: BTreeSet<usize> =
+            (0..self.tasks.len()).filter(|task| self.targets.has_task(*task, name(task))).collect();
+        let edges = self.context.graph.edges();
+        let mut todo: Vec<usize> = needed.iter().copied().collect();
+        while let Some(task) = todo.pop() {
+            let read = edges.iter().filter(|(_, reader)| *reader == task).map(|(from, _)| *from);
+            todo.extend(read.filter(|from| needed.insert(*from)));
+        }
+        needed
+    }
+
+    /// The first of the needed tasks that asks for more than a machine has. A task with `when` is judged when it is ready.
+    pub fn too_much(&self, machine: &Pool) -> Option<(String, TooMuch)> {
+        let decls = self.needed().into_iter().map(|task| self.tasks[task].decl);
+        decls.filter(|decl| decl.when.is_none()).find_map(|decl| {
+            let error = machine.admits(&machine.settle(request(&decl.resources))).err()?;
+            Some((decl.name.value.clone(), error))
+        })
+    }
+
     /// Whether the call asks for an instance.
     pub(super) fn is_target(&self, id: InstanceId) -> bool {
         let axes: Vec<(&str, &str)> = self.axes(id).map(|(axis, value)| (axis, &*value.text)).collect();
@@ -98,10 +123,12 @@ impl<'a> Planner<'a> {
 
     /// Selectors that name no instance are errors, unless some instances are not known.
     pub(super) fn check_targets(&mut self) {
-        if !self.unknown().is_empty() {
-            return;
-        }
         for selector in self.targets.selectors() {
+            let of = |task: &usize| selector.task_matches(&self.tasks[*task].decl.name.value);
+            let known = |node: &Node<Lost>| matches!(node.state, State::Expanded(_));
+            if !(0..self.tasks.len()).filter(of).all(|task| self.trees[task].nodes().all(known)) {
+                continue;
+            }
             let any = (0..self.instances.len()).any(|id| self.is_selected(std::slice::from_ref(selector), id));
             if !any {
                 let message = format!("the flow has no instance `{selector}`");

@@ -98,10 +98,13 @@ impl RunFolder {
     /// # Errors
     /// Where it cannot be written.
     pub fn create(runs: &Path, start: &RunStart) -> std::io::Result<Self> {
+        // Under another name until it is whole: a run that was killed at its start has no record.
+        let half = runs.join(format!(".{}", start.run));
         let path = runs.join(&start.run);
-        fs_err::create_dir_all(path.join("logs"))?;
-        write_json(&path.join("start.json"), start)?;
-        let events = BufWriter::new(File::create(path.join("events.jsonl"))?);
+        fs_err::create_dir_all(half.join("logs"))?;
+        write_json(&half.join("start.json"), start)?;
+        let events = BufWriter::new(File::create(half.join("events.jsonl"))?);
+        fs_err::rename(half, &path)?;
         Ok(Self { path, events })
     }
 
@@ -150,7 +153,11 @@ pub fn list(runs: &Path) -> std::io::Result<Vec<String>> {
     };
     let mut ids = Vec::new();
     for entry in entries {
-        ids.push(entry?.file_name().to_string_lossy().into_owned());
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        // Anything else is not a run's.
+        if ulid::Ulid::from_string(&name).is_ok() {
+            ids.push(name);
+        }
     }
     ids.sort();
     Ok(ids)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::prepare::Preparation;
@@ -38,6 +39,8 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             cache: self.context.cache,
             locks: self.locks,
             wait: self.options.wait_locks,
+            delay,
+            stopping: Arc::clone(&self.stopping),
             timeout: self.planner.decl(id).timeout,
             log: (self.options.log)(&spec.name),
             holder: Holder {
@@ -52,7 +55,6 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         };
         let messages = self.messages.clone();
         self.scope.spawn(move || {
-            std::thread::sleep(delay);
             let done = work.prepare(&messages);
             let _ = messages.send(Message::Prepared(id, done));
         });
@@ -123,6 +125,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         let (attempt, attempts) = (flight.attempt, retries.attempts);
         if attempt < attempts && self.interrupts == 0 {
             flight.attempt += 1;
+            flight.metrics.clear();
             let delay = backoff(retries.backoff, retries.max, attempt, id);
             let text = format!(
                 "{} failed: {exit} (attempt {attempt} of {attempts}); again in {:.1} s",
@@ -174,6 +177,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     }
 
     pub(super) fn end(&mut self, id: InstanceId, outcome: Outcome) {
+        self.changed = true;
         if let Some(flight) = self.flying.remove(&id) {
             self.free.give_back(&flight.resolved.request, &flight.devices);
             unlock(&mut self.held, &flight.resolved.locks);
@@ -190,9 +194,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
 
     pub(super) fn fail(&mut self, id: InstanceId, reason: String) {
         let name = self.planner.name(id);
-        if !self.options.keep_going {
-            self.halted.get_or_insert_with(|| name.clone());
-        }
+        self.halt(&name);
         self.end(id, Outcome::Failed);
         let key = self.tasks.get(&name).and_then(|entry| entry.key);
         self.tasks.insert(

@@ -1,6 +1,6 @@
 //! The loop of a run: plan → schedule → execute → record, until nothing is left to do.
 //!
-//! One thread decides; it never waits for a disk, a lock or a process. What waits (laying out a task's folder, taking a
+//! One thread decides; it never waits for a lock or a process. What takes long (laying out a task's folder, taking a
 //! lock, keeping what a task wrote) is done in threads of its own, which report back through one channel. Planning and
 //! scheduling are pure, so all that is particular to a run is in here: what is in flight, and what to do when it ends.
 
@@ -12,15 +12,19 @@ mod task;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use crate::diagnostic::Diagnostic;
 use crate::execute::{ExecEvent, Executor, Job};
+use crate::hash::Hash;
 use crate::locks::{Held, LockError, Locks};
 use crate::plan::{Context, Done, InstanceId, Outcome, Planner, Resolved, Wish};
 use crate::provenance::{Commit, RunTask};
+use crate::refs::Refs;
 use crate::report::{Event, Reporter, Summary};
 use crate::resources::Pool;
 use crate::schedule::{self, Candidate, schedule};
@@ -29,6 +33,8 @@ use task::TaskError;
 
 /// What a run works with beside the plan.
 pub struct Means<'a> {
+    /// The refs of the cache, as they are; the plan sees them as they were.
+    pub refs: &'a Refs,
     /// The locks of the cache.
     pub locks: &'a Locks,
     /// Where tasks run.
@@ -112,6 +118,8 @@ enum Prepared {
 enum Stop {
     Task(TaskError),
     Lock(LockError),
+    /// The run was interrupted before it started.
+    Interrupted,
 }
 
 /// A run.
@@ -119,6 +127,7 @@ struct Run<'a, 'scope> {
     scope: &'scope Scope<'scope, 'a>,
     context: Context<'a>,
     options: &'a Options<'a>,
+    refs: &'a Refs,
     locks: &'a Locks,
     executor: &'scope mut dyn Executor,
     reporter: &'scope mut dyn Reporter,
@@ -133,8 +142,14 @@ struct Run<'a, 'scope> {
     /// The first failure stops the start of anything new.
     halted: Option<String>,
     interrupts: usize,
+    /// Told to the threads that wait, once the run is interrupted.
+    stopping: Arc<AtomicBool>,
+    /// Whether something may start that could not the last time it was looked at.
+    changed: bool,
     lock_missed: bool,
     prints: Vec<Event>,
+    /// Cached instances and their keys.
+    cached: Vec<(String, Hash)>,
 }
 
 /// Brings a flow up to date.
@@ -148,7 +163,7 @@ pub fn run<'a>(
     means: Means<'a>,
 ) -> Result<Ended, RunError> {
     let begun = Instant::now();
-    let Means { locks, executor, events, interrupts, reporter } = means;
+    let Means { refs, locks, executor, events, interrupts, reporter } = means;
     let (messages, inbox) = channel();
     forward(events, messages.clone(), Message::Exec);
     forward(interrupts, messages.clone(), |()| Message::Interrupt);
@@ -157,6 +172,7 @@ pub fn run<'a>(
             scope,
             context,
             options,
+            refs,
             locks,
             executor,
             reporter,
@@ -170,12 +186,16 @@ pub fn run<'a>(
             summary: Summary { run: options.run.clone(), ..Summary::default() },
             halted: None,
             interrupts: 0,
+            stopping: Arc::default(),
+            changed: true,
             lock_missed: false,
             prints: Vec::new(),
+            cached: Vec::new(),
         };
         run.first_plan()?;
         run.reporter.event(&Event::Started { run: options.run.clone(), flow: context.flow.to_owned() });
         run.until_done(&inbox);
+        run.keep_last();
         run.summary.seconds = begun.elapsed().as_secs_f64();
         Ok(Ended {
             summary: run.summary,
@@ -201,21 +221,16 @@ fn forward<T: Send + 'static>(from: Receiver<T>, to: Sender<Message>, wrap: fn(T
 impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     /// Plans as far as that goes without running anything; an error ends the run here.
     fn first_plan(&mut self) -> Result<(), RunError> {
-        self.planner.advance();
-        self.collect();
-        let mut errors = self.planner.take_errors();
-        if errors.is_empty() && self.waiting.is_empty() {
-            self.planner.end();
-            errors = self.planner.take_errors();
+        if let Some((task, source)) = self.planner.too_much(&self.options.machine) {
+            return Err(RunError::TooMuch { task, source });
         }
+        self.planner.advance();
+        self.planner.check();
+        let errors = self.planner.take_errors();
         if !errors.is_empty() {
             return Err(RunError::Invalid(crate::diagnostic::in_order(errors)));
         }
-        for (id, resolved, _) in &self.waiting {
-            if let Err(source) = self.options.machine.admits(&resolved.request) {
-                return Err(RunError::TooMuch { task: self.planner.name(*id), source });
-            }
-        }
+        self.collect();
         Ok(())
     }
 
@@ -238,7 +253,11 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             self.planner.advance();
             self.collect();
         }
-        self.planner.end();
+        self.planner.check();
+        // What waits for itself, known only now, is no instance's own failure.
+        let errors = self.planner.take_errors();
+        self.summary.failed += errors.len();
+        self.report_errors(errors);
         self.report_settled();
         self.report_unknown();
     }
@@ -246,13 +265,19 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     /// Takes over what the planner hands out.
     fn collect(&mut self) {
         for (id, mut resolved) in self.planner.take_ready() {
+            self.changed = true;
             resolved.request = self.options.machine.settle(resolved.request);
+            // Known only now: a task with `when`.
+            if let Err(error) = self.options.machine.admits(&resolved.request) {
+                self.fail(id, error.to_string());
+                continue;
+            }
             self.waiting.push((id, resolved, Instant::now()));
         }
     }
 
     fn start_what_fits(&mut self) {
-        if self.halted.is_some() || self.interrupts > 0 {
+        if self.halted.is_some() || self.interrupts > 0 || !std::mem::take(&mut self.changed) {
             return;
         }
         let slots = self.options.jobs.saturating_sub(self.flying.len());
@@ -293,7 +318,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             Message::Exec(event) => self.handle_exec(event),
             Message::Prepared(id, Ok(Prepared::Start(job, locks))) => {
                 if self.interrupts > 0 {
-                    return self.fail(id, "interrupted before it started".to_owned());
+                    return self.skip_interrupted(id);
                 }
                 if let Some(flight) = self.flying.get_mut(&id) {
                     flight.locks = Some(locks);
@@ -302,6 +327,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             }
             Message::Prepared(id, Ok(Prepared::Cached(done))) => self.end(id, Outcome::Cached(done.into())),
             Message::Prepared(id, Err(Stop::Task(error))) => self.fail(id, error.to_string()),
+            Message::Prepared(id, Err(Stop::Interrupted)) => self.skip_interrupted(id),
             Message::Prepared(id, Err(Stop::Lock(error))) => {
                 self.lock_missed |= matches!(error, LockError::NotGot(_));
                 self.fail(id, error.to_string());
@@ -319,6 +345,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     /// Once: what runs may finish. Twice: it is stopped.
     fn interrupt(&mut self) {
         self.interrupts += 1;
+        self.stopping.store(true, Ordering::Relaxed);
         let running = self.flying.len();
         let text = match self.interrupts {
             1 => format!("interrupted: {running} running tasks may finish; once more stops them"),
@@ -330,6 +357,29 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
                 self.executor.stop(*id as u64);
             }
         }
+    }
+
+    /// Remembers the keys of cached instances that had another one before: what people ask for by name is the present one.
+    fn keep_last(&mut self) {
+        let (cache, flow) = (self.context.cache, self.context.flow);
+        let kept = cache.all_last(flow).and_then(|last| {
+            self.cached.retain(|(task, key)| last.get(task) != Some(key));
+            cache.set_last(flow, &self.cached)
+        });
+        if let Err(error) = kept {
+            self.reporter.event(&Event::Notice { text: error.to_string() });
+        }
+    }
+
+    /// A failure stops the start of anything new, unless the caller wants to go on.
+    fn halt(&mut self, task: &str) {
+        if !self.options.keep_going {
+            self.halted.get_or_insert_with(|| task.to_owned());
+        }
+    }
+
+    fn skip_interrupted(&mut self, id: InstanceId) {
+        self.end(id, Outcome::Skipped { why: "interrupted".to_owned(), blocked: true });
     }
 
     /// Says of what is ready but will not be started why it is skipped.

@@ -1,15 +1,17 @@
 //! What has to be waited for before a task can start: its locks, and its folder. Done in a thread of its own.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::task::{self, Spec};
 use super::{Message, Prepared, Stop};
 use crate::cache::{Cache, State};
 use crate::execute::Job;
-use crate::locks::{Held, Holder, LockRequest, Locks};
-use crate::plan::{Done, InstanceId, Reason, Resolved};
+use crate::locks::{Held, Holder, LockError, LockRequest, Locks};
+use crate::plan::{Done, InstanceId, Resolved};
 
 /// All that the thread needs.
 pub(super) struct Preparation<'a> {
@@ -21,6 +23,10 @@ pub(super) struct Preparation<'a> {
     pub(super) cache: &'a Cache,
     pub(super) locks: &'a Locks,
     pub(super) wait: Option<Duration>,
+    /// Pause before this attempt.
+    pub(super) delay: Duration,
+    /// Set when the run is interrupted: nothing that waits is started any more.
+    pub(super) stopping: Arc<AtomicBool>,
     pub(super) timeout: Option<Duration>,
     pub(super) log: PathBuf,
     pub(super) holder: Holder,
@@ -28,6 +34,7 @@ pub(super) struct Preparation<'a> {
 
 impl Preparation<'_> {
     pub(super) fn prepare(mut self, messages: &Sender<Message>) -> Result<Prepared, Stop> {
+        self.pause()?;
         let held = match self.held.take() {
             Some(held) => held,
             None => {
@@ -51,6 +58,18 @@ impl Preparation<'_> {
         Ok(Prepared::Start(Box::new(job), held))
     }
 
+    fn pause(&self) -> Result<(), Stop> {
+        const NAP: Duration = Duration::from_millis(50);
+        let begun = Instant::now();
+        while begun.elapsed() < self.delay {
+            if self.stopping.load(Ordering::Relaxed) {
+                return Err(Stop::Interrupted);
+            }
+            std::thread::sleep(NAP.min(self.delay.saturating_sub(begun.elapsed())));
+        }
+        Ok(())
+    }
+
     /// The lock on the key, so that nobody executes it at the same time, and those that the flow asks for.
     fn lock(&self, messages: &Sender<Message>) -> Result<Held, Stop> {
         let mut requests = vec![LockRequest::key(&self.resolved.key)];
@@ -62,18 +81,22 @@ impl Preparation<'_> {
             );
             let _ = messages.send(Message::Waiting(self.id, busy.lock.clone(), holder));
         };
-        self.locks.claim(&requests, self.holder.clone()).wait(self.wait, told).map_err(Stop::Lock)
+        let given_up = || self.stopping.load(Ordering::Relaxed);
+        match self.locks.claim(&requests, self.holder.clone()).wait(self.wait, told, given_up) {
+            Err(LockError::GivenUp) => Err(Stop::Interrupted),
+            held => held.map_err(Stop::Lock),
+        }
     }
 
     /// The result, where somebody else recorded it between the plan and the lock.
     fn finished_elsewhere(&self) -> Result<Option<Done>, Stop> {
-        if matches!(self.resolved.reason, Reason::Forced | Reason::NotCached | Reason::Expired) {
-            return Ok(None);
-        }
         let key = self.resolved.key;
         let Some(recorded) = self.cache.find_result(&key).map_err(|error| Stop::Task(error.into()))? else {
             return Ok(None);
         };
+        if self.resolved.seen == Some(recorded.n) {
+            return Ok(None);
+        }
         for artifact in recorded.outputs.values() {
             if self.cache.state(artifact).map_err(|error| Stop::Task(error.into()))? != State::Whole {
                 return Ok(None);

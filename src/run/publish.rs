@@ -73,7 +73,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             decision,
             reason: String::new(),
         };
-        if let refs::Outcome::Moved(_) = self.context.refs.set(&pointer, &change)? {
+        if let refs::Outcome::Moved(_) = self.refs.set(&pointer, &change)? {
             self.reporter.event(&Event::Moved { name: pointer, task: task.to_owned(), hash });
         }
         Ok(())

@@ -1,18 +1,15 @@
 //! What is told of the parts of the plan that have ended.
 
 use super::Run;
+use crate::diagnostic::Diagnostic;
 use crate::plan::{Done, InstanceId, Outcome};
 use crate::provenance::RunTask;
 use crate::report::{Event, TaskEvent, TaskState};
 
 impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     pub(super) fn report_settled(&mut self) {
-        for error in self.planner.take_errors() {
-            // Known only now: what is already running may finish.
-            self.halted.get_or_insert_with(|| "the plan".to_owned());
-            self.summary.failed += 1;
-            self.reporter.event(&Event::Notice { text: crate::diagnostic::render(&[error], false) });
-        }
+        let errors = self.planner.take_errors();
+        self.report_errors(errors);
         for id in self.planner.take_settled() {
             let name = self.planner.name(id);
             let Some(outcome) = self.planner.outcome(id).cloned() else { continue };
@@ -20,7 +17,8 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
                 Outcome::Cached(done) => self.report_done(id, &name, &done, TaskState::Cached),
                 Outcome::Ran(done) => self.report_done(id, &name, &done, TaskState::Ran),
                 Outcome::Skipped { why, .. } => self.report_skipped(name, why),
-                Outcome::Failed | Outcome::WillRun(_) | Outcome::MayRun(_) => {}
+                Outcome::Failed => self.report_unplanned(name),
+                Outcome::WillRun(_) | Outcome::MayRun(_) => {}
             }
         }
     }
@@ -41,12 +39,15 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         };
         match state {
             TaskState::Ran => self.summary.ran += 1,
-            _ => self.summary.cached += 1,
+            _ => {
+                self.summary.cached += 1;
+                self.cached.push((name.to_owned(), done.key));
+            }
         }
         self.reporter.event(&Event::Task(event));
         self.print(id, name, done);
         if let Err(error) = self.publish(id, name, done) {
-            self.halted.get_or_insert_with(|| name.to_owned());
+            self.halt(name);
             self.summary.failed += 1;
             let event = TaskEvent {
                 reason: Some(format!("its result is recorded but not published: {error}")),
@@ -66,6 +67,27 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             Err(error) => serde_json::Value::from(error.to_string()),
         };
         self.prints.push(Event::Print { task: name.to_owned(), output: output.value.clone(), content });
+    }
+
+    /// Errors that are known only now: what is already running may finish.
+    pub(super) fn report_errors(&mut self, errors: Vec<Diagnostic>) {
+        for error in errors {
+            let text = crate::diagnostic::render(&[error], false);
+            self.reporter.event(&Event::Notice { text: text.trim_end().to_owned() });
+        }
+    }
+
+    /// A task that failed before it could be handed out: the notice before it says why. Others were reported as they failed.
+    fn report_unplanned(&mut self, name: String) {
+        if self.tasks.contains_key(&name) {
+            return;
+        }
+        self.halt(&name);
+        self.summary.failed += 1;
+        let reason = Some("it could not be planned".to_owned());
+        let entry = RunTask { state: "failed".to_owned(), reason: reason.clone(), key: None, seconds: None };
+        self.tasks.insert(name.clone(), entry);
+        self.reporter.event(&Event::Task(TaskEvent { reason, ..TaskEvent::new(name, TaskState::Failed) }));
     }
 
     fn report_skipped(&mut self, name: String, why: String) {

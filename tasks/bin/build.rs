@@ -1,6 +1,6 @@
 //! The code version of every kind: a hash of its crate's sources, of the workspace crates that it uses, and of the
-//! locked versions of the libraries that these use directly. So an edit of `train` leaves every `build` result valid,
-//! and a new LightGBM does not leave `train`'s.
+//! locked versions of all libraries below these. So an edit of `train` leaves every `build` result valid, and a new
+//! LightGBM or zstd does not leave those that are made with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -46,22 +46,30 @@ fn crates(tasks: &Path) -> Fallible<BTreeMap<String, Crate>> {
     Ok(crates)
 }
 
-/// Name → locked versions.
-fn locked(lock: &Path) -> Fallible<BTreeMap<String, BTreeSet<String>>> {
+/// A locked package of somebody else: its versions and what they depend on.
+#[derive(Default)]
+struct Locked {
+    versions: BTreeSet<String>,
+    dependencies: BTreeSet<String>,
+}
+
+/// The locked packages by name; of a name with several versions, all together.
+fn locked(lock: &Path) -> Fallible<BTreeMap<String, Locked>> {
     let lock: toml::Table = fs::read_to_string(lock)?.parse()?;
-    let mut locked: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut locked: BTreeMap<String, Locked> = BTreeMap::new();
     for package in lock["package"].as_array().into_iter().flatten() {
         let text = |key: &str| package.get(key).and_then(toml::Value::as_str).unwrap_or_default().to_owned();
-        locked.entry(text("name")).or_default().insert(text("version"));
+        let entry = locked.entry(text("name")).or_default();
+        entry.versions.insert(text("version"));
+        // `name`, or `name version` where there are several.
+        let dependencies = package.get("dependencies").and_then(toml::Value::as_array).into_iter().flatten();
+        let names = dependencies.filter_map(|text| text.as_str()?.split(' ').next().map(str::to_owned));
+        entry.dependencies.extend(names);
     }
     Ok(locked)
 }
 
-fn version(
-    name: &str,
-    crates: &BTreeMap<String, Crate>,
-    locked: &BTreeMap<String, BTreeSet<String>>,
-) -> Fallible<String> {
+fn version(name: &str, crates: &BTreeMap<String, Crate>, locked: &BTreeMap<String, Locked>) -> Fallible<String> {
     let mut hasher = blake3::Hasher::new();
     let mut seen = BTreeSet::new();
     let mut todo = vec![name.to_owned()];
@@ -71,7 +79,11 @@ fn version(
         }
         match crates.get(&name) {
             Some(own) => todo.extend(own.dependencies.iter().cloned()),
-            None => seen.extend(locked.get(&name).into_iter().flatten().map(|version| format!("{name} {version}"))),
+            None => {
+                let Some(package) = locked.get(&name) else { continue };
+                todo.extend(package.dependencies.iter().cloned());
+                seen.extend(package.versions.iter().map(|version| format!("{name} {version}")));
+            }
         }
     }
     for name in seen {
@@ -96,7 +108,7 @@ fn hash_folder(folder: &Path, hasher: &mut blake3::Hasher) -> Fallible<()> {
         if path.is_dir() {
             hash_folder(&path, hasher)?;
         } else {
-            // The path is relative to the crate: a clone elsewhere gives the same version.
+            // Names and not paths: a clone elsewhere gives the same version.
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let bytes = fs::read(&path)?;
             hasher.update(name.as_bytes()).update(&(bytes.len() as u64).to_le_bytes()).update(&bytes);

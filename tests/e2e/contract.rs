@@ -90,4 +90,15 @@ fn an_external_result_is_asked_for_before_it_is_trusted() {
     space.write("probed", "");
     let dry = run(&space, &["-n"]);
     assert!(dry.err.contains("runs     d (the table is gone)"), "{dry:#?}");
+    assert_eq!(run(&space, &[]).counts(), Counts(1, 0, 0, 0), "it is made again");
+}
+
+#[test]
+fn every_kind_has_a_code_version() {
+    let kinds = Space::new().call(&["kinds", "--format", "json"]);
+    let kinds: Vec<serde_json::Value> = serde_json::from_str(&kinds.out).unwrap();
+    assert!(kinds.len() >= 9, "ghtrader-tasks is built by ./x test, or ./x build");
+    for kind in kinds {
+        assert_eq!(kind["code"].as_str().unwrap().len(), 16, "{}", kind["name"]);
+    }
 }

@@ -108,16 +108,18 @@ fn a_task_that_takes_too_long_is_stopped_with_all_that_it_started() {
     let space = Space::with_flow(
         r#"
 tasks:
-  a: { run: 'sh -c "sleep 60; touch ${{ params.file }}" & sleep 60', timeout: 500ms }
+  a: { run: 'sleep 60 & echo $! >"${{ params.file }}"; sleep 60', timeout: 500ms }
 params: { file: { type: string, required: true } }
 "#,
     );
-    let file = format!("file={}", space.path("late").display());
+    let file = format!("file={}", space.path("pid").display());
     let begun = std::time::Instant::now();
     let failed = space.run(&["-p", &file]);
     assert_eq!(failed.code, 1, "{failed:#?}");
-    assert!(failed.err.contains("error: a failed"), "{failed:#?}");
+    assert!(failed.err.contains("error: a failed: stopped at its timeout"), "{failed:#?}");
     assert!(begun.elapsed().as_secs() < 30);
+    let state = std::fs::read_to_string(format!("/proc/{}/stat", space.read("pid").trim())).unwrap_or_default();
+    assert!(state.is_empty() || state.contains(") Z"), "what it started in the background lives on: {state}");
 }
 
 #[test]
@@ -150,4 +152,69 @@ tasks:
     );
     assert_eq!(space.up_to_date(&["--gpus", "2,5", "--jobs", "8"]), Counts(5, 0, 0, 0));
     assert_eq!(space.read("x.txt"), "2\n2\n5\n5\n");
+}
+
+#[test]
+fn a_dependent_that_asks_for_too_much_is_refused_before_anything_runs() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  a: { run: 'echo x >$OUTPUT_X', outputs: { x: x } }
+  b: { run: 'true', needs: [a], resources: { gpu: 2 } }
+"#,
+    );
+    for args in [vec!["--gpus", "1"], vec!["--gpus", "1", "-n"]] {
+        let refused = space.run(&args);
+        assert_eq!(refused.code, 2, "{refused:#?}");
+        assert!(refused.err.contains("it asks for 2 gpu, and this machine has 1"), "{refused:#?}");
+    }
+    assert_eq!(space.call(&["run", "test", "a"]).counts(), Counts(1, 0, 0, 0), "`a` alone does not need them");
+}
+
+#[test]
+fn keep_going_goes_on_after_an_instance_that_cannot_be_planned() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  list: { run: 'echo "{\"a\": 1}" >$OUTPUT_L', outputs: { l: l.json } }
+  entry: { run: 'cat $INPUT_E', inputs: { e: { from: list.l, at: b } } }
+  other: { run: 'cat $INPUT_L >$OUTPUT_X', inputs: { l: { from: list } }, outputs: { x: x } }
+"#,
+    );
+    let answer = space.run(&["-k", "--jobs", "1"]);
+    assert_eq!((answer.code, answer.counts()), (1, Counts(2, 0, 1, 0)), "{answer:#?}");
+    assert!(answer.err.contains("output `l` of `list` has no entry `b`"), "{answer:#?}");
+    assert!(space.call(&["show", "last"]).out.contains("entry  failed"));
+}
+
+#[test]
+fn a_result_older_than_its_ttl_runs_again() {
+    let space = Space::with_flow(
+        "tasks:\n  a: { run: 'echo x >$OUTPUT_X', outputs: { x: x }, cache: { ttl: 1s } }\n  b: { run: 'cat $INPUT_X >$OUTPUT_X', inputs: { x: { from: a } }, outputs: { x: x } }\n",
+    );
+    space.up_to_date(&[]);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert_eq!(space.up_to_date(&[]), Counts(1, 1, 0, 0), "and the same bytes leave what depends on it");
+}
+
+#[test]
+fn a_stopped_task_leaves_no_result_whatever_it_says() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  a:
+    run: 'trap "exit 0" TERM; echo half >$OUTPUT_X; touch "${{ params.file }}"; sleep 20 & wait; echo whole >$OUTPUT_X'
+    outputs: { x: x }
+params: { file: { type: string, required: true } }
+"#,
+    );
+    let file = format!("file={}", space.path("started").display());
+    let mut child = space.spawn(&["run", "test", "-p", &file]);
+    while !space.exists("started") {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(space.run(&["-n", "-p", &file]).counts(), Counts(1, 0, 0, 0), "nothing is recorded");
 }

@@ -144,3 +144,43 @@ tasks:
     assert_eq!(answer.code, 2, "{answer:#?}");
     assert!(answer.err.contains("there is no `a` with n=3"), "{answer:#?}");
 }
+
+#[test]
+fn a_gather_leaves_out_what_was_skipped_also_where_that_was_an_axis() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  days:
+    run: 'echo "[1, 2]" >$OUTPUT_D'
+    matrix: { v: [cu, ag] }
+    when: "${{ v != 'ag' }}"
+    outputs: { d: d.json }
+  part:
+    run: 'echo "$MATRIX_V $MATRIX_D" >$OUTPUT_X'
+    matrix: { v: [cu, ag], d: { from: days.d } }
+    outputs: { x: x }
+  all: { run: 'find $INPUT_X -type f | sort | xargs cat >$OUTPUT_X', inputs: { x: { from: part } }, outputs: { x: x }, publish: { x: x.txt } }
+"#,
+    );
+    assert_eq!(space.up_to_date(&[]), Counts(4, 0, 0, 2));
+    assert_eq!(space.read("x.txt"), "cu 1\ncu 2\n");
+}
+
+#[test]
+fn a_cycle_is_an_error_before_anything_else_runs() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  free: { run: 'echo x >$OUTPUT_X', outputs: { x: x } }
+  day:
+    run: 'cat "${INPUT_STATE:-/dev/null}" >$OUTPUT_STATE'
+    matrix: { day: [a, b] }
+    inputs: { state: { from: day.state, where: { day: "${{ 'b' if day == 'a' else 'a' }}" } } }
+    outputs: { state: s }
+"#,
+    );
+    let answer = space.run(&[]);
+    assert_eq!(answer.code, 2, "{answer:#?}");
+    assert!(answer.err.contains("tasks form a cycle: `day[day=a]`"), "{answer:#?}");
+    assert_eq!(space.call(&["runs"]).out, "no runs yet\n");
+}

@@ -114,3 +114,49 @@ fn graph_and_list_show_what_there_is() {
     assert!(space.call(&["list"]).out.starts_with("test"));
     assert_eq!(space.call(&["check", "test"]).code, 0);
 }
+
+#[test]
+fn nothing_of_the_user_is_replaced_by_a_copy() {
+    let space = space();
+    space.up_to_date(&[]);
+    space.write("docs/sub/mine.txt", "mine");
+    for target in ["docs", ".", "/dev/null"] {
+        let refused = space.call(&["get", "test:sum.sum", "-o", target]);
+        assert_eq!(refused.code, 2, "{target}: {refused:#?}");
+        assert!(refused.err.contains("is not replaced"), "{target}: {refused:#?}");
+    }
+    assert_eq!(space.read("docs/sub/mine.txt"), "mine");
+    let flow = space.read("flows/test.yaml");
+    for target in ["\"\"", ".", "..", "flows/other.yaml", "cache/v1/x", "/tmp/x"] {
+        space.flow(&flow.replace("out/sum.txt", &format!("\"${{{{ '{}' }}}}\"", target.trim_matches('"'))));
+        let refused = space.run(&[]);
+        assert_eq!(refused.code, 2, "{target}: {refused:#?}");
+        assert!(refused.err.contains("cannot publish to"), "{target}: {refused:#?}");
+    }
+}
+
+#[test]
+fn a_published_folder_is_put_back_and_a_folder_of_the_user_is_not_touched() {
+    let space = Space::with_flow(
+        "tasks:\n  a: { run: 'mkdir $OUTPUT_F; echo 1 >$OUTPUT_F/x', outputs: { f: f }, publish: { f: out/f } }\n",
+    );
+    space.up_to_date(&[]);
+    space.write("out/f/x", "changed");
+    assert_eq!(space.up_to_date(&[]), Counts(0, 1, 0, 0));
+    assert_eq!(space.read("out/f/x"), "1\n");
+    let other = Space::with_flow(&space.read("flows/test.yaml"));
+    other.write("out/f/precious", "mine");
+    let refused = other.run(&[]);
+    assert_eq!(refused.code, 1, "{refused:#?}");
+    assert_eq!(other.read("out/f/precious"), "mine");
+}
+
+#[test]
+fn a_run_that_was_killed_at_its_start_does_not_hide_the_others() {
+    let space = space();
+    space.up_to_date(&[]);
+    space.write("cache/v1/runs/01M7Z6TQ000000000000000000/start.json", "{");
+    space.write("cache/v1/runs/stray/file", "");
+    let runs = space.call(&["runs"]);
+    assert_eq!((runs.code, runs.out.lines().count()), (0, 3), "{runs:#?}");
+}

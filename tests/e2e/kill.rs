@@ -98,3 +98,27 @@ fn interrupt(child: &Child) {
     let pid = child.id().to_string();
     assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
 }
+
+#[test]
+fn ctrl_c_ends_a_run_that_waits_for_a_lock() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  hold: { run: 'touch "${{ params.file }}"; sleep 5', locks: [table] }
+params: { file: { type: string, required: true } }
+"#,
+    );
+    space.write("flows/two.yaml", "tasks:\n  want: { run: 'true', locks: [table] }\n");
+    let file = format!("file={}", space.path("held").display());
+    let holder = space.spawn(&["run", "test", "-p", &file]);
+    while !space.exists("held") {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let waiter = space.spawn(&["run", "two"]);
+    std::thread::sleep(Duration::from_millis(300));
+    let begun = Instant::now();
+    interrupt(&waiter);
+    assert_eq!(waiter.wait_with_output().unwrap().status.code(), Some(130));
+    assert!(begun.elapsed().as_secs() < 3, "it did not wait for the lock");
+    assert!(holder.wait_with_output().unwrap().status.success());
+}

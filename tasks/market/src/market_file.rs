@@ -246,6 +246,11 @@ impl MarketFile {
             rule: variety.roll.rule(&variety.exchange, given)?,
         };
         let CostFile { fee_fixed, fee_ratio, slippage_ticks } = variety.cost;
+        for (name, value) in [("fee_fixed", fee_fixed), ("fee_ratio", fee_ratio), ("slippage_ticks", slippage_ticks)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(format!("`cost.{name}` is {value}: a cost is a number that is not negative"));
+            }
+        }
         let cost =
             CostSpec { tick: variety.tick, multiplier: variety.multiplier, fee_fixed, fee_ratio, slippage_ticks };
         let regime = if self.synthetic.is_some() { Regime::Synthetic } else { Regime::Historical };
