@@ -1,7 +1,9 @@
 //! ghtrader: a declarative DAG workflow runner for quantitative research on futures order books.
 //!
-//! Data flows one way: flow file → flow → graph → key → plan → schedule → execute → cache + provenance → report. A
-//! module imports only from modules above it in this list (errors aside). Nothing but `report` and `cli` prints.
+//! Data flows one way: flow file → [`flow`] → [`graph`] → [`key`] → [`plan`] → [`schedule`] → [`execute`] → [`cache`] +
+//! [`provenance`] → [`report`]; [`run`] is the loop that joins them, [`cli`] calls it. Nothing but `report` and `cli`
+//! prints. Two pairs know each other's types: the cache records [`provenance::Manifest`]s, which are made of its artifacts,
+//! and a run's record is kept by hearing the events of `report`.
 
 pub mod cache;
 pub mod cli;

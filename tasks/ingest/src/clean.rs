@@ -26,6 +26,9 @@ use crate::Raw;
 /// Quarantined rows that the index lists; all are counted.
 const LISTED: usize = 1_000;
 
+/// Fewer refused rows are no reason to refuse a file.
+const MANY: u64 = 20;
+
 /// One (contract, trading day) after cleaning.
 #[derive(Default)]
 pub(crate) struct CleanDay {
@@ -95,20 +98,27 @@ impl<'a> Cleaner<'a> {
     /// What was kept.
     ///
     /// # Errors
-    /// Where every row was quarantined: then the specification is wrong rather than the rows.
+    /// Where no row can be kept, or most of many cannot: then the specification, or one row that all others are measured
+    /// by, is wrong rather than the rows.
     pub(crate) fn finish(self) -> Result<Cleaned> {
         let cleaned = self.cleaned;
-        let kept = cleaned.days.values().any(|day| !day.ticks.is_empty());
-        let wrong = cleaned.quarantine.iter().find(|row| row.cause != Cause::EmptyBook);
-        if let (false, Some(Quarantined { line, contract, cause, detail, .. })) = (kept, wrong) {
-            bail!(
-                "not one of {} rows can be kept; row {line} of `{contract}`: {cause}, {detail}; \
-                 check tick, sessions and calendar of `{}` in market.yaml",
-                cleaned.read,
-                self.spec.variety,
-            );
-        }
-        Ok(cleaned)
+        let kept: usize = cleaned.days.values().map(|day| day.ticks.len()).sum();
+        let refused = cleaned.days.values().flat_map(|day| &day.quarantined);
+        let refused: u64 = refused.filter(|(cause, _)| **cause != Cause::EmptyBook).map(|(_, count)| count).sum();
+        let what = match kept {
+            0 => format!("not one of {} rows can be kept", cleaned.read),
+            _ if refused >= MANY && refused > kept as u64 => {
+                format!("{refused} of {} rows cannot be kept", cleaned.read)
+            }
+            _ => return Ok(cleaned),
+        };
+        let first = cleaned.quarantine.iter().find(|row| row.cause != Cause::EmptyBook);
+        let Some(Quarantined { line, contract, cause, detail, .. }) = first else { return Ok(cleaned) };
+        bail!(
+            "{what}; row {line} of `{contract}`: {cause}, {detail}; check that row and the one before it, and tick, \
+             sessions and calendar of `{}` in market.yaml",
+            self.spec.variety,
+        )
     }
 
     /// The tick of a contract; none for another variety's.

@@ -63,6 +63,14 @@ fn a_specification_that_fits_no_row_is_an_error() {
 }
 
 #[test]
+fn one_stamp_that_runs_ahead_does_not_throw_away_the_rest_in_silence() {
+    let mut rows = vec![("cu2203", 0, 71_500), ("cu2203", 3_000, 71_500)];
+    rows.extend((1..60).map(|step| ("cu2203", step, 71_500)));
+    let message = format!("{:#}", ingest_bytes(csv(&rows), &copper()).err().unwrap());
+    assert!(message.contains("59 of 61 rows cannot be kept") && message.contains("the one before it"), "{message}");
+}
+
+#[test]
 fn a_cell_and_its_input_have_to_agree() {
     let bench = |cell: serde_json::Value| {
         Bench::<Ingest>::new().unwrap().input_json("cell", &cell).unwrap().input_json("spec", &copper()).unwrap()
