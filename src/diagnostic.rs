@@ -7,6 +7,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::text::{is_hidden, visible, visible_line};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceSpan, ThemeCharacters, ThemeStyles};
 
 /// A text that errors can point into, by the name that people know it by.
@@ -207,6 +208,7 @@ pub fn render(errors: &[Diagnostic], color: bool) -> String {
 }
 
 fn one(error: &Diagnostic, color: bool) -> String {
+    let error = &harmless(error);
     let mut text = String::new();
     let styles = if color { ThemeStyles::ansi() } else { ThemeStyles::none() };
     let characters = ThemeCharacters { error: "error:".to_owned(), ..ThemeCharacters::unicode() };
@@ -219,6 +221,28 @@ fn one(error: &Diagnostic, color: bool) -> String {
         return format!("error: {}\n", error.message);
     }
     one_box(&text, error.place().as_deref())
+}
+
+/// The same without what a terminal would obey. In the source every byte keeps its place, so that marks stay right.
+fn harmless(error: &Diagnostic) -> Diagnostic {
+    let line = |text: &String| visible(text).into_owned();
+    let stand_in = |c: char| match c.len_utf8() {
+        _ if matches!(c, '\n' | '\t' | '\r') || !is_hidden(c) => c,
+        1 => '?',
+        2 => '¿',
+        _ => char::REPLACEMENT_CHARACTER,
+    };
+    let source = |file: &Arc<SourceFile>| match file.text.chars().any(|c| stand_in(c) != c) {
+        true => Arc::new(SourceFile { name: line(&file.name), text: file.text.chars().map(stand_in).collect() }),
+        false => Arc::clone(file),
+    };
+    let label = |label: &Label| Label { span: label.span, text: visible_line(&label.text).into_owned() };
+    Diagnostic {
+        message: line(&error.message),
+        file: error.file.as_ref().map(source),
+        labels: error.labels.iter().map(label).collect(),
+        help: error.help.as_ref().map(line),
+    }
 }
 
 /// miette indents the message and draws a box for every line that has a mark: here the message starts at the margin,
@@ -371,6 +395,24 @@ error: it is wrong
             plain.push_str(if index == 0 { part } else { part.split_once('m').unwrap().1 });
         }
         assert_eq!(plain, render(&[error], false));
+    }
+
+    #[test]
+    fn nothing_in_an_error_reaches_a_terminal_as_a_command() {
+        let text = "a: \u{1b}[2J\u{9b}\u{202e}x # y\n";
+        let file = Arc::new(SourceFile { name: "x.yaml".into(), text: text.into() });
+        let span = Span { start: text.find('x').unwrap(), len: 1 };
+        let error = Diagnostic::at(&file, span, "no `\u{1b}[0m`", "a\u{7}b\n").help("\u{8}");
+        let expected = "\
+error: no `\\x1b[0m`
+   ╭─[x.yaml:1:10]
+ 1 │ a: ?[2J¿�x # y
+   ·          ┬
+   ·          ╰── a\\x07b\\n
+   ╰────
+  help: \\x08
+";
+        assert_eq!(render(&[error], false), expected);
     }
 
     #[test]

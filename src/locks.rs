@@ -112,7 +112,7 @@ pub struct Busy {
 #[non_exhaustive]
 pub enum LockError {
     /// The file system refused; the message names the path.
-    #[error(transparent)]
+    #[error("{0}{next}", next = crate::cache::hint(.0))]
     Io(#[from] std::io::Error),
     /// It is held elsewhere.
     #[error("lock `{}` is held{}; `ghtrader locks` shows who waits for it", .0.lock, by(.0))]

@@ -71,7 +71,7 @@ pub enum Outcome {
 #[non_exhaustive]
 pub enum RefError {
     /// The file system refused; the message names the path.
-    #[error(transparent)]
+    #[error("{0}{next}", next = crate::cache::hint(.0))]
     Io(#[from] std::io::Error),
     /// A name that no ref can have.
     #[error("`{name}` cannot name a ref: {why}")]

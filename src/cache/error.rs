@@ -12,9 +12,7 @@ pub enum CacheError {
     #[error("{0}{next}", next = hint(.0))]
     Io(#[from] std::io::Error),
     /// The index cannot be used.
-    #[error(
-        "the index {path} cannot be used: {source}; it is rebuilt from `results/` when it is deleted while nothing runs"
-    )]
+    #[error("the index {path} cannot be used: {source}{next}", next = index_hint(.source))]
     Index {
         /// The database.
         path: PathBuf,
@@ -92,12 +90,21 @@ impl CacheError {
     }
 }
 
-fn hint(error: &std::io::Error) -> &'static str {
+/// Whatever filled it: what is finished is recorded, so that the next run carries on from there.
+const FULL: &str = "; the disk is full: free some space and run again, finished tasks are kept";
+
+fn index_hint(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => FULL,
+        _ => "; it is rebuilt from `results/` when it is deleted while nothing runs",
+    }
+}
+
+/// What to do where the file system refused; empty where the message says it all.
+pub fn hint(error: &std::io::Error) -> &'static str {
     match error.kind() {
-        std::io::ErrorKind::StorageFull => "; free some space (`ghtrader cache gc`) and run again",
-        std::io::ErrorKind::QuotaExceeded => {
-            "; the quota is used up: free some space (`ghtrader cache gc`) and run again"
-        }
+        std::io::ErrorKind::StorageFull => FULL,
+        std::io::ErrorKind::QuotaExceeded => "; the quota is used up: free some space and run again",
         std::io::ErrorKind::PermissionDenied => "; check who owns it, or choose another cache with `--cache`",
         std::io::ErrorKind::ReadOnlyFilesystem => "; choose a cache that can be written with `--cache`",
         _ => "",

@@ -27,7 +27,7 @@ use fs_err as fs;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use artifact::Artifact;
-pub use error::{CacheError, Result};
+pub use error::{CacheError, Result, hint};
 pub use listing::{Entry, Listing};
 pub use objects::State;
 pub use results::Recorded;

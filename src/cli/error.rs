@@ -1,11 +1,12 @@
 //! Errors as people see them, and the exit codes.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use crate::cache::CacheError;
 use crate::diagnostic::{Diagnostic, render};
 use crate::refs::RefError;
+use crate::text::visible;
 
 /// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ pub enum CliError {
     #[error(transparent)]
     Cache(#[from] CacheError),
     /// Something cannot be read or written.
-    #[error(transparent)]
+    #[error("{0}{next}", next = crate::cache::hint(.0))]
     Io(#[from] std::io::Error),
     /// Refs cannot be read or moved.
     #[error(transparent)]
@@ -61,17 +62,16 @@ impl CliError {
 
     /// Prints it, and gives its exit code.
     pub(super) fn show(&self, color: bool) -> ExitCode {
-        let (text, exit) = match self {
-            Self::Invalid(errors) => (render(errors, color), Exit::Usage),
-            Self::Cache(error @ CacheError::InTheWay { .. }) => (format!("error: {error}\n"), Exit::Usage),
-            Self::Cache(error) => (format!("error: {error}\n"), Exit::Damaged),
-            Self::Io(error) => (format!("error: {error}\n"), Exit::Damaged),
-            Self::Ref(error @ (RefError::Io(_) | RefError::Damaged { .. })) => {
-                (format!("error: {error}\n"), Exit::Damaged)
-            }
-            Self::Ref(error) => (format!("error: {error}\n"), Exit::Usage),
-            Self::Lock(error) => (format!("error: {error}\n"), Exit::Damaged),
-            Self::Execute(error) => (format!("error: {error}\n"), Exit::Failed),
+        let exit = match self {
+            Self::Invalid(_) | Self::Cache(CacheError::InTheWay { .. }) => Exit::Usage,
+            Self::Ref(RefError::Io(_) | RefError::Damaged { .. }) => Exit::Damaged,
+            Self::Ref(_) => Exit::Usage,
+            Self::Cache(_) | Self::Io(_) | Self::Lock(_) => Exit::Damaged,
+            Self::Execute(_) => Exit::Failed,
+        };
+        let text = match self {
+            Self::Invalid(errors) => render(errors, color),
+            other => format!("error: {}\n", visible(&other.to_string())),
         };
         let _ = write!(std::io::stderr().lock(), "{text}");
         exit.into()
@@ -80,5 +80,32 @@ impl CliError {
 
 /// Prints a line on standard output; a reader that has gone away is no error.
 pub(super) fn print(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    let mut out = std::io::stdout().lock();
+    // A program gets names and values as they are; on a terminal they cannot do anything.
+    let text = if out.is_terminal() { visible(text) } else { text.into() };
+    let _ = writeln!(out, "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Error;
+
+    use super::*;
+    use crate::locks::LockError;
+
+    #[test]
+    fn a_full_disk_is_called_so_wherever_it_is_met() {
+        let full = || Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
+        let sqlite = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL), None);
+        let errors = [
+            CliError::Io(full()),
+            CacheError::Io(full()).into(),
+            CacheError::Index { path: "index.db".into(), source: sqlite }.into(),
+            RefError::Io(full()).into(),
+            LockError::Io(full()).into(),
+        ];
+        for error in errors {
+            assert!(error.to_string().ends_with("free some space and run again, finished tasks are kept"), "{error}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{CliError, Project};
 use crate::cache::{Artifact, Cache};
+use crate::graph::Selector;
 use crate::hash::Hash;
 use crate::refs::{Move, Refs};
 
@@ -56,7 +57,7 @@ fn by_instance(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
         Some((task, output)) if !output.contains(']') => (task, Some(output)),
         _ => (rest, None),
     };
-    let Some(key) = cache.last(flow, task)? else { return Ok(None) };
+    let Some(key) = cache.last(flow, &instance(task))? else { return Ok(None) };
     let Some(result) = cache.find_result(&key)? else { return Ok(None) };
     let artifact = match (output, result.outputs.len()) {
         (Some(output), _) => match result.outputs.get(output) {
@@ -71,6 +72,11 @@ fn by_instance(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
         (None, _) => None,
     };
     Ok(Some(Found { hash: artifact.as_ref().map(|artifact| artifact.hash), artifact, keys: vec![key], moved: None }))
+}
+
+/// The name of an instance as it is recorded, however its values are quoted here.
+pub(super) fn instance(text: &str) -> String {
+    text.parse::<Selector>().map_or_else(|_| text.to_owned(), |selector| selector.to_string())
 }
 
 fn by_hash(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {

@@ -42,8 +42,8 @@ struct Global {
     /// Project root [default: the nearest folder upwards that has `flows/`]
     #[arg(short = 'C', value_name = "DIR", global = true)]
     directory: Option<PathBuf>,
-    /// The cache [default: `cache/` in the project root]
-    #[arg(long, value_name = "DIR", env = "GHTRADER_CACHE", global = true)]
+    /// The cache [default: GHTRADER_CACHE, or `cache/` in the project root]
+    #[arg(long, value_name = "DIR", global = true)]
     cache: Option<PathBuf>,
     /// Show failures and the last line only
     #[arg(short, long, global = true)]

@@ -26,7 +26,7 @@ pub(super) fn dry_run(
     if !errors.is_empty() {
         return Err(CliError::Invalid(crate::diagnostic::in_order(errors)));
     }
-    let mut reporter = reporter(project, args.format);
+    let mut reporter = reporter(project, args);
     let mut summary = Summary::default();
     let known = planner.take_settled().into_iter().map(|id| (planner.name(id), planner.outcome(id).cloned()));
     let known: Vec<_> = known.collect();

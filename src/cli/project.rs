@@ -19,6 +19,8 @@ pub(super) struct Project {
     pub(super) cache: PathBuf,
     pub(super) quiet: bool,
     pub(super) verbose: bool,
+    /// The options of this call that say where the project and its cache are.
+    pub(super) given: Vec<String>,
 }
 
 /// Whether standard error is a terminal.
@@ -43,8 +45,15 @@ impl Project {
             }
             None => here.ancestors().find(|folder| folder.join("flows").is_dir()).unwrap_or(&here).to_owned(),
         };
-        let cache = global.cache.as_ref().map_or_else(|| root.join("cache"), |cache| here.join(cache));
-        Ok(Self { root, cache, quiet: global.quiet, verbose: global.verbose })
+        let cache = match &global.cache {
+            Some(cache) => here.join(cache),
+            // A variable that is set to nothing counts as not set, as for other programs.
+            None => match std::env::var_os("GHTRADER_CACHE").filter(|cache| !cache.is_empty()) {
+                Some(cache) => here.join(cache),
+                None => root.join("cache"),
+            },
+        };
+        Ok(Self { root, cache, quiet: global.quiet, verbose: global.verbose, given: given(global) })
     }
 
     /// The cache, for commands that change it.
@@ -116,6 +125,13 @@ impl Project {
         let params = flow.bind(&given, args.params_file.as_deref()).map_err(CliError::Invalid)?;
         Ok(Loaded { flow, params, kinds })
     }
+}
+
+fn given(global: &Global) -> Vec<String> {
+    let options = [("-C", &global.directory), ("--cache", &global.cache)];
+    let given =
+        options.into_iter().filter_map(|(name, path)| Some([name.to_owned(), path.as_ref()?.display().to_string()]));
+    given.flatten().collect()
 }
 
 /// A flow that was read.

@@ -18,7 +18,7 @@ use crate::locks::Locks;
 use crate::plan::{Context, Wish};
 use crate::provenance::{Commit, RunEnd, RunFolder, RunStart, commit};
 use crate::refs::Refs;
-use crate::report::{Event, Human, Json, Reporter};
+use crate::report::{Call, Event, Human, Json, Reporter};
 use crate::resources::Pool;
 use crate::run::{Ended, Means, Options, RunError};
 
@@ -110,7 +110,7 @@ fn execute(
     };
     let (mut executor, events) = execute::local(cache)?;
     let (refs, locks) = (Refs::open(cache), Locks::open(cache));
-    let mut reporter = Both { shown: reporter(project, args.format), kept: folder };
+    let mut reporter = Both { shown: reporter(project, args), kept: folder };
     for pid in swept {
         let text = format!("ended process {pid}, which a killed run had left behind");
         reporter.event(&Event::Notice { text });
@@ -180,11 +180,24 @@ impl Reporter for Both {
     }
 }
 
-pub(super) fn reporter(project: &Project, format: Format) -> Box<dyn Reporter> {
-    match format {
+pub(super) fn reporter(project: &Project, args: &RunArgs) -> Box<dyn Reporter> {
+    match args.format {
         Format::Json => Box::new(Json),
-        Format::Human => Box::new(Human::new(terminal(), project.quiet, project.verbose)),
+        Format::Human => Box::new(Human::new(terminal(), project.quiet, project.verbose, call(project, args))),
     }
+}
+
+/// What has to be said again to run one of the tasks again as they were run.
+fn call(project: &Project, args: &RunArgs) -> Call {
+    let mut flow = vec![args.flow.flow.clone()];
+    let mut add =
+        |name: &str, value: Option<String>| flow.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
+    args.flow.params.iter().for_each(|param| add("-p", Some(param.clone())));
+    add("--params", args.flow.params_file.as_ref().map(|path| path.display().to_string()));
+    add("--cpus", args.cpus.map(|cpus| cpus.to_string()));
+    add("--memory", args.memory.clone());
+    add("--gpus", args.gpus.clone());
+    Call { global: project.given.clone(), flow }
 }
 
 fn notices(cache: &Cache, reporter: &mut dyn Reporter) {

@@ -1,10 +1,11 @@
 //! `ghtrader runs`, `show RUN` and `log RUN TASK`: the history.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use clap::Args;
 
 use super::error::print;
+use super::find::instance;
 use super::run::run_folder;
 use super::{CliError, Exit, Project};
 use crate::cache::Cache;
@@ -12,6 +13,7 @@ use crate::diagnostic::{Diagnostic, nearest};
 use crate::key::canonical;
 use crate::provenance::{RunEnd, RunStart, list, load, log as log_path};
 use crate::report::{duration, table};
+use crate::text::visible;
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
@@ -99,15 +101,21 @@ fn head(start: &RunStart) {
 pub(super) fn log(project: &Project, args: &LogArgs) -> Result<Exit, CliError> {
     let cache = project.look()?;
     let run = find(&cache, &args.run)?;
-    let path = log_path(&run_folder(&cache, &run), &args.task);
+    let task = instance(&args.task);
+    let path = log_path(&run_folder(&cache, &run), &task);
     if !path.is_file() {
         let tasks = load(&cache.runs(), &run)?.1.map(|end| end.tasks).unwrap_or_default();
-        let message = format!("run {run} has no log of `{}`: it did not execute it", args.task);
-        let help = nearest(&args.task, tasks.keys().map(String::as_str));
+        let message = format!("run {run} has no log of `{}`: it did not execute it", task);
+        let help = nearest(&task, tasks.keys().map(String::as_str));
         return Err(CliError::Invalid(vec![Diagnostic::new(message).maybe_help(help)]));
     }
     let bytes = fs_err::read(path)?;
-    let _ = std::io::stdout().lock().write_all(&bytes);
+    let mut out = std::io::stdout().lock();
+    // A program gets the log as it is; on a terminal it cannot do anything.
+    let _ = match out.is_terminal() {
+        true => out.write_all(visible(&String::from_utf8_lossy(&bytes)).as_bytes()),
+        false => out.write_all(&bytes),
+    };
     Ok(Exit::Done)
 }
 

@@ -52,12 +52,22 @@ fn report(line: &[u8]) -> Option<Report> {
     if let Some(progress) = line.strip_prefix("::progress ") {
         let (counts, text) = progress.split_once(' ').unwrap_or((progress, ""));
         let (done, total) = counts.split_once('/')?;
-        return Some(Report::Progress { done: done.parse().ok()?, total: total.parse().ok()?, text: text.to_owned() });
+        let (done, total) = (count(done)?, count(total)?);
+        return (done <= total && total > 0).then(|| Report::Progress { done, total, text: text.trim().to_owned() });
     }
     let (name, value) = line.strip_prefix("::metric ")?.split_once('=')?;
+    let name = name.trim();
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return None;
+    }
     // JSON, in which both manifests and events are written, has no other numbers.
     let value: f64 = value.trim().parse().ok().filter(|value: &f64| value.is_finite())?;
-    Some(Report::Metric { name: name.trim().to_owned(), value })
+    Some(Report::Metric { name: name.to_owned(), value })
+}
+
+/// Digits alone: `+1` is no count.
+fn count(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -89,7 +99,9 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_a_report_stays_in_the_log() {
-        let text: &[u8] = b"::progress x/2 a\n::progress 1\n::metric a\n::metric a=nan\n ::metric a=1\n::set a=1\n";
+        let text: &[u8] = b"::progress x/2 a\n::progress 1\n::metric a\n::metric a=nan\n ::metric a=1\n::set a=1\n\
+            ::metric =3\n::metric  =3\n::metric a\x1b=3\n::progress 5/0\n::progress 0/0\n::progress 3/2\n::progress x\n\
+            ::progress +1/2\n::progress /2\n::progress 1/\n::progress -1/2\n::progress 1/99999999999999999999\n::progress\n";
         assert_eq!(split(&[text]), (vec![], text.to_vec()));
     }
 

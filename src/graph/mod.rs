@@ -5,6 +5,7 @@
 //! another instance; whether instances form a circle is judged by the planner, as is all that depends on values.
 
 mod cycle;
+mod instance;
 mod publish;
 mod reads;
 mod select;
@@ -18,6 +19,7 @@ use ghtrader_kit::PathType;
 use petgraph::algo::toposort;
 use petgraph::graph::{DiGraph, NodeIndex};
 
+pub use instance::{axis_text, instance_name};
 pub use select::Selector;
 
 use crate::diagnostic::{Diagnostic, SourceFile, Span, in_order, nearest};

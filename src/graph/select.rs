@@ -1,9 +1,10 @@
-//! The tasks that a call asks for: `TASK`, `TASK[axis=value,…]`, `TASK+`.
+//! The tasks that a call asks for: `TASK`, `TASK[axis=value,…]`, `TASK+`. What is printed as a name can be given back.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::Graph;
+use super::instance::{axis_text, instance_name};
 use crate::diagnostic::{Diagnostic, nearest};
 
 /// A choice of instances.
@@ -12,41 +13,97 @@ pub struct Selector {
     /// The task; `*` and `?` match.
     task: String,
     /// Patterns of axis values; axes that are not named match all.
-    axes: Vec<(String, String)>,
+    axes: Vec<(String, Pattern)>,
     /// Whether what depends on it is chosen as well.
     dependents: bool,
+}
+
+/// What the text of an axis has to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Pattern {
+    /// Written in quotes: this text and no other.
+    Exact(String),
+    /// `*` and `?` match.
+    Wild(String),
 }
 
 impl FromStr for Selector {
     type Err = Diagnostic;
 
     fn from_str(text: &str) -> Result<Self, Diagnostic> {
-        let wrong = || {
-            let help = "write TASK, TASK[axis=value,other=value] or TASK+; * and ? match any text and any character";
-            Diagnostic::new(format!("`{text}` does not choose a task")).help(help)
+        parse(text).map_err(|why| {
+            let help = "write TASK, TASK[axis=value,other=value] or TASK+; * and ? match any text and any character, but \
+                        not in a value in double quotes, which may have any character";
+            Diagnostic::new(format!("`{text}` does not choose a task: {why}")).help(help)
+        })
+    }
+}
+
+fn parse(text: &str) -> Result<Selector, String> {
+    let (rest, dependents) = text.strip_suffix('+').map_or((text, false), |rest| (rest, true));
+    let (task, axes) = match rest.split_once('[') {
+        None => (rest, ""),
+        Some((task, axes)) => (task, axes.strip_suffix(']').ok_or("it has no `]` at its end")?),
+    };
+    if task.is_empty() {
+        return Err("it names none".to_owned());
+    }
+    Ok(Selector { task: task.to_owned(), axes: parse_axes(axes)?, dependents })
+}
+
+fn parse_axes(mut text: &str) -> Result<Vec<(String, Pattern)>, String> {
+    let mut axes = Vec::new();
+    while !text.is_empty() {
+        let no_value = || format!("`{}` is not axis=value", text.split(',').next().unwrap_or_default());
+        let (name, rest) = text.split_once('=').filter(|(name, _)| !name.contains(',')).ok_or_else(no_value)?;
+        let (pattern, rest) = if rest.starts_with('"') {
+            let (value, rest) = quoted(rest)?;
+            (Pattern::Exact(value), rest)
+        } else {
+            let end = rest.find(',').unwrap_or(rest.len());
+            (Pattern::Wild(rest[..end].to_owned()), &rest[end..])
         };
-        let (rest, dependents) = text.strip_suffix('+').map_or((text, false), |rest| (rest, true));
-        let (task, axes) = match rest.split_once('[') {
-            None => (rest, ""),
-            Some((task, axes)) => (task, axes.strip_suffix(']').ok_or_else(wrong)?),
+        axes.push((name.trim().to_owned(), pattern));
+        text = match rest.strip_prefix(',') {
+            Some(rest) => rest,
+            None if rest.is_empty() => rest,
+            None => return Err(format!("`{rest}` follows a value in quotes")),
         };
-        if task.is_empty() {
-            return Err(wrong());
+    }
+    Ok(axes)
+}
+
+/// A JSON string at the start of a text, and what follows it.
+fn quoted(text: &str) -> Result<(String, &str), String> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<String>();
+    match values.next() {
+        Some(Ok(value)) => Ok((value, text.get(values.byte_offset()..).unwrap_or_default())),
+        _ => Err(format!("`{text}` has no JSON string at its start")),
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wild(pattern) if pattern.contains(['*', '?']) => f.write_str(pattern),
+            Self::Exact(text) | Self::Wild(text) => f.write_str(&axis_text(text)),
         }
-        let parts = axes.split(',').filter(|part| !part.is_empty());
-        let axis = |part: &str| part.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.to_owned()));
-        let axes = parts.map(|part| axis(part).ok_or_else(wrong)).collect::<Result<_, _>>()?;
-        Ok(Self { task: task.to_owned(), axes, dependents })
+    }
+}
+
+impl Pattern {
+    fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Exact(exact) => exact == text,
+            Self::Wild(pattern) => matches(pattern, text),
+        }
     }
 }
 
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.task)?;
-        if !self.axes.is_empty() {
-            let axes: Vec<String> = self.axes.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            write!(f, "[{}]", axes.join(","))?;
-        }
+        let axes = self.axes.iter().map(|(name, pattern)| (name.as_str(), pattern.to_string().into()));
+        f.write_str(&instance_name(&self.task, axes))?;
         if self.dependents { f.write_str("+") } else { Ok(()) }
     }
 }
@@ -59,8 +116,8 @@ impl Selector {
 
     /// Whether it chooses an instance, given the texts of its axes.
     pub fn matches(&self, task: &str, axes: &[(&str, &str)]) -> bool {
-        let fits = |(name, pattern): &(String, String)| {
-            axes.iter().any(|(axis, value)| axis == name && matches(pattern, value))
+        let fits = |(name, pattern): &(String, Pattern)| {
+            axes.iter().any(|(axis, value)| axis == name && pattern.matches(value))
         };
         self.task_matches(task) && self.axes.iter().all(fits)
     }
@@ -68,7 +125,7 @@ impl Selector {
     /// Whether its patterns fit an instance of any task: of an axis that the task does not have, they ask nothing.
     pub fn axes_match(&self, axes: &[(&str, &str)]) -> bool {
         self.axes.iter().all(|(name, pattern)| {
-            axes.iter().find(|(axis, _)| axis == name).is_none_or(|(_, value)| matches(pattern, value))
+            axes.iter().find(|(axis, _)| axis == name).is_none_or(|(_, value)| pattern.matches(value))
         })
     }
 
@@ -155,8 +212,45 @@ mod tests {
 
     #[test]
     fn what_is_no_selector_is_refused() {
-        for bad in ["", "+", "[a=b]", "train[a=b", "train[a]"] {
+        for bad in ["", "+", "[a=b]", "train[a=b", "train[a]", "train[a=\"b]", "train[a=\"b\"c]", "train[b,a=1]"] {
             assert!(bad.parse::<Selector>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_printed_name_chooses_its_instance_and_no_other() {
+        let values = [
+            "cu",
+            "",
+            "a,b",
+            "x=1]",
+            "[",
+            "*",
+            "?",
+            " a ",
+            "\"",
+            "\\",
+            "{\"a\":[1,2]}",
+            "a\nb\u{9b}",
+            "größe",
+            "a,b=c",
+        ];
+        for value in values {
+            let name = instance_name("train", [("day", axis_text("1")), ("v", axis_text(value))]);
+            let selector = selector(&name);
+            assert_eq!(selector.to_string(), name);
+            for other in values {
+                assert_eq!(selector.matches("train", &[("day", "1"), ("v", other)]), other == value, "{name} {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_written_otherwise_is_shown_as_it_is_printed() {
+        for (text, shown) in
+            [("t[a=\"b\"]+", "t[a=b]+"), ("t[a=x=y]", "t[a=\"x=y\"]"), ("t[]", "t"), ("t[a=b*]", "t[a=b*]")]
+        {
+            assert_eq!(selector(text).to_string(), shown);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Reads inputs: outputs of other instances, joined or gathered, files outside the cache, and refs.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -317,6 +318,11 @@ impl Planner<'_> {
                 let message = format!("input `{}` is not there: {}", plan.decl.name, path.display());
                 return Err(self.error(template.span(), message, "read here").help(OPTIONAL).into());
             }
+            None if self.holds_cache(&path) => {
+                let message = format!("input `{}` contains the cache, which every run changes", plan.decl.name);
+                let help = "name the files or folders in it that the task reads, or keep the cache elsewhere with `--cache DIR`";
+                return Err(self.error(template.span(), message, "this folder").help(help).into());
+            }
             None => self.context.cache.hash_source(&path).map_err(|error| {
                 let message = format!("input `{}` cannot be read: {error}", plan.decl.name);
                 self.error(template.span(), message, "read here")
@@ -327,6 +333,11 @@ impl Planner<'_> {
         let file = path.file_name().map_or_else(|| name.clone(), |file| file.to_string_lossy().into_owned());
         let origins = vec![Origin::Path(text)];
         Ok(Some((ResolvedInput { name, file, data: Data::Source(artifact, path), origins }, None)))
+    }
+
+    /// Whether a path is a folder that the cache lies in.
+    fn holds_cache(&self, path: &Path) -> bool {
+        path.is_dir() && fs_err::canonicalize(path).is_ok_and(|path| self.context.cache.runs().starts_with(path))
     }
 
     /// Whether what `needs` names has ended.

@@ -11,7 +11,7 @@ use super::tree::{AxisValue, Node, State};
 use super::{InstanceId, Lost, Outcome, Planner, Resolved};
 use crate::diagnostic::Diagnostic;
 use crate::flow::{Task, Template};
-use crate::graph::{OutputDecl, Selector};
+use crate::graph::{OutputDecl, Selector, axis_text, instance_name};
 use crate::kinds::Kind;
 use crate::resources::{Pool, TooMuch};
 
@@ -189,16 +189,8 @@ impl<'a> Planner<'a> {
 
     pub(super) fn name_of(&self, task: usize, values: &[AxisValue]) -> String {
         let plan = &self.tasks[task];
-        let name = &plan.decl.name.value;
-        if plan.axes.is_empty() {
-            return name.clone();
-        }
-        let pairs: Vec<String> = plan
-            .axes
-            .iter()
-            .enumerate()
-            .map(|(index, axis)| format!("{axis}={}", values.get(index).map_or("*", |value| &value.text)))
-            .collect();
-        format!("{name}[{}]", pairs.join(","))
+        let value = |index| values.get(index).map_or("*".into(), |value: &AxisValue| axis_text(&value.text));
+        let axes = plan.axes.iter().enumerate().map(|(index, axis)| (&**axis, value(index)));
+        instance_name(&plan.decl.name.value, axes)
     }
 }

@@ -123,6 +123,9 @@ pub struct Failure {
     pub flow: String,
     /// Its folder, which stays for a look.
     pub scratch: String,
+    /// Inputs that its log names: where the task saw them, and what they are copies of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<(String, String)>,
     /// What is skipped because of it.
     pub blocks: Vec<String>,
 }

@@ -3,12 +3,14 @@
 //! All of it goes to standard error, what a flow prints (`print`) to standard output.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::{Event, Reporter, Summary, TaskEvent, TaskState, printed};
+use super::failure::failure;
+use super::{Call, Event, Reporter, Summary, TaskEvent, TaskState, printed};
+use crate::text::{visible, visible_line};
 
 /// How many running tasks have a line of their own.
 const LINES: usize = 8;
@@ -18,6 +20,7 @@ pub struct Human {
     bars: Option<Bars>,
     quiet: bool,
     verbose: bool,
+    call: Call,
 }
 
 struct Bars {
@@ -29,7 +32,7 @@ struct Bars {
 impl Human {
     /// `terminal`: whether standard error is one. `quiet` leaves out all but failures, notices and the last line;
     /// `verbose` adds a line for each cached task.
-    pub fn new(terminal: bool, quiet: bool, verbose: bool) -> Self {
+    pub fn new(terminal: bool, quiet: bool, verbose: bool, call: Call) -> Self {
         let bars = (terminal && !quiet).then(|| {
             let all = MultiProgress::new();
             let total = all.add(ProgressBar::new_spinner());
@@ -37,7 +40,7 @@ impl Human {
             total.enable_steady_tick(Duration::from_millis(120));
             Bars { all, total, running: BTreeMap::new() }
         });
-        Self { bars, quiet, verbose }
+        Self { bars, quiet, verbose, call }
     }
 
     fn line(&self, text: &str) {
@@ -49,7 +52,8 @@ impl Human {
 
     fn task(&mut self, event: &TaskEvent) {
         let TaskEvent { task, state, reason, seconds, .. } = event;
-        let why = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let task = &*visible_line(task);
+        let why = reason.as_ref().map(|reason| format!(" ({})", visible_line(reason))).unwrap_or_default();
         let took = seconds.map(|seconds| format!(" in {}", duration(seconds))).unwrap_or_default();
         match state {
             TaskState::Running => match &mut self.bars {
@@ -57,7 +61,7 @@ impl Human {
                 None if !self.quiet => eprint_line(&format!("running  {task}{why}")),
                 None => {}
             },
-            TaskState::Failed => self.line(&failure(event)),
+            TaskState::Failed => self.line(&failure(event, &self.call)),
             TaskState::Ran if !self.quiet => self.line(&format!("ran      {task}{took}")),
             TaskState::Skipped if !self.quiet => self.line(&format!("skipped  {task}{why}")),
             TaskState::Cached if self.verbose => self.line(&format!("cached   {task}")),
@@ -96,24 +100,27 @@ impl Reporter for Human {
                     eprint_line(&format!("run {run} of {flow}"));
                 }
             }
-            Event::Notice { text } => self.line(&format!("notice: {text}")),
+            Event::Notice { text } => self.line(&format!("notice: {}", visible(text))),
             Event::Task(task) => self.task(task),
             Event::Waiting { task, lock, holder } => {
-                self.line(&format!("waiting  {task} for the lock {lock}, held by {holder}"));
+                let text = format!("waiting  {task} for the lock {lock}, held by {holder}");
+                self.line(&visible_line(&text));
             }
             Event::Progress { task, done, total, text } => {
                 if let Some(bar) = self.bars.as_ref().and_then(|bars| bars.running.get(task)) {
-                    bar.set_message(format!("{task} {done}/{total} {text}"));
+                    bar.set_message(visible_line(&format!("{task} {done}/{total} {text}")).into_owned());
                 }
             }
             Event::Metric { .. } => {}
             Event::Moved { name, task, hash } => {
                 if !self.quiet {
-                    self.line(&format!("moved    {name} to {} of {task}", hash.short()));
+                    self.line(&visible_line(&format!("moved    {name} to {} of {task}", hash.short())));
                 }
             }
             Event::Print { content, .. } => {
                 let text = printed(content);
+                // A program that reads gets the text as it is.
+                let text = if std::io::stdout().is_terminal() { visible(&text) } else { text.as_str().into() };
                 let print = || drop(writeln!(std::io::stdout().lock(), "{text}"));
                 match &self.bars {
                     Some(bars) => bars.all.suspend(print),
@@ -148,33 +155,6 @@ impl Bars {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
-}
-
-fn failure(event: &TaskEvent) -> String {
-    let reason = event.reason.as_deref().unwrap_or("no reason is known");
-    let mut text = format!("error: {} failed: {reason}", event.task);
-    if let Some(failure) = &event.failure {
-        if !failure.tail.is_empty() {
-            text.push_str("\n  the last lines of its log:");
-            failure.tail.iter().for_each(|line| text.push_str(&format!("\n    {line}")));
-        }
-        text.push_str(&format!("\n  log      ghtrader log {} '{}'", failure.run, event.task));
-        text.push_str(&format!("\n  scratch  {}", failure.scratch));
-        if !failure.blocks.is_empty() {
-            text.push_str(&format!("\n  skipped  {}", some(&failure.blocks)));
-        }
-        text.push_str(&format!("\n  help: run only this again with `ghtrader run {} '{}'`", failure.flow, event.task));
-    }
-    text
-}
-
-/// The first names of a list, and how many more there are.
-fn some(names: &[String]) -> String {
-    const SHOWN: usize = 6;
-    match names.get(..SHOWN) {
-        Some(first) if names.len() > SHOWN => format!("{} and {} more", first.join(", "), names.len() - SHOWN),
-        _ => names.join(", "),
-    }
 }
 
 /// `0.42 s`, `12.3 s`, `12m 4s`, `3h 2m`.

@@ -1,11 +1,13 @@
 //! Events → terminal, plain lines, JSON lines. A reporter sees every event in order and knows no plan.
 
 mod event;
+mod failure;
 mod human;
 mod json;
 mod table;
 
 pub use event::{Event, Failure, Summary, TaskEvent, TaskState};
+pub use failure::Call;
 pub use human::{Human, duration};
 pub use json::Json;
 pub use table::{printed, table};

@@ -1,7 +1,7 @@
 //! A task in flight: from the moment it gets its resources to its recorded result, or its last failed attempt.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::task::{self, Spec};
 use super::{Message, Run};
 use crate::execute::{ExecEvent, Exit, Usage};
 use crate::locks::{Held, Holder};
-use crate::plan::{InstanceId, Outcome, Resolved};
+use crate::plan::{Data, InstanceId, Outcome, Resolved};
 use crate::provenance::{Execution, RunTask};
 use crate::report::{Event, Failure, TaskEvent, TaskState, duration};
 use crate::schedule::unlock;
@@ -195,6 +195,12 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     pub(super) fn fail(&mut self, id: InstanceId, reason: String) {
         let name = self.planner.name(id);
         self.halt(&name);
+        let tail = task::tail(&(self.options.log)(&name));
+        let inputs = self
+            .flying
+            .get(&id)
+            .map(|flight| copies_named(&flight.resolved, self.context.root, &tail))
+            .unwrap_or_default();
         self.end(id, Outcome::Failed);
         let key = self.tasks.get(&name).and_then(|entry| entry.key);
         self.tasks.insert(
@@ -203,9 +209,9 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         );
         // What it blocks settles now, so that the message can name it.
         self.planner.advance();
-        let log = (self.options.log)(&name);
         let failure = Failure {
-            tail: task::tail(&log),
+            tail,
+            inputs,
             run: self.options.run.clone(),
             flow: self.context.flow.to_owned(),
             scratch: self.scratch(&name).display().to_string(),
@@ -216,6 +222,16 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.summary.failed += 1;
         self.reporter.event(&Event::Task(event));
     }
+}
+
+/// The inputs of a task that a text names by the paths of their copies, and what those are copies of.
+fn copies_named(task: &Resolved, root: &Path, text: &[String]) -> Vec<(String, String)> {
+    let copies = task.inputs.iter().filter_map(|input| match &input.data {
+        Data::Source(_, source) => Some((format!("in/{}/{}", input.name, input.file), source)),
+        _ => None,
+    });
+    let named = copies.filter(|(copy, _)| text.iter().any(|line| line.contains(copy)));
+    named.map(|(copy, source)| (copy, source.strip_prefix(root).unwrap_or(source).display().to_string())).collect()
 }
 
 /// Exponential, at most `max`, with jitter of a quarter that differs from task to task.

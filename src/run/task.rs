@@ -52,7 +52,7 @@ pub(super) struct Spec {
 pub(super) enum TaskError {
     #[error(transparent)]
     Cache(#[from] CacheError),
-    #[error(transparent)]
+    #[error("{0}{next}", next = crate::cache::hint(.0))]
     Io(#[from] std::io::Error),
     #[error(transparent)]
     Json(#[from] serde_json::Error),

@@ -1,6 +1,6 @@
 //! Errors as users see them, and exit codes of wrong usage.
 
-use crate::space::Space;
+use crate::space::{Counts, Space, answer};
 
 #[test]
 fn all_errors_of_a_file_are_shown_at_once_with_their_places() {
@@ -42,4 +42,115 @@ fn a_missing_input_is_an_error_before_anything_runs() {
     assert_eq!(answer.code, 2, "{answer:#?}");
     assert!(answer.err.contains("not/there.csv") && answer.err.contains("optional: true"), "{}", answer.err);
     assert_eq!(space.run(&["first", "-n"]).counts().0, 1, "nothing ran");
+}
+
+#[test]
+fn what_a_task_writes_cannot_command_the_terminal() {
+    let space = Space::with_flow(
+        r#"tasks:
+  a: { run: 'printf "\033[2Jred\r\n::progress 5/0 odd\n::metric =3\n::progress x\n"; exit 3' }
+"#,
+    );
+    let failed = space.run(&[]);
+    assert!(!failed.err.contains('\u{1b}'), "{failed:#?}");
+    assert!(
+        failed.err.contains("    \\x1b[2Jred\n    ::progress 5/0 odd\n    ::metric =3\n    ::progress x\n"),
+        "{failed:#?}"
+    );
+    assert!(space.call(&["log", "last", "a"]).out.starts_with("\u{1b}[2Jred\r\n"), "a program gets it as it is");
+    let json = space.run(&["--format", "json"]);
+    assert!(json.events().iter().all(|event| event["event"] != "metric" && event["event"] != "progress"), "{json:#?}");
+    assert!(!json.out.contains('\u{1b}'));
+}
+
+#[test]
+fn a_name_that_is_printed_can_be_given_back() {
+    let space = Space::with_flow(
+        r#"tasks:
+  a: { run: 'echo "$MATRIX_V"; false', matrix: { v: ["a,b", "x=1]", "it's", "", "*", "plain", "two\nlines"] } }
+"#,
+    );
+    let failed = space.run(&["-k"]);
+    let names: Vec<&str> =
+        failed.err.lines().filter_map(|line| line.strip_prefix("error: ")?.split(" failed").next()).collect();
+    assert_eq!(names.len(), 7, "{failed:#?}");
+    for name in names {
+        let again = space.run(&[name]);
+        assert_eq!((again.code, again.counts()), (1, Counts(0, 0, 1, 0)), "{name}: {again:#?}");
+        assert!(again.err.contains(&format!("error: {name} failed")), "{again:#?}");
+        assert_eq!(space.call(&["log", "last", name]).code, 0, "{name}");
+    }
+}
+
+#[test]
+fn the_commands_of_a_failure_can_be_pasted_into_a_shell() {
+    let space = Space::with_flow(
+        r#"params: { mode: [bad], text: "" }
+tasks:
+  a: { run: 'test "${{ params.mode[0] }}" = good', matrix: { v: ["it's, $HOME"] } }
+  b: { run: 'exit 1' }
+"#,
+    );
+    let (root, cache) = (space.root().to_str().unwrap().to_owned(), space.path("my cache"));
+    let elsewhere = tempfile::tempdir().unwrap();
+    let call = |command: &mut std::process::Command| answer(command.current_dir(elsewhere.path()));
+    let args = [
+        "-C",
+        &root,
+        "--cache",
+        cache.to_str().unwrap(),
+        "run",
+        "test",
+        "-p",
+        "mode=[bad, worse]",
+        "-p",
+        "text=a b",
+        "a",
+    ];
+    let failed = call(&mut space.command(&args));
+    let help = failed.err.lines().find_map(|line| line.split_once("help: run only this again with `")).unwrap().1;
+    let script = help.trim_end_matches('`').replacen("ghtrader", env!("CARGO_BIN_EXE_ghtrader"), 1);
+    let again = call(std::process::Command::new("bash").args(["-c", &script]));
+    assert_eq!((again.code, again.counts()), (1, Counts(0, 0, 1, 0)), "{script}\n{again:#?}");
+    let good = script.replace("[bad, worse]", "[good]");
+    let again = call(std::process::Command::new("bash").args(["-c", &good]));
+    assert_eq!((again.code, again.counts()), (0, Counts(1, 0, 0, 0)), "{good}\n{again:#?}");
+    let log = failed.err.lines().find_map(|line| line.trim().strip_prefix("log      ")).unwrap();
+    let script = log.replacen("ghtrader", env!("CARGO_BIN_EXE_ghtrader"), 1);
+    assert_eq!(call(std::process::Command::new("bash").args(["-c", &script])).code, 0, "{script}");
+    assert!(!space.exists("cache"));
+}
+
+#[test]
+fn a_variable_set_to_nothing_is_not_set() {
+    let space = Space::with_flow("tasks:\n  a: { run: 'true' }\n");
+    assert_eq!(answer(space.command(&["run", "test"]).env("GHTRADER_CACHE", "")).code, 0);
+    assert!(space.exists("cache/v1"));
+    assert_eq!(answer(space.command(&["run", "test"]).env("GHTRADER_CACHE", "other")).code, 0);
+    assert!(space.exists("other/v1"));
+}
+
+#[test]
+fn an_input_that_holds_the_cache_is_an_error_before_anything_runs() {
+    let space = Space::with_flow("tasks:\n  a: { run: 'true', inputs: { all: { path: . } } }\n");
+    space.write("cache/v1/x", "");
+    for args in [&["-n"][..], &[]] {
+        let answer = space.run(args);
+        assert_eq!(answer.code, 2, "{answer:#?}");
+        assert!(answer.err.contains("input `all` contains the cache"), "{answer:#?}");
+    }
+    let elsewhere = tempfile::tempdir().unwrap();
+    let good = space.call(&["--cache", elsewhere.path().to_str().unwrap(), "run", "test"]);
+    assert_eq!(good.code, 0, "{good:#?}");
+}
+
+#[test]
+fn a_path_in_a_failed_tasks_folder_is_explained() {
+    let space = Space::with_flow(
+        "tasks:\n  a: { run: 'echo \"$INPUT_DATA: not a market\" >&2; exit 1', inputs: { data: { path: data/m.yaml }, other: { path: data } } }\n",
+    );
+    space.write("data/m.yaml", "x");
+    let failed = space.run(&[]);
+    assert!(failed.err.contains("\n  input    in/data/m.yaml is a copy of data/m.yaml\n"), "{failed:#?}");
+    assert!(!failed.err.contains("in/other"), "{failed:#?}");
 }

@@ -173,11 +173,15 @@ fn cases() -> u32 {
 
 #[test]
 fn deep_and_long_expressions_are_refused_or_evaluated() {
-    for unit in ["(", "[", "-", "not ", "1+", "x|", "a.", "a[", "{'a':", "1 if ", "'"] {
-        for times in [100, 150, 400, 3_000] {
-            check_expression(&format!("${{{{ {}1 }}}}", unit.repeat(times)));
+    // The program evaluates in its main thread, which has 8 MiB of stack; a test's thread has 2.
+    let main = std::thread::Builder::new().stack_size(8 << 20).spawn(|| {
+        for unit in ["(", "[", "-", "not ", "1+", "x|", "a.", "a[", "{'a':", "1 if ", "'"] {
+            for times in [100, 150, 400, 3_000] {
+                check_expression(&format!("${{{{ {}1 }}}}", unit.repeat(times)));
+            }
         }
-    }
-    check_expression(&format!("${{{{ 1{} }}}}", "+1".repeat(900)));
-    check_expression(&format!("${{{{ 'a'{} }}}}", "|upper".repeat(300)));
+        check_expression(&format!("${{{{ 1{} }}}}", "+1".repeat(900)));
+        check_expression(&format!("${{{{ 'a'{} }}}}", "|upper".repeat(300)));
+    });
+    main.unwrap().join().unwrap();
 }
