@@ -184,9 +184,11 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 /// The name that was probably meant: at most every third letter is different.
 pub fn near<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let length = |other: &str| name.chars().count().max(other.chars().count());
+    let small = name.to_lowercase();
     known
         .iter()
-        .map(|other| (strsim::damerau_levenshtein(name, other), *other))
+        // A name in other letters is the same word.
+        .map(|other| (strsim::damerau_levenshtein(&small, &other.to_lowercase()), *other))
         .filter(|(distance, other)| *distance <= (length(other) / 3).max(1) && *distance < length(other))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, other)| other)
@@ -419,6 +421,7 @@ error: no `\\x1b[0m`
     fn only_a_near_name_is_offered() {
         assert_eq!(nearest("inputz", ["inputs", "outputs"]).unwrap(), "did you mean `inputs`?");
         assert_eq!(nearest("zzz", ["inputs", "outputs"]).unwrap(), "known here: inputs, outputs");
+        assert_eq!(nearest("INPUT", ["inputs", "outputs"]).unwrap(), "did you mean `inputs`?");
         assert_eq!(nearest("zzz", []), None);
     }
 }

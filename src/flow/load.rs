@@ -49,10 +49,21 @@ impl Flow {
 /// The text of a flow file.
 pub(crate) fn text_of(path: &Path, display_name: &str) -> Result<String, Diagnostic> {
     let bytes = fs_err::read(path).map_err(|error| Diagnostic::new(error.to_string()))?;
-    String::from_utf8(bytes).map_err(|_| Diagnostic::new(format!("{display_name} is not UTF-8")))
+    String::from_utf8(bytes).map_err(|error| {
+        let start = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        let file = Arc::new(SourceFile { name: display_name.to_owned(), text });
+        let span = Span { start, len: char::REPLACEMENT_CHARACTER.len_utf8() };
+        Diagnostic::at(&file, span, "this file is not UTF-8", "not a character").help("save it as UTF-8")
+    })
 }
 
 fn read(walk: &mut Walk, path: &Path, root: &Node) -> Option<Flow> {
+    if root.data == Data::Null {
+        let help = "add `tasks`, each with `run` or `uses`";
+        walk.error_help(root.span, "a flow without tasks", "nothing is written here", help);
+        return None;
+    }
     let fields = walk.fields(root, "a flow", &KEYS)?;
     let description =
         fields.get("description").and_then(|node| walk.text(node, "`description`", "")).map(str::to_owned);

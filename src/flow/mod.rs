@@ -17,6 +17,7 @@ mod types;
 pub mod units;
 pub(crate) mod walk;
 pub mod yaml;
+mod yaml_error;
 
 pub use crate::diagnostic::{SourceFile, Span, Spanned};
 pub use expression::{Name, Root};

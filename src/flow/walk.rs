@@ -40,6 +40,42 @@ impl<'n> Fields<'n> {
     }
 }
 
+/// What a key of other workflow languages is here, where the key that stands for it is known.
+fn other_word(key: &str, known: &[&str]) -> Option<String> {
+    const WORDS: [(&[&str], &str, &str); 16] = [
+        (&["command", "cmd", "script", "shell", "steps", "bash"], "run", "a command is written `run: …`"),
+        (&["kind", "type", "rule"], "uses", "a kind is named by `uses: KIND`"),
+        (
+            &["depends_on", "depends", "deps", "dependencies", "after", "requires"],
+            "needs",
+            "for an order alone write `needs: [task]`, for a result an input with `from`",
+        ),
+        (&["if", "condition"], "when", "write `when: ${{ … }}`"),
+        (&["strategy", "foreach", "for_each", "axes", "wildcards"], "matrix", "write `matrix: { axis: [values] }`"),
+        (&["environment", "envvars"], "env", "write `env: [NAME]`: the variables of the caller that the task sees"),
+        (&["retry", "max_retries"], "retries", "write `retries: { attempts: 3 }`"),
+        (&["timeout-minutes", "timeout_minutes", "time"], "timeout", "write `timeout: 30m`"),
+        (&["cpu", "cpus", "cores", "threads"], "resources", "write `resources: { cpu: 2 }`"),
+        (&["gpu", "gpus"], "resources", "write `resources: { gpu: 1 }`"),
+        (&["memory", "mem", "ram"], "resources", "write `resources: { memory: 2GiB }`"),
+        (
+            &["params", "parameters", "args", "arguments", "options"],
+            "with",
+            "parameters of a task are written `with: { name: value }`",
+        ),
+        (
+            &["vars", "variables", "config", "parameters"],
+            "params",
+            "parameters of a flow are written `params: { name: default }`",
+        ),
+        (&["jobs", "steps", "rules", "stages", "pipeline"], "tasks", "write `tasks: { name: { run: … } }`"),
+        (&["name"], "tasks", "a flow is called as its file is"),
+        (&["targets", "produces"], "outputs", "write `outputs: { name: path }`"),
+    ];
+    let fits = |(keys, stands_for, _): &&(&[&str], &str, &str)| keys.contains(&key) && known.contains(stands_for);
+    WORDS.iter().find(fits).map(|(.., help)| (*help).to_owned())
+}
+
 /// Whether a text is `[a-z_][a-z0-9_]*`; of a task also `-`.
 pub(crate) fn is_name(text: &str, dash: bool) -> bool {
     let starts = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
@@ -104,7 +140,7 @@ impl Walk {
             "<<" => {
                 Some("merge keys are not supported: write the keys out, or use an alias for a whole value".to_owned())
             }
-            other => nearest(other, known.iter().copied()),
+            other => other_word(other, known).or_else(|| nearest(other, known.iter().copied())),
         };
         self.errors.push(error.maybe_help(help));
     }
@@ -114,6 +150,7 @@ impl Walk {
         match &node.data {
             Data::Map(fields) => Some(fields),
             _ => {
+                let help = if help.is_empty() { example(what) } else { help };
                 self.wrong(node, what, "a map", help);
                 None
             }
@@ -199,6 +236,22 @@ impl Walk {
             self.wrong(node, what, "a number that is not negative", help);
         }
         value
+    }
+}
+
+/// How a map is written that has no fixed keys.
+fn example(what: &str) -> &'static str {
+    match what {
+        "`params`" => "write params: { name: default }",
+        "`tasks`" => "write tasks: { name: { run: command } }",
+        "`matrix`" => "write matrix: { axis: [values] }",
+        "`inputs`" => "write inputs: { name: { from: task.output } }, or { path: file }",
+        "`outputs`" => "write outputs: { name: path }",
+        "`with`" => "write with: { parameter: value }",
+        "`where`" => "write where: { axis: value }",
+        "`publish`" => "write publish: { output: path }, or { output: { ref: name } }",
+        "`resources`" => "write resources: { cpu: 2, memory: 2GiB, gpu: 1 }",
+        _ => "write { name: value }",
     }
 }
 

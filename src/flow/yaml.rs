@@ -11,6 +11,7 @@ use std::sync::Arc;
 use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Number, Value};
 
+use super::yaml_error::explain;
 use crate::diagnostic::{Diagnostic, SourceFile, Span, Spanned};
 
 /// A value and its place.
@@ -117,9 +118,7 @@ pub fn parse(file: &Arc<SourceFile>) -> (Option<Node>, Vec<Diagnostic>) {
                 builder.event(event, span)
             }
             Err(error) => {
-                let span = Span { start: builder.byte(error.marker().index()), len: 0 };
-                let help = yaml_help(&file.text, span.start);
-                builder.error(span, format!("this is not YAML: {}", error.info()), "here").help = Some(help.into());
+                builder.broken(builder.byte(error.marker().index()), error.info());
                 Err(Stop)
             }
         };
@@ -176,6 +175,16 @@ impl<'a> Builder<'a> {
         self.errors.push(Diagnostic::at(self.file, span, message, label));
         let last = self.errors.len() - 1;
         &mut self.errors[last]
+    }
+
+    /// The text is not YAML from `at` on.
+    fn broken(&mut self, at: usize, info: &str) {
+        let mistake = explain(&self.file.text, at, info);
+        let error = Diagnostic::at(self.file, mistake.span, mistake.message, mistake.label).help(mistake.help);
+        self.errors.push(match mistake.also {
+            Some((span, label)) => error.and(span, label),
+            None => error,
+        });
     }
 
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Stop> {
@@ -257,7 +266,7 @@ impl<'a> Builder<'a> {
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Stop> {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
-            self.error(span, "an alias inside what it stands for", "here");
+            self.error(span, "an alias inside what it stands for", "here").help = Some("write the value out".into());
             return Err(Stop);
         };
         let (count, depth) = node.measure();
@@ -315,7 +324,7 @@ impl<'a> Builder<'a> {
         let text = match &node.data {
             Data::Text(text) => text.clone(),
             Data::List(_) | Data::Map(_) => {
-                self.error(node.span, "a key has to be a text", "not a text");
+                self.error(node.span, "a key has to be a text", "not a text").help = Some("write `name: value`".into());
                 String::new()
             }
             _ => self.file.slice(node.span).to_owned(),
@@ -374,19 +383,6 @@ fn is_float(text: &str) -> bool {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let some_digit = !whole.is_empty() || !fraction.is_empty();
     some_digit && digits(whole) && digits(fraction) && exponent.is_none_or(|text| !text.is_empty() && digits(text))
-}
-
-/// What may be wrong before `byte`, where the text stops being YAML.
-fn yaml_help(text: &str, byte: usize) -> &'static str {
-    let line = text.get(..byte).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
-    let line = text.get(line..).and_then(|rest| rest.lines().next()).unwrap_or_default();
-    let unquoted =
-        line.split("${{").next().is_some_and(|before| before.len() < line.len() && !before.contains(['"', '\'']));
-    if unquoted {
-        "put quotes around the expression: \"${{ … }}\""
-    } else {
-        "look at the indentation and the brackets before this place; quote texts that have `: ` or ` #`"
-    }
 }
 
 #[cfg(test)]
@@ -455,7 +451,7 @@ mod tests {
         assert_eq!(errors("a: 1\n---\nb: 1"), ["a second document"]);
         assert_eq!(errors("[a]: 1"), ["a key has to be a text"]);
         assert_eq!(errors(&"[".repeat(100)), ["nested deeper than 64 levels"]);
-        assert!(errors("a: [1").first().unwrap().starts_with("this is not YAML"));
+        assert_eq!(errors("a: [1"), ["`[` has no `]`"]);
     }
 
     #[test]

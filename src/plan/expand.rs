@@ -107,6 +107,11 @@ impl Planner<'_> {
         match target {
             Target::Ref { name: template, .. } => {
                 let name = text_of(&self.evaluate(id, template)?);
+                if let Err(error) = crate::refs::check_name(&name) {
+                    let message = format!("`{}` cannot move a ref: {error}", self.name(id));
+                    let help = "write it as `model/cu/production`";
+                    return Err(self.error(template.span(), message, "moved here").help(help));
+                }
                 match self.moved.insert(name.clone(), id) {
                     Some(other) => both(self, other, template, &format!("move the ref `{name}`")),
                     None => Ok(()),

@@ -154,3 +154,15 @@ fn a_path_in_a_failed_tasks_folder_is_explained() {
     assert!(failed.err.contains("\n  input    in/data/m.yaml is a copy of data/m.yaml\n"), "{failed:#?}");
     assert!(!failed.err.contains("in/other"), "{failed:#?}");
 }
+
+#[test]
+fn a_name_that_no_ref_can_have_is_an_error_before_anything_runs() {
+    let space = Space::with_flow(
+        "tasks:\n  a: { run: 'echo 1 >$OUTPUT_X', outputs: { x: x }, publish: { x: { ref: \"bad name\" } } }\n",
+    );
+    for args in [&["-n"][..], &[]] {
+        let answer = space.run(args);
+        assert_eq!(answer.code, 2, "{answer:#?}");
+        assert!(answer.err.contains("`a` cannot move a ref: `bad name` cannot name a ref"), "{answer:#?}");
+    }
+}

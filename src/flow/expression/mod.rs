@@ -4,6 +4,7 @@
 //! unknown one is found when the file is read. A plain path (`variety`, `inputs.entry.contract`), which most expressions
 //! are, is looked up in the JSON values directly; anything else is converted for minijinja and back.
 
+mod syntax;
 mod visit;
 
 use std::collections::BTreeMap;
@@ -92,7 +93,7 @@ impl Expression {
         if text.len() > LONGEST {
             return Err(refuse(format!("an expression of more than {LONGEST} bytes"), "here").into());
         }
-        let tree = parse_expr(text).map_err(|error| syntax(file, &error, place))?;
+        let tree = parse_expr(text).map_err(|error| refused(file, text, &error, place))?;
         let mut visit = Visit { file, place, names: Vec::new(), files: false, errors: Vec::new() };
         visit.expr(&tree);
         let Visit { names, files, errors, .. } = visit;
@@ -103,7 +104,7 @@ impl Expression {
             Some((root, keys)) => Code::Path(root, keys),
             None => {
                 let compiled = ENVIRONMENT.compile_expression_owned(text.to_owned());
-                Code::Compiled(Arc::new(compiled.map_err(|error| syntax(file, &error, place))?))
+                Code::Compiled(Arc::new(compiled.map_err(|error| refused(file, text, &error, place))?))
             }
         };
         Ok(Self { file: Arc::clone(file), text: text.trim().to_owned(), place, code, names, files })
@@ -241,8 +242,10 @@ fn number(value: &minijinja::Value) -> Result<Value, &'static str> {
     serde_json::Number::from_f64(float).map(Value::Number).ok_or("it is not a finite number")
 }
 
-fn syntax(file: &Arc<SourceFile>, error: &minijinja::Error, place: Place) -> Diagnostic {
-    let span = error.range().map_or(place.span, |range| place.inside(range.start, range.end));
+fn refused(file: &Arc<SourceFile>, text: &str, error: &minijinja::Error, place: Place) -> Diagnostic {
+    let range = error.range().unwrap_or(0..0);
+    let span = if range.is_empty() { place.span } else { place.inside(range.start, range.end) };
     let why = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-    Diagnostic::at(file, span, "this is not an expression", why)
+    let help = syntax::help(text, range.start, &why);
+    Diagnostic::at(file, span, "this is not an expression", why).help(help)
 }
