@@ -20,7 +20,7 @@ from measure import Log
 from million import million
 from peers import ALL, Missing, Peer, Setting
 from scenarios import ORDER, Cell, Course
-from table import Results, render
+from table import TITLES, Results, render
 from workloads import Workload, workload
 
 ROOT = Path(__file__).parents[3]
@@ -70,21 +70,33 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def read(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
 class Raw:
     """The raw file: what was measured, a line of JSON each."""
 
     def __init__(self, path: Path, carry_on: bool):
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not carry_on:
-            path.write_bytes(b"")
+        if carry_on:
+            self.drop_halves()
+        elif path.exists():
+            path.replace(path.with_suffix(".previous.jsonl"))  # hours may be in it
+
+    def drop_halves(self) -> None:
+        """What was measured of a runner on a workload that it was interrupted in: it is measured again as a whole."""
+        done = self.done()
+        kept = [line for line in self.lines() if "scenario" not in line or (line["workload"], line["peer"]) in done]
+        self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
     def add(self, **line: object) -> None:
         with open(self.path, "a") as file:
             file.write(json.dumps(line) + "\n")
 
     def lines(self) -> list[dict]:
-        return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+        return read(self.path)
 
     def done(self) -> set[tuple[str, str]]:
         return {tuple(line["done"]) for line in self.lines() if "done" in line}
@@ -129,6 +141,8 @@ class Bench:
         for peer in (make(self.setting) for make in ALL if make.name.replace(", ", "-") in wanted):
             try:
                 self.raw.add(peers={peer.name: peer.version()})
+                for scenario, text in peer.notes.items():
+                    self.raw.add(remark=f"{peer.name}, {TITLES[scenario]}: {text}")
                 found.append(peer)
             except Missing as missing:
                 self.raw.add(missing={peer.name: str(missing)})
@@ -205,7 +219,7 @@ def main() -> None:
         folder = tempfile.TemporaryDirectory(prefix="bench-", dir=asked.folder, ignore_cleanup_errors=True)
         with folder as place, Log("runner") as log:
             Bench(asked, Path(place), log).run()
-    text = render(Results(Raw(asked.raw, carry_on=True).lines()))
+    text = render(Results(read(asked.raw)))
     print(text)
     if asked.output:
         asked.output.write_text(text)

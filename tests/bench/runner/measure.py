@@ -1,7 +1,6 @@
 """Measures one command: time, processor time, memory, executions. Knows no runner and no workload."""
 
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -59,8 +58,7 @@ class Log:
 
 
 def measure(argv: list[str], folder: Path, env: dict[str, str], log: Log, limit: float, stop: int = 0) -> Measure:
-    """Runs the command in `folder` after everything written so far is on the disk."""
-    os.sync()
+    """Runs the command in `folder`. The log is emptied before."""
     log.empty()
     with tempfile.TemporaryDirectory() as aside:
         report, said = Path(aside, "report"), Path(aside, "said")

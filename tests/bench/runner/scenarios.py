@@ -1,5 +1,6 @@
 """What is done to a project, in which order, and what is measured of it. Knows no runner by name."""
 
+import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -156,6 +157,7 @@ class Course:
         self.report(cell)
 
     def measured(self, argv: list[str], stop: int = 0) -> Measure:
+        os.sync()  # what was written so far is not what is measured
         return measure(argv, self.project, self.peer.setting.env, self.log, self.budget, stop)
 
     def note(self, scenario: str, status: str, text: str) -> None:

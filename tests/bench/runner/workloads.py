@@ -60,7 +60,7 @@ class Workload:
 
     @property
     def name(self) -> str:
-        return TITLES[self.kind].format(size=self.size, each=f"{self.bytes / 1e9:g} GB")
+        return TITLES[self.kind].format(size=self.size, each=f"{self.bytes / 1e6:,.0f} MB")
 
     def tasks(self) -> list[Task]:
         return GRAPHS[self.kind](self)

@@ -37,12 +37,11 @@ class Setting:
 
 
 class Peer:
-    """A runner. A method that is `None` says that the runner has no such command; `notes` says why."""
+    """A runner. A question answered with `None` is one that it has no command for; `notes` says what is near."""
 
     name = ""
     binary = ""
     version_line = 0
-    serial = False  # whether it runs one task at a time, whatever it is asked for
     notes: dict[str, str] = {}  # scenario: what is to be known about it
 
     def __init__(self, setting: Setting):

@@ -57,8 +57,7 @@ class Dvc(Peer):
 
     name = "DVC"
     binary = "dvc"
-    serial = True
-    notes = {"lineage": "`dag`: what the stages say today"}
+    notes = {"cold": "one stage at a time", "lineage": "`dag`: what the stages say today"}
 
     def prepare(self, project: Path, work: Workload) -> None:
         super().prepare(project, work)
@@ -99,6 +98,7 @@ class Redun(Peer):
 
     name = "redun"
     binary = "redun"
+    notes = {"explain": "no such command"}
     WORKFLOW = """\
 import json
 from redun import File, script, task
