@@ -17,7 +17,7 @@ from pathlib import Path
 import bounds
 import machine
 from measure import Log
-from million import million
+from million import Unmeasured, million
 from peers import ALL, Missing, Peer, Setting
 from scenarios import ORDER, Cell, Course
 from table import TITLES, Results, render
@@ -36,7 +36,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./x bench runner", description=__doc__.splitlines()[0])
     names = ",".join(peer.name.replace(", ", "-") for peer in ALL)
     parser.add_argument("--ghtrader", type=Path, required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--full", action="store_true", help=f"the large set, hours: --workloads {FULL}")
+    parser.add_argument("--full", action="store_true", help=f"the large set, hours: --million --workloads {FULL}")
     parser.add_argument(
         "--workloads",
         default=QUICK,
@@ -51,12 +51,7 @@ def arguments() -> argparse.Namespace:
         "--repeat", type=int, default=5, help="runs of what takes less than 10 s (default: %(default)s)"
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="tasks at once (default: the cores)")
-    parser.add_argument(
-        "--million",
-        nargs=3,
-        metavar=("PROJECT", "FLOW", "TASK.OUTPUT"),
-        help="also explain and lineage in a project whose cache holds 1,000,000 results",
-    )
+    parser.add_argument("--million", action="store_true", help="also explain and lineage with 1,000,000 results")
     parser.add_argument(
         "--folder", type=Path, default=ROOT / "target", help="where projects are made: a disk, not memory"
     )
@@ -131,9 +126,13 @@ class Bench:
                     self.course(peer, work)
                 self.hashing(work)
         if self.asked.million:
-            project, flow, artifact = self.asked.million
-            took = million(Path(project), flow, artifact, self.setting, self.log, self.asked.repeat)
-            self.raw.add(extra={"million": took})
+            self.million()
+
+    def million(self) -> None:
+        try:
+            self.raw.add(extra={"million": million(ROOT)})
+        except Unmeasured as why:
+            self.raw.add(remark=f"explain and lineage with 1,000,000 results: not measured: {why}")
 
     def peers(self) -> list[Peer]:
         wanted = self.asked.peers.split(",")
@@ -212,7 +211,7 @@ def update(text: str) -> None:
 def main() -> None:
     asked = arguments()
     if asked.full:
-        asked.workloads = FULL
+        asked.workloads, asked.million = FULL, True
     if not asked.table:
         asked.folder.mkdir(parents=True, exist_ok=True)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was made is removed

@@ -98,7 +98,7 @@ def million(results) -> list[list[str]]:
             row(
                 f"{word} with 1,000,000 recorded results",
                 "≤ 50 ms",
-                took and f"{MILLI * took:.0f} ms",
+                took and f"{MILLI * took:.1f} ms",
                 took and took <= 0.05,
             )
         )

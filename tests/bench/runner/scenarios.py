@@ -145,7 +145,7 @@ class Course:
             self.note(scenario, "slow", f"> {self.budget:g} s, {took.ran:,} had run")
             self.late = scenario == "cold"
             raise Stop
-        if took.exit != 0:
+        if took.exit not in (self.peer.explained if scenario == "explain" else (0,)):
             self.note(scenario, "failed", f"exit {took.exit}: {took.words[:160]}")
             if scenario in ("lineage", "explain"):
                 return

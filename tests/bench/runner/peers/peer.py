@@ -42,6 +42,7 @@ class Peer:
     name = ""
     binary = ""
     version_line = 0
+    explained = (0,)  # the exit codes with which `explain` answers
     notes: dict[str, str] = {}  # scenario: what is to be known about it
 
     def __init__(self, setting: Setting):

@@ -143,6 +143,7 @@ def main(listed: File = File("tasks.json")):
 class Doit(Peer):
     name = "doit"
     binary = "doit"
+    explained = (0, 1)  # 1: it is not up to date
     notes = {"lineage": "no such command"}
     DODO = """\
 import json
