@@ -6,7 +6,7 @@
 //! | `with` values after defaults | yes | as canonical JSON, sorted by name: the order in the file is cosmetic |
 //! | matrix values | yes | a task may read them |
 //! | inputs | name and content hash | where a file lies, and when it was written, changes nothing |
-//! | `env` values | yes; a secret's as its hash | a secret is not to be found in a manifest |
+//! | `env` values | yes; a secret's as a slow hash | a secret is not to be found in a manifest |
 //! | outputs | name and relative path | a command reads the path |
 //! | task name, flow, resources, locks, retries, machine, times | no | they do not change what is computed |
 
@@ -53,8 +53,24 @@ pub enum EnvValue {
     Unset,
     /// Set, and not secret.
     Plain(String),
-    /// Set and secret: only its hash is kept.
+    /// Set and secret: only a hash of it is kept.
     Secret(Hash),
+}
+
+/// How often the hash of a secret is hashed: a few milliseconds for us, and for each guess of somebody who has a manifest.
+const ROUNDS: usize = 1 << 15;
+
+impl EnvValue {
+    /// A secret as it enters a key. The same on every machine, for the same work has the same key there; so it is salted
+    /// with the variable's name only, and made slow to guess. A secret that is short is found by trying all the same.
+    pub fn secret(name: &str, value: &str) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("ghtrader 2026 secret variable v1");
+        hasher.update(&(name.len() as u64).to_le_bytes());
+        hasher.update(name.as_bytes());
+        hasher.update(value.as_bytes());
+        let first = hasher.finalize();
+        Self::Secret((0..ROUNDS).fold(first, |hash, _| blake3::keyed_hash(first.as_bytes(), hash.as_bytes())).into())
+    }
 }
 
 /// One part of a key, as it is written into manifests and shown by `explain`.
@@ -254,7 +270,10 @@ mod tests {
     #[test]
     fn a_secret_is_in_no_part() {
         let mut secret = identity();
-        secret.env[0].1 = EnvValue::Secret(Hash::of(b"hunter2"));
-        assert!(secret.parts().iter().all(|part| !part.value.contains("hunter2")));
+        secret.env[0].1 = EnvValue::secret("TOKEN", "hunter2");
+        let plain = Hash::of(b"hunter2").to_string();
+        assert!(secret.parts().iter().all(|part| !part.value.contains("hunter2") && !part.value.contains(&plain)));
+        assert_eq!(secret.env[0].1, EnvValue::secret("TOKEN", "hunter2"), "the same in every process");
+        assert_ne!(EnvValue::secret("TOKEN", "hunter2"), EnvValue::secret("OTHER", "hunter2"));
     }
 }

@@ -15,9 +15,11 @@ pub(super) fn check(walk: &mut Walk, flow: &Flow, params: Option<&Node>) {
         Some(Data::Map(fields)) => fields.iter().map(|(name, _)| name.value.as_str()).collect(),
         _ => Vec::new(),
     };
+    let env = flow.tasks.iter().flat_map(|task| &task.env);
+    let secrets: BTreeSet<&str> = env.filter(|env| env.secret).map(|env| env.name.value.as_str()).collect();
     for task in &flow.tasks {
         let damaged = flow.damaged.contains(&task.name.value);
-        let mut check = Check { walk: &mut *walk, params: &params, task, damaged };
+        let mut check = Check { walk: &mut *walk, params: &params, secrets: &secrets, task, damaged };
         check.matrix();
         check.rest();
         check.input_cycles();
@@ -33,6 +35,8 @@ pub(super) const RESERVED: [&str; 18] = [
 struct Check<'a> {
     walk: &'a mut Walk,
     params: &'a [&'a str],
+    /// Variables that a task of the flow marks as secret.
+    secrets: &'a BTreeSet<&'a str>,
     task: &'a Task,
     /// Whether the task could not be read whole.
     damaged: bool,
@@ -67,6 +71,7 @@ impl Check<'_> {
                 Root::Param if !self.params.contains(&name.name.as_str()) => Some(self.unknown_param(name)),
                 Root::Axis if !axes.contains(&name.name.as_str()) => Some(self.unknown_axis(name, axes)),
                 Root::Input => self.input(name, inputs),
+                Root::Env if self.secrets.contains(name.name.as_str()) => Some(self.secret(name)),
                 _ => None,
             };
             self.walk.errors.extend(error);
@@ -100,6 +105,13 @@ impl Check<'_> {
             }
         };
         error.maybe_help(help)
+    }
+
+    /// The value of an expression is in keys, manifests and messages.
+    fn secret(&self, name: &Name) -> Diagnostic {
+        let word = name.name.as_str();
+        let error = self.error(name.span, format!("the secret `{word}` is used in an expression"), "written down here");
+        error.help(format!("name it under `env` of the task, and let the command read the variable `${word}`"))
     }
 
     fn input(&self, name: &Name, allowed: bool) -> Option<Diagnostic> {

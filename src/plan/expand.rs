@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::prepare::AxisPlan;
 use super::resolve::{Entries, Reader, Step, Stop};
 use super::tree::{AxisValue, InstanceId, NodeId, State, text_of};
-use super::{Instance, Item, Lost, Planner};
+use super::{Instance, Item, Lost, Outcome, Planner};
 use crate::diagnostic::Diagnostic;
 use crate::flow::{Target, Template};
 
@@ -35,6 +35,7 @@ impl Planner<'_> {
             Err(Stop::Lost(lost)) => self.lose(task, node, lost),
             Err(Stop::Error(error)) => {
                 self.errors.push(error);
+                self.unexpanded.push(self.name_of(task, &self.trees[task].node(node).values));
                 let why = "its axes could not be expanded".to_owned();
                 self.lose(task, node, Lost::Skipped { why, blocked: true });
             }
@@ -60,6 +61,7 @@ impl Planner<'_> {
                     Ok(false) => {}
                     Err(error) => {
                         self.errors.push(error);
+                        self.unexpanded.push(self.name_of(task, &all));
                         continue;
                     }
                 }
@@ -95,6 +97,7 @@ impl Planner<'_> {
         for publish in &self.decl(id).publish {
             if let Err(error) = self.check_target(id, &publish.target) {
                 self.errors.push(error);
+                return self.settle(id, Outcome::Failed);
             }
         }
     }

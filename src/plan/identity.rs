@@ -1,6 +1,7 @@
 //! The identity of an instance whose inputs are known, and what it takes to run it.
 
 use std::collections::BTreeMap;
+use std::env::VarError;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
@@ -12,7 +13,7 @@ use super::tree::text_of;
 use super::{InstanceId, Planner, Reason};
 use crate::cache::Artifact;
 use crate::diagnostic::Diagnostic;
-use crate::flow::{Action, Resources, Template};
+use crate::flow::{Action, Resources, Spanned, Template};
 use crate::hash::Hash;
 use crate::key::{self, EnvValue, Identity};
 use crate::kinds;
@@ -37,13 +38,13 @@ impl Planner<'_> {
             }
         };
         let mut variables: Vec<Variable> =
-            plan.decl.env.iter().map(|env| (env.name.value.clone(), std::env::var(&env.name.value).ok())).collect();
+            plan.decl.env.iter().map(|env| self.variable(&env.name)).collect::<Step<_>>()?;
         variables.sort();
         let secret = |name: &str| plan.decl.env.iter().any(|env| env.name.value == name && env.secret);
         let env = variables.iter().map(|(name, value)| {
             let value = match value {
                 None => EnvValue::Unset,
-                Some(value) if secret(name) => EnvValue::Secret(Hash::of(value.as_bytes())),
+                Some(value) if secret(name) => self.secrets.get(name, value),
                 Some(value) => EnvValue::Plain(value.clone()),
             };
             (name.clone(), value)
@@ -57,6 +58,18 @@ impl Planner<'_> {
         let identity =
             Identity { action, with: self.with(reader)?, matrix, inputs: hashes(inputs), env: env.collect(), outputs };
         Ok((identity, variables))
+    }
+
+    /// A variable of the caller. One that is no text would have no place in a key.
+    fn variable(&self, name: &Spanned<String>) -> Step<Variable> {
+        match std::env::var(&name.value) {
+            Ok(value) => Ok((name.value.clone(), Some(value))),
+            Err(VarError::NotPresent) => Ok((name.value.clone(), None)),
+            Err(VarError::NotUnicode(_)) => {
+                let message = format!("the variable `{name}` is not a text: it has bytes that are not UTF-8");
+                Err(self.error(name.span, message, "named here").into())
+            }
+        }
     }
 
     /// `with` after defaults, sorted by name, checked against the kind's schema.

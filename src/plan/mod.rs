@@ -15,6 +15,7 @@ mod prepare;
 mod read;
 mod reason;
 mod resolve;
+mod secrets;
 mod targets;
 mod tree;
 mod view;
@@ -37,6 +38,7 @@ use crate::hash::Hash;
 use crate::kinds::Kinds;
 use crate::refs::Snapshot;
 use prepare::TaskPlan;
+use secrets::Secrets;
 use targets::Targets;
 use tree::{NodeId, ROOT, Tree};
 
@@ -160,6 +162,9 @@ pub struct Planner<'a> {
     /// Who reads whom, for drawings.
     edges: BTreeSet<(InstanceId, InstanceId)>,
     draws: bool,
+    secrets: Secrets,
+    /// Parts of a task's axes that could not be expanded, since the last call.
+    unexpanded: Vec<String>,
 }
 
 impl<'a> Planner<'a> {
@@ -185,6 +190,8 @@ impl<'a> Planner<'a> {
             moved: BTreeMap::new(),
             edges: BTreeSet::new(),
             draws: false,
+            secrets: Secrets::default(),
+            unexpanded: Vec::new(),
         };
         for task in 0..planner.tasks.len() {
             if planner.targets.has_task(task, &planner.tasks[task].decl.name.value) {
@@ -223,6 +230,11 @@ impl<'a> Planner<'a> {
     /// The errors that were found since the last call.
     pub fn take_errors(&mut self) -> Vec<Diagnostic> {
         std::mem::take(&mut self.errors)
+    }
+
+    /// The parts of axes whose values were found to be wrong since the last call: `day[day=*]`.
+    pub fn take_unexpanded(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.unexpanded)
     }
 
     /// Tells how a task that was handed out ended.

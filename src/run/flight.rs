@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::mask::Mask;
 use super::prepare::Preparation;
 use super::task::{self, Spec};
 use super::{Message, Run};
@@ -102,8 +103,12 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
                 self.reporter.event(&Event::Notice { text });
             }
             ExecEvent::Progress { id, done, total, text } => {
-                let task = self.planner.name(id as InstanceId);
-                self.reporter.event(&Event::Progress { task, done, total, text });
+                let id = id as InstanceId;
+                let text = match self.flying.get(&id) {
+                    Some(flight) => self.mask(id, flight).text(text),
+                    None => text,
+                };
+                self.reporter.event(&Event::Progress { task: self.planner.name(id), done, total, text });
             }
             ExecEvent::Metric { id, name, value } => {
                 let task = self.planner.name(id as InstanceId);
@@ -116,7 +121,16 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         }
     }
 
+    fn mask<'f>(&self, id: InstanceId, flight: &'f InFlight) -> Mask<'f> {
+        Mask::new(&self.planner.decl(id).env, &flight.resolved.variables)
+    }
+
     fn exited(&mut self, id: InstanceId, exit: &Exit, usage: &Usage) {
+        if let Some(flight) = self.flying.get(&id)
+            && let Err(error) = self.mask(id, flight).file(&(self.options.log)(&self.planner.name(id)))
+        {
+            self.reporter.event(&Event::Notice { text: format!("a secret may be in a log: {error}") });
+        }
         if *exit == Exit::Code(0) {
             return self.keep(id, usage);
         }

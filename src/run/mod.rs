@@ -5,6 +5,7 @@
 //! scheduling are pure, so all that is particular to a run is in here: what is in flight, and what to do when it ends.
 
 mod flight;
+mod mask;
 mod prepare;
 mod publish;
 mod settle;
@@ -253,6 +254,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             self.planner.advance();
             self.collect();
         }
+        self.report_settled();
         self.planner.check();
         // What waits for itself, known only now, is no instance's own failure.
         let errors = self.planner.take_errors();

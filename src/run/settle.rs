@@ -10,6 +10,9 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     pub(super) fn report_settled(&mut self) {
         let errors = self.planner.take_errors();
         self.report_errors(errors);
+        for name in self.planner.take_unexpanded() {
+            self.report_unplanned(name);
+        }
         for id in self.planner.take_settled() {
             let name = self.planner.name(id);
             let Some(outcome) = self.planner.outcome(id).cloned() else { continue };
@@ -100,7 +103,10 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     /// Instances that never came to be known, because what their axes wait for failed.
     pub(super) fn report_unknown(&mut self) {
         for (name, outcome) in self.planner.unknown() {
-            if let Outcome::Skipped { why, .. } = outcome {
+            // Where the axes are what failed, that was told.
+            if let Outcome::Skipped { why, .. } = outcome
+                && !self.tasks.contains_key(&name)
+            {
                 self.report_skipped(name, why);
             }
         }

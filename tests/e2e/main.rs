@@ -1,4 +1,4 @@
-//! The runner end to end, by topic, on one small test bench.
+//! The runner end to end, by topic, on one small test bench (`space`).
 
 #![allow(
     clippy::unwrap_used,
@@ -8,15 +8,48 @@
     reason = "a test may fail anywhere"
 )]
 
-mod contract;
 mod daily;
 mod examples;
-mod failures;
-mod gather;
-mod history;
-mod kill;
-mod locks;
-mod messages;
-mod plan;
-mod refs;
 mod space;
+
+/// What a result depends on, and what it does not.
+mod content {
+    mod edits;
+    mod folders;
+    mod key;
+    mod objects;
+    mod secrets;
+    mod unreadable;
+}
+
+/// The language of flow files.
+mod flow {
+    mod dynamic;
+    mod gather;
+    mod matrix;
+}
+
+/// What a task sees, and how kinds are added.
+mod contract {
+    mod kinds;
+}
+
+/// Tasks while they run: failures, kills, several runners, what a machine has.
+mod running {
+    mod failures;
+    mod isolation;
+    mod kill;
+    mod locks;
+    mod machine;
+    mod runners;
+    mod skips;
+}
+
+/// The command line.
+mod commands {
+    mod dry_run;
+    mod history;
+    mod messages;
+    mod refs;
+    mod select;
+}

@@ -2,9 +2,58 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// Two tasks, one reading the other.
+pub(crate) const CHAIN: &str = r#"
+tasks:
+  words:
+    run: tr ' ' '\n' <"$INPUT_TEXT" | sort -u >"$OUTPUT_WORDS"
+    inputs: { text: { path: text.txt } }
+    outputs: { words: words.txt }
+  count:
+    run: wc -l <"$INPUT_WORDS" >"$OUTPUT_COUNT"
+    inputs: { words: { from: words } }
+    outputs: { count: count.txt }
+"#;
+
+/// A project with that flow.
+pub(crate) fn chain() -> Space {
+    let space = Space::with_flow(CHAIN);
+    space.write("text.txt", "b a b");
+    space
+}
+
+/// Waits until something holds.
+pub(crate) fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Sends a signal, such as `INT`.
+pub(crate) fn signal(pid: u32, signal: &str) {
+    let sent = Command::new("kill").args([&format!("-{signal}"), &pid.to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// All files below a folder.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() { folders.push(entry.path()) } else { found.push(entry.path()) }
+        }
+    }
+    found
+}
 
 /// A project.
 pub(crate) struct Space {
@@ -38,9 +87,14 @@ impl Space {
         space
     }
 
-    /// Writes the flow `test`.
+    /// Writes the flow `test`. `@/` in it stands for the project's folder, so that a task can leave a trace there.
     pub(crate) fn flow(&self, yaml: &str) {
-        self.write("flows/test.yaml", yaml);
+        self.flow_named("test", yaml);
+    }
+
+    /// Writes another flow.
+    pub(crate) fn flow_named(&self, name: &str, yaml: &str) {
+        self.write(&format!("flows/{name}.yaml"), &yaml.replace("@/", &format!("{}/", self.root().display())));
     }
 
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
@@ -59,6 +113,11 @@ impl Space {
 
     pub(crate) fn read(&self, relative: &str) -> String {
         std::fs::read_to_string(self.path(relative)).unwrap_or_else(|error| panic!("{relative}: {error}"))
+    }
+
+    /// What a file holds; nothing where there is none.
+    pub(crate) fn trace(&self, relative: &str) -> String {
+        std::fs::read_to_string(self.path(relative)).unwrap_or_default()
     }
 
     pub(crate) fn exists(&self, relative: &str) -> bool {
@@ -90,6 +149,31 @@ impl Space {
         let answer = self.run(args);
         assert_eq!(answer.code, 0, "{answer:#?}");
         answer.counts()
+    }
+
+    /// `ghtrader run test …`, which has to be refused or to fail with this exit code, and to say each of these.
+    pub(crate) fn refused(&self, args: &[&str], code: i32, parts: &[&str]) -> Answer {
+        let answer = self.run(args);
+        assert_eq!(answer.code, code, "{answer:#?}");
+        for part in parts {
+            assert!(answer.err.contains(part), "{part} is not in\n{}", answer.err);
+        }
+        answer
+    }
+
+    /// What an output holds, copied out with `get`.
+    pub(crate) fn output(&self, artifact: &str) -> String {
+        let answer = self.call(&["get", artifact, "-o", ".output"]);
+        assert_eq!(answer.code, 0, "{answer:#?}");
+        self.read(".output")
+    }
+
+    /// The object that holds an output.
+    pub(crate) fn object(&self, artifact: &str) -> PathBuf {
+        let answer = self.call(&["get", artifact, "-o", ".output"]);
+        assert_eq!(answer.code, 0, "{answer:#?}");
+        let hash = answer.out.split(' ').next().unwrap();
+        self.path(&format!("cache/v1/objects/{}/{}", &hash[..2], &hash[2..]))
     }
 
     /// Starts the program and does not wait for it.

@@ -1,30 +1,8 @@
-//! Several runners on one cache.
+//! Locks that flows name.
 
 use std::time::Duration;
 
 use crate::space::{Counts, Space};
-
-#[test]
-fn runners_side_by_side_execute_each_task_once() {
-    let space = Space::with_flow(
-        r#"
-tasks:
-  slow:
-    run: 'echo run >>"${{ params.file }}"; sleep 0.5; echo $MATRIX_N >$OUTPUT_X'
-    matrix: { n: [1, 2, 3] }
-    resources: { cpu: 0 }
-    outputs: { x: x }
-params: { file: { type: string, required: true } }
-"#,
-    );
-    let file = format!("file={}", space.path("runs").display());
-    let runners: Vec<_> = (0..4).map(|_| space.spawn(&["run", "test", "-p", &file, "--jobs", "3"])).collect();
-    for runner in runners {
-        let output = runner.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-    assert_eq!(space.read("runs").lines().count(), 3);
-}
 
 #[test]
 fn a_lock_keeps_two_flows_apart() {

@@ -3,7 +3,7 @@
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use crate::space::{Counts, Space};
+use crate::space::{Counts, Space, signal, wait_for};
 
 const FLOW: &str = r#"
 params: { pids: { type: string, required: true } }
@@ -95,8 +95,7 @@ params: { file: { type: string, required: true } }
 }
 
 fn interrupt(child: &Child) {
-    let pid = child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    signal(child.id(), "INT");
 }
 
 #[test]
@@ -121,4 +120,103 @@ params: { file: { type: string, required: true } }
     assert_eq!(waiter.wait_with_output().unwrap().status.code(), Some(130));
     assert!(begun.elapsed().as_secs() < 3, "it did not wait for the lock");
     assert!(holder.wait_with_output().unwrap().status.success());
+}
+
+/// The process that a process started, where it is one.
+fn child_of(parent: u32) -> Option<u32> {
+    let processes =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    processes.into_iter().find(|pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after = stat.rsplit(") ").next().unwrap_or_default();
+        after.split(' ').nth(1) == Some(&parent.to_string())
+    })
+}
+
+/// A task that says where another one of its kind still lives when it begins.
+const ALONE: &str = r#"
+tasks:
+  before: { run: 'echo before >$OUTPUT_X', outputs: { x: x } }
+  alone:
+    run: |
+      old=$(cat @/pid 2>/dev/null || echo none)
+      case "$(cut -d' ' -f3 /proc/$old/stat 2>/dev/null)" in ''|Z) ;; *) echo "$old lives" >>@/overlap ;; esac
+      echo half >$OUTPUT_X
+      echo $$ >@/pid
+      touch @/started
+      test -e @/go || sleep 60
+      cat $INPUT_X >$OUTPUT_X
+    inputs: { x: { from: before } }
+    outputs: { x: x }
+    locks: [table]
+    resources: { gpu: 1 }
+"#;
+
+fn carries_on(space: &Space) {
+    space.write("go", "");
+    let counts = space.up_to_date(&["--gpus", "1", "--no-wait"]);
+    assert_eq!(counts, Counts(1, 1, 0, 0), "finished work is kept, and no unlock command is needed");
+    assert_eq!(space.trace("overlap"), "");
+    assert_eq!(space.output("test:alone"), "before\n", "nothing half-written is used");
+    assert_eq!(space.call(&["locks"]).out, "no lock is held\n");
+}
+
+#[test]
+fn a_killed_runner_leaves_no_orphan_that_holds_a_device_or_a_lock() {
+    let space = Space::with_flow(ALONE);
+    let mut child = space.spawn(&["run", "test", "--gpus", "1"]);
+    wait_for("the task", || space.exists("started"));
+    let task = space.read("pid").trim().to_owned();
+    assert!(alive(&task));
+    kill(&mut child);
+    wait_for("its end", || !alive(&task));
+    carries_on(&space);
+}
+
+#[test]
+fn when_runner_and_supervisor_are_killed_the_next_start_ends_what_survived_before_its_task_starts_again() {
+    let space = Space::with_flow(ALONE);
+    let mut child = space.spawn(&["run", "test", "--gpus", "1"]);
+    wait_for("the task", || space.exists("started"));
+    let task = space.read("pid").trim().to_owned();
+    // Stopped first, so that it cannot end the task when its supervisor is gone.
+    signal(child.id(), "STOP");
+    signal(child_of(child.id()).unwrap(), "KILL");
+    kill(&mut child);
+    assert!(alive(&task), "nobody is left to end it");
+    carries_on(&space);
+    assert!(!alive(&task));
+}
+
+#[test]
+fn a_dry_run_ends_nothing_that_survived() {
+    let space = Space::with_flow(ALONE);
+    let mut child = space.spawn(&["run", "test", "--gpus", "1"]);
+    wait_for("the task", || space.exists("started"));
+    let task = space.read("pid").trim().to_owned();
+    assert_eq!(space.run(&["-n", "--gpus", "1"]).counts(), Counts(1, 1, 0, 0));
+    assert!(alive(&task), "that of a runner which lives");
+    kill(&mut child);
+    wait_for("its end", || !alive(&task));
+}
+
+#[test]
+fn half_written_outputs_of_failed_and_timed_out_tasks_are_never_used() {
+    let space = Space::with_flow(
+        r#"
+params: { how: exit 1 }
+tasks:
+  half: { run: 'mkdir $OUTPUT_F; echo half >$OUTPUT_X; echo half >$OUTPUT_F/a; test -e @/go || ${{ params.how }}; echo whole >$OUTPUT_X', outputs: { x: x, f: f }, timeout: 500ms }
+  reader: { run: 'cat $INPUT_X $INPUT_F/a >$OUTPUT_X', inputs: { x: { from: half.x }, f: { from: half.f } }, outputs: { x: x } }
+"#,
+    );
+    for how in ["exit 1", "kill -9 $$", "sleep 30"] {
+        let failed = space.run(&["-p", &format!("how={how}")]);
+        assert_eq!((failed.code, failed.counts()), (1, Counts(0, 0, 1, 1)), "{how}: {failed:#?}");
+        assert_eq!(space.call(&["get", "test:half.x", "-o", "x.txt"]).code, 2, "{how}");
+    }
+    assert!(!crate::space::files_below(&space.path("cache/v1/scratch")).is_empty(), "they stay for a look");
+    space.write("go", "");
+    assert_eq!(space.up_to_date(&["-p", "how=exit 1"]), Counts(2, 0, 0, 0));
+    assert_eq!(space.output("test:reader"), "whole\nhalf\n");
 }

@@ -1,0 +1,33 @@
+//! Which tasks a call asks for.
+
+use crate::space::{Counts, Space, chain};
+
+#[test]
+fn forced_tasks_run_again() {
+    let space = chain();
+    space.up_to_date(&[]);
+    assert_eq!(space.up_to_date(&["--force", "words"]), Counts(1, 1, 0, 0));
+}
+
+#[test]
+fn a_selected_task_brings_what_it_needs_and_no_more() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  a: { run: 'echo a >$OUTPUT_X', outputs: { x: x } }
+  b: { run: 'cat $INPUT_X >$OUTPUT_X', inputs: { x: { from: a } }, outputs: { x: x } }
+  c: { run: 'cat $INPUT_X $INPUT_X >$OUTPUT_X', inputs: { x: { from: b } }, outputs: { x: x } }
+"#,
+    );
+    assert_eq!(space.up_to_date(&["b"]), Counts(2, 0, 0, 0));
+    assert_eq!(space.up_to_date(&["b+"]), Counts(1, 2, 0, 0));
+}
+
+#[test]
+fn a_task_that_is_asked_for_and_is_not_there_is_an_error() {
+    let space = Space::with_flow("tasks:\n  a: { run: 'true', matrix: { n: [1, 2] } }\n");
+    assert_eq!(space.up_to_date(&["a[n=2]"]), Counts(1, 0, 0, 0));
+    let missing = space.run(&["a[n=7]"]);
+    assert_eq!(missing.code, 2, "{missing:#?}");
+    assert!(missing.err.contains("no instance `a[n=7]`"), "{}", missing.err);
+}

@@ -1,0 +1,137 @@
+//! Several runners on one cache.
+
+use crate::space::{Counts, Space, wait_for};
+
+#[test]
+fn runners_side_by_side_execute_each_task_once() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  slow:
+    run: 'echo run >>"${{ params.file }}"; sleep 0.5; echo $MATRIX_N >$OUTPUT_X'
+    matrix: { n: [1, 2, 3] }
+    resources: { cpu: 0 }
+    outputs: { x: x }
+params: { file: { type: string, required: true } }
+"#,
+    );
+    let file = format!("file={}", space.path("runs").display());
+    let runners: Vec<_> = (0..4).map(|_| space.spawn(&["run", "test", "-p", &file, "--jobs", "3"])).collect();
+    for runner in runners {
+        let output = runner.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(space.read("runs").lines().count(), 3);
+}
+
+/// A fan and what gathers it; every execution leaves a line.
+const FAN: &str = r#"
+tasks:
+  part: { run: 'echo "part $MATRIX_N" >>@/runs; sleep 0.02; echo $MATRIX_N >$OUTPUT_X', matrix: { n: [1, 2, 3, 4, 5, 6, 7, 8] }, resources: { cpu: 0 }, outputs: { x: x } }
+  all: { run: 'echo all >>@/runs; cat $INPUT_X/*/x >$OUTPUT_X', inputs: { x: { from: part } }, outputs: { x: x } }
+"#;
+
+fn side_by_side(runners: usize) {
+    let space = Space::with_flow(FAN);
+    let runners: Vec<_> = (0..runners).map(|_| space.spawn(&["run", "test"])).collect();
+    let mut ran = 0;
+    for runner in runners {
+        let output = runner.wait_with_output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{err}");
+        let counts = crate::space::Answer { code: 0, out: String::new(), err }.counts();
+        assert_eq!(counts.0 + counts.1, 9, "{counts:?}");
+        ran += counts.0;
+    }
+    let mut lines: Vec<String> = space.read("runs").lines().map(str::to_owned).collect();
+    lines.sort();
+    lines.dedup();
+    assert_eq!((space.read("runs").lines().count(), lines.len(), ran), (9, 9, 9), "{}", space.read("runs"));
+    assert_eq!(space.up_to_date(&[]), Counts(0, 9, 0, 0));
+}
+
+#[test]
+fn two_runners_execute_each_task_once() {
+    side_by_side(2);
+}
+
+#[test]
+fn twenty_runners_execute_each_task_once() {
+    side_by_side(20);
+}
+
+#[test]
+fn readers_are_not_blocked() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  first: { run: 'echo first; cp $INPUT_X $OUTPUT_X', inputs: { x: { path: x.txt } }, outputs: { x: x } }
+  slow:
+    run: 'touch @/started; until [ -e @/go ]; do sleep 0.02; done; cat $INPUT_X >$OUTPUT_X'
+    inputs: { x: { from: first } }
+    outputs: { x: x }
+    timeout: 30s
+"#,
+    );
+    space.write("x.txt", "x");
+    let runners = [space.spawn(&["run", "test"]), space.spawn(&["run", "test"])];
+    wait_for("the slow task", || space.exists("started"));
+    for args in [
+        &["runs"][..],
+        &["show", "last"],
+        &["lineage", "test:first"],
+        &["lineage", "x.txt", "--down"],
+        &["log", "last", "first"],
+        &["locks"],
+        &["refs"],
+        &["graph", "test", "--instances"],
+        &["get", "test:first", "-o", "first.txt"],
+        &["run", "test", "first"],
+        &["run", "test", "--dry-run"],
+    ] {
+        let answer = space.call(args);
+        let other = args[0] == "log" || args[0] == "show";
+        assert!(answer.code == 0 || other && answer.code == 2, "{args:?}: {answer:#?}");
+    }
+    space.write("go", "");
+    for runner in runners {
+        let output = runner.wait_with_output().unwrap();
+        assert!(output.status.success(), "none of the readers waited for the task: {output:?}");
+    }
+}
+
+#[test]
+fn a_key_that_is_executed_elsewhere_is_awaited_and_counted_as_cached() {
+    let space = Space::with_flow(
+        "tasks:\n  a: { run: 'echo run >>@/runs; touch @/started; until [ -e @/go ]; do sleep 0.02; done', timeout: 30s }\n",
+    );
+    space.flow_named("other", &space.read("flows/test.yaml").replace("  a:", "  b:"));
+    let one = space.spawn(&["run", "test"]);
+    wait_for("the task", || space.exists("started"));
+    let two = space.spawn(&["run", "other"]);
+    wait_for("a waiter", || space.call(&["locks"]).out.contains("waited for by b"));
+    space.write("go", "");
+    assert!(one.wait_with_output().unwrap().status.success());
+    let output = two.wait_with_output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(err.contains("0 ran, 1 cached"), "{err}");
+    assert_eq!(space.read("runs"), "run\n");
+}
+
+#[test]
+fn a_failure_elsewhere_is_not_taken_over_but_tried() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  a: { run: 'echo run >>@/runs; touch @/started; until [ -e @/go ]; do sleep 0.02; done; test $(grep -c run @/runs) = 2', timeout: 30s }
+"#,
+    );
+    let one = space.spawn(&["run", "test"]);
+    wait_for("the task", || space.exists("started"));
+    let two = space.spawn(&["run", "test"]);
+    wait_for("a waiter", || space.call(&["locks"]).out.contains("waited for by a"));
+    space.write("go", "");
+    assert_eq!(one.wait_with_output().unwrap().status.code(), Some(1));
+    assert_eq!(two.wait_with_output().unwrap().status.code(), Some(0));
+    assert_eq!(space.read("runs"), "run\nrun\n");
+}
