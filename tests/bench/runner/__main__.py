@@ -162,7 +162,7 @@ class Bench:
             work,
             self.folder,
             self.log,
-            self.asked.budget,
+            self.asked.budget * peer.patience,
             self.asked.repeat,
             tuple(self.asked.scenarios.split(",")),
             self.raw.cell,
@@ -189,7 +189,7 @@ class Bench:
         for cell in reversed(self.smaller(peer, work)):
             if cell["status"] != "ok":
                 return f"{cell['workload']} {'took too long' if cell['status'] == 'slow' else 'failed'}"
-            if cell["wall"] * work.size / cell["size"] > 2 * self.asked.budget:
+            if cell["wall"] * work.size / cell["size"] > 2 * peer.patience * self.asked.budget:
                 return f"{cell['workload']} took {cell['wall']:.0f} s"
         return None
 

@@ -8,6 +8,7 @@ from workloads import STAGES, SYMBOLS, Task, Workload, command, late_of, plain_o
 
 class Ghtrader(Peer):
     name = "ghtrader"
+    patience = 10  # what the bounds ask for has to be measured, however long a first run takes
 
     def program(self) -> str:
         return str(self.setting.ghtrader)

@@ -42,6 +42,7 @@ class Peer:
     name = ""
     binary = ""
     version_line = 0
+    patience = 1  # how many times the budget it is given
     explained = (0,)  # the exit codes with which `explain` answers
     notes: dict[str, str] = {}  # scenario: what is to be known about it
 
