@@ -40,8 +40,7 @@ def overhead(results) -> list[str]:
     """Ours less ninja's, both with their shells; then less what bash costs over sh, measured in a loop of spawns."""
     what, bound = "CPU per cold task above ninja's own, beside what bash costs over sh", "≤ 0.3 ms"
     shells = results.extra.get("shells")
-    for size in (20_000, 1_000, 100):
-        work = results.named("fan", size)
+    for size, work in results.largest("fan"):
         ours, ninja, bash = (results.median(work, peer, "cold", "cpu") for peer in (OURS, "ninja", "ninja, bash"))
         if shells and ours is not None and ninja is not None:
             each = [MILLI * cpu / size for cpu in (ours, ninja)]
@@ -57,8 +56,7 @@ def overhead(results) -> list[str]:
 def latency(results) -> list[str]:
     what, bound = "from a task's end to its dependent's start, median", "≤ 2 ms"
     shells = results.extra.get("shells")
-    for size in (10_000, 1_000, 100):
-        work = results.named("chain", size)
+    for size, work in results.largest("chain"):
         hops = {
             peer: hop * MILLI
             for peer in results.peers

@@ -24,7 +24,7 @@ class Measure:
     left: int  # processes that did not end after the command and were killed
     ran: int
     hop: float | None  # median seconds from the end of a task to the begin of the next, where they run one by one
-    words: str  # the last line of what the command said
+    words: str  # the most telling line of what the command said
 
 
 class Log:
@@ -75,4 +75,10 @@ def measure(argv: list[str], folder: Path, env: dict[str, str], log: Log, limit:
             raise
         took = json.loads(report.read_text())
         lines = said.read_text(errors="replace").strip().splitlines()
-    return Measure(**took, ran=log.lines(), hop=log.hop(), words=lines[-1] if lines else "")
+    return Measure(**took, ran=log.lines(), hop=log.hop(), words=telling(lines))
+
+
+def telling(lines: list[str]) -> str:
+    """The last line that speaks of an error, or the last line."""
+    errors = [line for line in lines if "error" in line.lower()]
+    return (errors or lines or [""])[-1].strip()

@@ -51,6 +51,12 @@ class Results:
         ]
         return statistics.median(values) if values else None
 
+    def largest(self, kind: str) -> list[tuple[int, str]]:
+        """The workloads of a kind with their sizes, the largest first."""
+        return sorted(
+            {(cell["size"], name) for (name, _, _), (cell, *_) in self.cells.items() if cell["kind"] == kind}
+        )[::-1]
+
     def named(self, kind: str, size: int) -> str | None:
         return next(
             (key[0] for key, cells in self.cells.items() if (cells[0]["kind"], cells[0]["size"]) == (kind, size)), None

@@ -34,6 +34,7 @@ class Ninja(Peer):
 class NinjaBash(Ninja):
     name = "ninja, bash"
     shell = "bash -euo pipefail -c '$cmd'"
+    notes = {}  # as ninja's
 
 
 class Make(Peer):

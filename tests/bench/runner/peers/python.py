@@ -84,7 +84,7 @@ class Dvc(Peer):
         return ["in"] if len(task.inputs) > 2 else task.inputs
 
     def run(self, work: Workload) -> list[str]:
-        return [self.program(), "repro", "--quiet"]
+        return [self.program(), "repro"]
 
     def explain(self, work: Workload, task: Task) -> list[str]:
         return [self.program(), "status", self.stage(task)]
