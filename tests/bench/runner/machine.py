@@ -20,7 +20,7 @@ def install(tools: Path) -> None:
     if not mark.exists() or mark.read_text() != pinned:
         print("installing the peers from PyPI, as tests/bench/requirements.txt pins them", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", str(tools)], check=True)
-        pip = subprocess.run([str(tools / "bin/pip"), "install", "--quiet", "-r", str(REQUIREMENTS)])
+        pip = subprocess.run([str(tools / "bin/pip"), "install", "--quiet", "--no-deps", "-r", str(REQUIREMENTS)])
         if pip.returncode:
             return print("they could not all be installed: what is missing is left out", file=sys.stderr)
         mark.write_text(pinned)
