@@ -49,6 +49,8 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// What would be right.
     pub help: Option<String>,
+    /// How one comes to the file, where that is not the one that was asked for.
+    pub notes: Vec<String>,
 }
 
 /// A marked place.
@@ -129,7 +131,7 @@ fn floor(text: &str, byte: usize) -> usize {
 impl Diagnostic {
     /// An error without a place.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), file: None, labels: Vec::new(), help: None }
+        Self { message: message.into(), file: None, labels: Vec::new(), help: None, notes: Vec::new() }
     }
 
     /// An error at a place: `label` says what is there.
@@ -155,6 +157,13 @@ impl Diagnostic {
     #[must_use]
     pub fn maybe_help(mut self, help: Option<String>) -> Self {
         self.help = help.or(self.help);
+        self
+    }
+
+    /// How one comes to the file.
+    #[must_use]
+    pub fn notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+        self.notes.extend(notes);
         self
     }
 
@@ -222,7 +231,8 @@ fn one(error: &Diagnostic, color: bool) -> String {
     if handler.render_report(&mut text, &Report(error)).is_err() {
         return format!("error: {}\n", error.message);
     }
-    one_box(&text, error.place().as_deref())
+    let notes: String = error.notes.iter().map(|note| format!("  note: {note}\n")).collect();
+    one_box(&text, error.place().as_deref()) + &notes
 }
 
 /// The same without what a terminal would obey. In the source every byte keeps its place, so that marks stay right.
@@ -244,6 +254,7 @@ fn harmless(error: &Diagnostic) -> Diagnostic {
         file: error.file.as_ref().map(source),
         labels: error.labels.iter().map(label).collect(),
         help: error.help.as_ref().map(line),
+        notes: error.notes.iter().map(line).collect(),
     }
 }
 

@@ -70,7 +70,7 @@ impl Project {
     pub(super) fn flow(&self, name: &str, kinds: &Kinds) -> Result<Flow, CliError> {
         let path = self.flow_path(name)?;
         let shown = path.strip_prefix(&self.root).unwrap_or(&path).display().to_string();
-        graph::load(&path, &shown, kinds).map_err(CliError::Invalid)
+        graph::load(&self.root, &path, &shown, kinds).map_err(CliError::Invalid)
     }
 
     fn flow_path(&self, name: &str) -> Result<PathBuf, CliError> {
@@ -123,6 +123,10 @@ impl Project {
             given.push((name.to_owned(), value.to_owned()));
         }
         let params = flow.bind(&given, args.params_file.as_deref()).map_err(CliError::Invalid)?;
+        let errors = flow.check_params(&params, &self.root);
+        if !errors.is_empty() {
+            return Err(CliError::Invalid(errors));
+        }
         Ok(Loaded { flow, params, kinds })
     }
 }

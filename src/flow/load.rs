@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::types::Flow;
 use super::walk::Walk;
 use super::yaml::{self, Data, Node};
-use super::{SourceFile, Span, names, params, task};
+use super::{Param, SourceFile, Span, names, params, task};
 use crate::diagnostic::{Diagnostic, in_order};
 
 const KEYS: [&str; 3] = ["description", "params", "tasks"];
@@ -76,9 +76,18 @@ fn read(walk: &mut Walk, path: &Path, root: &Node) -> Option<Flow> {
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let source = Arc::clone(&walk.file);
     let damaged = fields.get("tasks").map(|node| damaged(walk, node)).unwrap_or_default();
-    let flow = Flow { name, path: path.to_path_buf(), source, description, params, tasks, damaged };
-    names::check(walk, &flow, fields.get("params"));
+    let lost_params = lost_params(fields.get("params"), &params);
+    let path = path.to_path_buf();
+    let flow = Flow { name, path, source, description, params, tasks, subflows: Vec::new(), damaged, lost_params };
+    names::check(walk, &flow);
     Some(flow)
+}
+
+/// The parameters that are declared, but not in a way that could be read.
+fn lost_params(node: Option<&Node>, read: &[Param]) -> Vec<String> {
+    let Some(Data::Map(declared)) = node.map(|node| &node.data) else { return Vec::new() };
+    let lost = |name: &&str| read.iter().all(|param| param.name.value != *name);
+    declared.iter().map(|(name, _)| name.value.as_str()).filter(lost).map(str::to_owned).collect()
 }
 
 /// The tasks that have an error, by name.

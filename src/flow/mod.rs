@@ -4,6 +4,8 @@
 //! `graph.rs`.
 
 mod expression;
+pub(crate) mod files;
+mod flatten;
 mod inputs;
 mod limits;
 pub(crate) mod load;
@@ -11,6 +13,7 @@ mod matrix;
 pub(crate) mod names;
 mod outputs;
 mod params;
+mod subflow;
 mod task;
 pub(crate) mod template;
 mod types;
@@ -21,6 +24,7 @@ mod yaml_error;
 
 pub use crate::diagnostic::{SourceFile, Span, Spanned};
 pub use expression::{Name, Root};
+pub(crate) use flatten::lies_in;
 pub(crate) use outputs::{output_names, overlap};
 pub use params::{Param, ParamType, Params};
 pub use template::{Scope, Template, Uses, text_of};

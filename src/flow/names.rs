@@ -5,16 +5,13 @@ use std::collections::BTreeSet;
 use super::expression::{FUNCTIONS, Name, Root};
 use super::types::{AxisValues, Flow, Source, Target, Task};
 use super::walk::Walk;
-use super::yaml::{Data, Node};
 use super::{Action, Template};
 use crate::diagnostic::{Diagnostic, Span, nearest};
 
-/// Checks all tasks. `params` is the node of the flow's parameters: one that is declared wrongly is known all the same.
-pub(super) fn check(walk: &mut Walk, flow: &Flow, params: Option<&Node>) {
-    let params: Vec<&str> = match params.map(|node| &node.data) {
-        Some(Data::Map(fields)) => fields.iter().map(|(name, _)| name.value.as_str()).collect(),
-        _ => Vec::new(),
-    };
+/// Checks all tasks. A parameter that is declared wrongly is known all the same.
+pub(super) fn check(walk: &mut Walk, flow: &Flow) {
+    let read = flow.params.iter().map(|param| &param.name.value);
+    let params: Vec<&str> = read.chain(&flow.lost_params).map(String::as_str).collect();
     let env = flow.tasks.iter().flat_map(|task| &task.env);
     let secrets: BTreeSet<&str> = env.filter(|env| env.secret).map(|env| env.name.value.as_str()).collect();
     for task in &flow.tasks {

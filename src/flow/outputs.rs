@@ -98,7 +98,7 @@ fn when(walk: &mut Walk, fields: &Fields<'_>) -> Option<(Spanned<String>, Spanne
 
 /// What a command publishes and prints has to be among its outputs. A kind's outputs are known to the graph only.
 pub(super) fn check(walk: &mut Walk, task: &Task) {
-    if let Action::Kind(_) = task.action {
+    if !matches!(task.action, Action::Command(_)) {
         return;
     }
     let known: Vec<&str> = task.outputs.iter().map(|output| output.name.value.as_str()).collect();

@@ -77,16 +77,20 @@ impl ParamType {
         super::walk::article(&self.to_string())
     }
 
+    /// Whether a value has this type.
+    fn fits(self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::String, Value::String(_)) | (Self::Boolean, Value::Bool(_)) | (Self::List, Value::Array(_)) => true,
+            (Self::Number, Value::Number(_)) => true,
+            (Self::Integer, Value::Number(number)) => !number.is_f64(),
+            (Self::Date, Value::String(text)) => is_date(text),
+            _ => false,
+        }
+    }
+
     /// The value of a node if it has this type.
     fn value(self, node: &Node) -> Option<Value> {
-        let fits = match (self, &node.data) {
-            (Self::String, Data::Text(_)) | (Self::Boolean, Data::Bool(_)) | (Self::List, Data::List(_)) => true,
-            (Self::Number, Data::Number(_)) => true,
-            (Self::Integer, Data::Number(number)) => !number.is_f64(),
-            (Self::Date, Data::Text(text)) => is_date(text),
-            _ => false,
-        };
-        fits.then(|| node.json())
+        Some(node.json()).filter(|value| self.fits(value))
     }
 
     /// The type of a plain default.
@@ -153,6 +157,18 @@ impl Param {
             choices: None,
             help: None,
         }
+    }
+
+    /// Whether it takes a value from outside: what is wrong otherwise, and why.
+    pub(super) fn accepts(&self, value: &Value) -> Result<(), (String, String)> {
+        if value.is_null() && !self.required {
+            return Ok(());
+        }
+        if !self.r#type.fits(value) {
+            let shown = value.to_string();
+            return Err((format!("has to be {}", self.r#type.article()), format!("gives {shown}")));
+        }
+        self.refuses(value).map_or(Ok(()), |why| Err(("does not allow this value".to_owned(), why)))
     }
 
     /// Why a value of the right type is not allowed.

@@ -65,6 +65,7 @@ fn task(walk: &mut Walk, name: &Spanned<String>, node: &Node) -> Option<Task> {
         print: fields.get("print").and_then(|node| output_name(walk, node)),
         cache: fields.get("cache").map_or(super::CachePolicy::Always, |node| limits::cache(walk, node)),
         priority: fields.get("priority").and_then(|node| walk.integer(node, "`priority`")).unwrap_or(0),
+        subflow: None,
         outputs,
         action,
     };
@@ -79,8 +80,8 @@ fn action(walk: &mut Walk, name: &Spanned<String>, fields: &Fields<'_>) -> Optio
     match given.as_slice() {
         [] if fields.misspells(&["uses", "run", "flow"]) => None,
         [] => {
-            let help = "add `uses: KIND`, or `run:` with a shell command";
-            walk.error_help(name.span, format!("the task `{name}` does nothing"), "neither `uses` nor `run`", help);
+            let help = "add `uses: KIND`, `run:` with a shell command, or `flow:` with another flow";
+            walk.error_help(name.span, format!("the task `{name}` does nothing"), "no `uses`, `run` or `flow`", help);
             None
         }
         [("uses", node)] => {
@@ -91,11 +92,10 @@ fn action(walk: &mut Walk, name: &Spanned<String>, fields: &Fields<'_>) -> Optio
             walk.text(node, "`run`", "a shell command")?;
             Some(Action::Command(walk.template(node)))
         }
-        [(_, _)] => {
-            let span = fields.key("flow").unwrap_or(name.span);
-            let help = "write its tasks into this flow";
-            walk.error_help(span, "a flow inside a flow is not supported yet", "`flow` here", help);
-            None
+        [(_, node)] => {
+            beside_flow(walk, fields);
+            let file = walk.fixed(node, "`flow`", "the name of a flow, or a path from the project root")?;
+            Some(Action::Flow(Spanned::new(file.to_owned(), node.span)))
         }
         [first, rest @ ..] => {
             let place = |key: &str| fields.key(key).unwrap_or(name.span);
@@ -104,6 +104,19 @@ fn action(walk: &mut Walk, name: &Spanned<String>, fields: &Fields<'_>) -> Optio
             let error = rest.iter().fold(error, |error, (key, _)| error.and(place(key), "another"));
             walk.errors.push(error.help("a task does one thing: make two tasks"));
             None
+        }
+    }
+}
+
+/// What may stand beside `flow`; all else is for the tasks of that flow to say.
+const BESIDE_FLOW: [&str; 5] = ["flow", "matrix", "with", "needs", "when"];
+
+fn beside_flow(walk: &mut Walk, fields: &Fields<'_>) {
+    for (key, _) in fields.0 {
+        let word = key.value.as_str();
+        if KEYS.contains(&word) && !BESIDE_FLOW.contains(&word) {
+            let help = "beside `flow`: matrix, with, needs, when; the tasks of that flow say the rest";
+            walk.error_help(key.span, format!("a task with `flow` has no `{word}`"), "not beside `flow`", help);
         }
     }
 }

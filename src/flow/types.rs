@@ -20,10 +20,14 @@ pub struct Flow {
     pub description: Option<String>,
     /// Its parameters, in the order of the file.
     pub params: Vec<Param>,
-    /// Its tasks, in the order of the file.
+    /// Its tasks, in the order of the file; those of a flow in it stand where that is named.
     pub tasks: Vec<Task>,
+    /// The flows in it, each after the one that it is in.
+    pub subflows: Vec<Subflow>,
     /// Names of tasks that could not be read whole; empty for a flow without errors.
     pub(crate) damaged: BTreeSet<String>,
+    /// Names of parameters that could not be read.
+    pub(crate) lost_params: Vec<String>,
 }
 
 /// A task: the pattern of its instances.
@@ -63,6 +67,21 @@ pub struct Task {
     pub cache: CachePolicy,
     /// Higher is earlier among the ready.
     pub priority: i64,
+    /// The flow in the flow that it belongs to, by its place in [`Flow::subflows`]; none for a task of the flow itself.
+    pub subflow: Option<usize>,
+}
+
+/// A flow in a flow: what a task with `flow` brings in.
+#[derive(Clone, Debug)]
+pub struct Subflow {
+    /// The task, with its whole name: its axes, `with`, `needs` and `when` are those of the file around it.
+    pub task: Task,
+    /// The flow in the flow that the task belongs to.
+    pub outer: Option<usize>,
+    /// The text of the inner file, for errors.
+    pub source: Arc<SourceFile>,
+    /// The parameters of the inner file.
+    pub params: Vec<Param>,
 }
 
 /// What a task does.
@@ -72,6 +91,8 @@ pub enum Action {
     Kind(Spanned<String>),
     /// `run`: a shell command.
     Command(Template),
+    /// `flow`: the tasks of another file. A flow that was loaded whole has none left: see [`Flow::subflows`].
+    Flow(Spanned<String>),
 }
 
 /// The axes of a task: its instances are their product, as `include` and `exclude` change it.

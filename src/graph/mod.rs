@@ -23,6 +23,7 @@ pub use instance::{axis_text, instance_name};
 pub use select::Selector;
 
 use crate::diagnostic::{Diagnostic, SourceFile, Span, in_order, nearest};
+use crate::flow::files::Files;
 use crate::flow::{Action, Flow, Task};
 use crate::kinds::Kinds;
 
@@ -53,7 +54,7 @@ pub struct OutputDecl {
     pub measured: bool,
 }
 
-/// One task's reading of another: an edge with the place where it is written.
+/// One task's reading of another: an edge with the place where it is written, or where the flow is named that has both.
 #[derive(Clone, Debug)]
 struct Edge {
     from: usize,
@@ -116,6 +117,11 @@ impl<'a> Graph<'a> {
         &self.flow.source
     }
 
+    /// The flow.
+    pub fn flow(&self) -> &'a Flow {
+        self.flow
+    }
+
     /// The index of a task.
     pub fn index(&self, name: &str) -> Option<usize> {
         self.index.get(name).copied()
@@ -130,7 +136,7 @@ impl<'a> Graph<'a> {
     pub fn kind_name(&self, task: usize) -> Option<&'a str> {
         match &self.flow.tasks.get(task)?.action {
             Action::Kind(name) => Some(&name.value),
-            Action::Command(_) => None,
+            Action::Command(_) | Action::Flow(_) => None,
         }
     }
 
@@ -155,24 +161,14 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// Reads a flow file; where it has errors, those that only its graph shows are among them.
+/// Reads a flow file and those that it brings in, which are named from the project root; where there are errors, those
+/// that only the graph shows are among them.
 ///
 /// # Errors
-/// All that is wrong with the file, in the order of the places.
-pub fn load(path: &Path, display_name: &str, kinds: &Kinds) -> Result<Flow, Vec<Diagnostic>> {
+/// All that is wrong with the files, each in the order of its places.
+pub fn load(root: &Path, path: &Path, display_name: &str, kinds: &Kinds) -> Result<Flow, Vec<Diagnostic>> {
     let text = crate::flow::load::text_of(path, display_name).map_err(|error| vec![error])?;
-    parse(path, display_name, text, kinds)
-}
-
-fn parse(path: &Path, display_name: &str, text: String, kinds: &Kinds) -> Result<Flow, Vec<Diagnostic>> {
-    match Flow::read(path, display_name, text) {
-        (Some(flow), errors) if errors.is_empty() => Ok(flow),
-        (Some(flow), mut errors) => {
-            errors.extend(Check::of(&flow, kinds).errors);
-            Err(in_order(errors))
-        }
-        (None, errors) => Err(errors),
-    }
+    Files::load(root, path, display_name, text, |flow| Check::of(flow, kinds).errors)
 }
 
 /// The graph of petgraph; without weights, since an index says it all.
@@ -199,7 +195,7 @@ fn outputs(task: &Task, kinds: &Kinds) -> Vec<OutputDecl> {
             };
             declared.map(output).collect()
         }
-        Action::Command(_) => {
+        Action::Command(_) | Action::Flow(_) => {
             let output = |output: &crate::flow::Output| OutputDecl {
                 name: output.name.value.clone(),
                 path: output.path.value.clone(),
@@ -235,9 +231,17 @@ impl<'a> Check<'a> {
         check.kinds();
         check.outputs = flow.tasks.iter().map(|task| outputs(task, kinds)).collect();
         for (index, task) in flow.tasks.iter().enumerate() {
-            check.reads(index, task);
-            check.uses(index, task);
+            let own = task.subflow.is_none();
+            let found = check.errors.len();
+            check.reads(Some(index), task);
+            if own {
+                check.uses(index, task);
+            } else {
+                // That is said where its own file is checked.
+                check.errors.truncate(found);
+            }
         }
+        check.subflows();
         check.publishes();
         check.cycles();
         check
@@ -245,9 +249,53 @@ impl<'a> Check<'a> {
 }
 
 impl Check<'_> {
+    /// What the tasks with `flow` read counts for all tasks that they bring in.
+    fn subflows(&mut self) {
+        let flow = self.flow;
+        let mut tasks: Vec<Vec<usize>> = vec![Vec::new(); flow.subflows.len()];
+        for (index, task) in flow.tasks.iter().enumerate() {
+            flow.around(task.subflow).into_iter().for_each(|subflow| tasks[subflow].push(index));
+        }
+        for (subflow, inside) in flow.subflows.iter().zip(&tasks) {
+            let (found, first) = (self.errors.len(), self.edges.len());
+            self.reads(None, &subflow.task);
+            if subflow.outer.is_some() {
+                self.errors.truncate(found);
+            }
+            let edges = self.edges.split_off(first);
+            for edge in edges {
+                if inside.binary_search(&edge.from).is_ok() {
+                    let message = format!("the task `{}` waits for itself", subflow.task.name);
+                    let error = self.error(edge.span, message, "a task of that flow");
+                    self.errors.extend(subflow.outer.is_none().then(|| error.help("remove it")));
+                    continue;
+                }
+                self.edges.extend(inside.iter().map(|task| Edge { to: *task, ..edge.clone() }));
+            }
+        }
+    }
+
+    /// The task of this file with which a task of an inner flow comes in; none for a task of the file itself.
+    fn call(&self, task: &Task) -> Option<&Task> {
+        let outermost = self.flow.around(task.subflow).first().copied()?;
+        self.flow.subflows.get(outermost).map(|subflow| &subflow.task)
+    }
+
+    /// A place of a task in this file: of one that comes in with another, the name of that.
+    fn place(&self, task: &Task, span: Span) -> Span {
+        self.call(task).map_or(span, |call| call.name.span)
+    }
+
+    /// Whether what two tasks have to do with each other is for the file of an inner flow to say.
+    fn is_inside(&self, a: &Task, b: &Task) -> bool {
+        let name = |task| self.call(task).map(|call| &call.name.value);
+        name(a).is_some() && name(a) == name(b)
+    }
+
     /// Whether a task could not be read whole: what it seems to lack may be what could not be read.
     fn is_damaged(&self, task: &str) -> bool {
-        self.flow.damaged.contains(task)
+        let parents = task.match_indices('/').filter_map(|(at, _)| task.get(..at));
+        parents.chain([task]).any(|name| self.flow.damaged.contains(name))
     }
 
     fn error(&self, span: Span, message: impl Into<String>, label: impl Into<String>) -> Diagnostic {
@@ -257,7 +305,7 @@ impl Check<'_> {
     /// The kinds that are used exist. Programs that are of no use are errors only where a kind is wanted.
     fn kinds(&mut self) {
         let mut wanted = false;
-        for task in &self.flow.tasks {
+        for task in self.flow.tasks.iter().filter(|task| task.subflow.is_none()) {
             let Action::Kind(name) = &task.action else { continue };
             if name.value.is_empty() {
                 continue; // A task that says neither `uses` nor `run`; that was an error of the file.

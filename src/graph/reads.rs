@@ -4,13 +4,13 @@ use ghtrader_kit::PathType;
 
 use super::{Check, Edge, OutputDecl};
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::flow::{Action, AxisValues, Input, Source, Spanned, Task};
+use crate::flow::{Action, AxisValues, Input, Source, Span, Spanned, Task, lies_in};
 
 type Output<'f> = Option<&'f Spanned<String>>;
 
 impl Check<'_> {
-    /// The axes, inputs and needs of a task.
-    pub(super) fn reads(&mut self, index: usize, task: &Task) {
+    /// The axes, inputs and needs of a task, or of one with `flow`, which has no index.
+    pub(super) fn reads(&mut self, index: Option<usize>, task: &Task) {
         for (depth, axis) in task.matrix.axes.iter().enumerate() {
             if let AxisValues::From { task: from, output, at } = &axis.values {
                 let name = &axis.name;
@@ -24,8 +24,8 @@ impl Check<'_> {
         }
         for need in &task.needs {
             if let Some(producer) = self.task(need) {
-                self.edges.push(Edge { from: producer, to: index, span: need.span, verb: "needs" });
-                if producer == index {
+                self.edge(producer, index, task, need.span, "needs");
+                if Some(producer) == index {
                     let error =
                         self.error(need.span, format!("the task `{need}` needs itself"), "this is the task itself");
                     self.errors.push(error.help("remove it"));
@@ -36,7 +36,7 @@ impl Check<'_> {
 
     fn axis(
         &mut self,
-        index: usize,
+        index: Option<usize>,
         task: &Task,
         depth: usize,
         from: (&Spanned<String>, Output<'_>),
@@ -45,8 +45,8 @@ impl Check<'_> {
     ) {
         let Some((producer, output)) = self.output(from.0, from.1) else { return };
         let span = from.0.span;
-        self.edges.push(Edge { from: producer, to: index, span, verb: "reads" });
-        if producer == index {
+        self.edge(producer, index, task, span, "reads");
+        if Some(producer) == index {
             let error =
                 self.error(span, format!("the axis `{name}` comes from its own task"), "this is the task itself");
             self.errors.push(error.help("take it from another task"));
@@ -58,7 +58,8 @@ impl Check<'_> {
             let error = self.error(from.1.map_or(span, |output| output.span), message, format!("this is {what}"));
             self.errors.push(error.maybe_help(self.json_outputs(producer)));
         }
-        let before: Vec<&str> = task.matrix.axes.iter().take(depth).map(|axis| axis.name.value.as_str()).collect();
+        let mut before = self.flow.outer_axes(task.subflow);
+        before.extend(task.matrix.axes.iter().take(depth).map(|axis| axis.name.value.as_str()));
         let axes = self.axes(producer);
         let open: Vec<&str> = axes.iter().map(String::as_str).filter(|axis| !before.contains(axis)).collect();
         if let Some(axis) = open.first() {
@@ -73,10 +74,10 @@ impl Check<'_> {
         }
     }
 
-    fn input(&mut self, index: usize, task: &Task, input: &Input, from: &Spanned<String>, output: Output<'_>) {
+    fn input(&mut self, index: Option<usize>, task: &Task, input: &Input, from: &Spanned<String>, output: Output<'_>) {
         let Source::From { filter, at, .. } = &input.source else { return };
         let Some((producer, declared)) = self.output(from, output) else { return };
-        self.edges.push(Edge { from: producer, to: index, span: from.span, verb: "reads" });
+        self.edge(producer, index, task, from.span, "reads");
         let axes = self.axes(producer);
         for (axis, _) in filter {
             if !axes.contains(&axis.value) {
@@ -87,12 +88,12 @@ impl Check<'_> {
                 self.errors.push(error.maybe_help(help));
             }
         }
-        if producer == index && filter.is_empty() {
+        if Some(producer) == index && filter.is_empty() {
             let error =
                 self.error(from.span, format!("the task `{from}` reads its own result"), "this is the task itself");
             self.errors.push(error.help("a task may read another instance of itself: add `where: { axis: value }`"));
         }
-        let own = task.axes();
+        let own = self.flow.axes(task);
         let gathers = axes
             .iter()
             .any(|axis| !own.contains(&axis.as_str()) && !filter.iter().any(|(name, _)| name.value == *axis));
@@ -113,7 +114,7 @@ impl Check<'_> {
         let Source::From { task: from, filter, at, .. } = &input.source else { return };
         let wanted = match &task.action {
             Action::Kind(kind) => self.kinds.get(&kind.value).and_then(|kind| kind.spec.inputs.get(&input.name.value)),
-            Action::Command(_) => None,
+            Action::Command(_) | Action::Flow(_) => None,
         };
         let Some(wanted) = wanted else { return };
         let producer_known = self.index.get(from.value.as_str()).is_some_and(|producer| self.is_kind(*producer));
@@ -132,8 +133,21 @@ impl Check<'_> {
         }
     }
 
+    /// Notes an edge; that of a task with `flow` counts for its tasks, which are known later.
+    fn edge(&mut self, from: usize, to: Option<usize>, task: &Task, span: Span, verb: &'static str) {
+        let span = self.place(task, span);
+        self.edges.push(Edge { from, to: to.unwrap_or_default(), span, verb });
+    }
+
     fn task(&mut self, name: &Spanned<String>) -> Option<usize> {
         let found = self.index.get(name.value.as_str()).copied();
+        if let Some(subflow) = self.flow.subflows.iter().find(|subflow| subflow.task.name.value == name.value) {
+            let error = self.error(name.span, format!("`{name}` is a flow and has no outputs"), "which of its tasks?");
+            let tasks = self.flow.tasks.iter().map(|task| task.name.value.as_str());
+            let inside: Vec<&str> = tasks.filter(|task| lies_in(task, &subflow.task.name.value)).collect();
+            self.errors.push(error.help(format!("name one of {}", inside.join(", "))));
+            return None;
+        }
         if found.is_none() && !self.is_damaged(&name.value) {
             let error = self.error(name.span, format!("there is no task `{name}`"), "not known");
             let known = self.flow.tasks.iter().map(|task| task.name.value.as_str());
@@ -195,7 +209,8 @@ impl Check<'_> {
     }
 
     fn axes(&self, task: usize) -> Vec<String> {
-        self.flow.tasks.get(task).map(Task::axes).unwrap_or_default().into_iter().map(str::to_owned).collect()
+        let axes = self.flow.tasks.get(task).map(|task| self.flow.axes(task)).unwrap_or_default();
+        axes.into_iter().map(str::to_owned).collect()
     }
 
     fn json_outputs(&self, task: usize) -> Option<String> {

@@ -111,7 +111,9 @@ impl fmt::Display for Selector {
 impl Selector {
     /// Whether it may choose instances of a task.
     pub fn task_matches(&self, task: &str) -> bool {
-        matches(&self.task, task)
+        // The name of a flow in the flow stands for all of its tasks.
+        let subflows = task.match_indices('/').filter_map(|(at, _)| task.get(..at));
+        subflows.chain([task]).any(|name| matches(&self.task, name))
     }
 
     /// Whether it chooses an instance, given the texts of its axes.
@@ -181,7 +183,7 @@ impl Graph<'_> {
             let known = self.tasks().iter().map(|task| task.name.value.as_str());
             return Some(Diagnostic::new(message).maybe_help(nearest(&selector.task, known)));
         }
-        let axes: Vec<&str> = chosen.iter().flat_map(|task| task.axes()).collect();
+        let axes: Vec<&str> = chosen.iter().flat_map(|task| self.flow.axes(task)).collect();
         let (axis, _) = selector.axes.iter().find(|(axis, _)| !axes.contains(&axis.as_str()))?;
         let message = format!("the task `{}` has no axis `{axis}`", selector.task);
         Some(Diagnostic::new(message).maybe_help(nearest(axis, axes)))

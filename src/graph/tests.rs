@@ -17,7 +17,7 @@ fn kinds() -> Kinds {
 }
 
 fn errors_of(path: &Path, name: &str, kinds: &Kinds) -> Vec<Diagnostic> {
-    match load(path, name, kinds) {
+    match load(&errors_folder(), path, name, kinds) {
         Err(errors) => errors,
         Ok(flow) => Graph::new(&flow, kinds).err().unwrap_or_default(),
     }

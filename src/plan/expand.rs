@@ -23,9 +23,10 @@ impl Planner<'_> {
             self.trees[task].expand(node, vec![Value::Null.into()], |_| Some(id));
             return self.wake(Item::Node(task, node));
         }
-        let included = !self.tasks[task].decl.matrix.include.is_empty();
+        let depth = self.trees[task].node(node).values.len();
+        let included = self.tasks[task].stage(depth).is_some_and(|stage| !stage.decl.include.is_empty());
         let expanded = if included {
-            self.expand_included(task)
+            self.expand_included(task, node)
         } else {
             self.axis_values(task, node).map(|values| self.expand(task, node, values))
         };
@@ -53,18 +54,18 @@ impl Planner<'_> {
         let mut leaves: BTreeMap<Arc<str>, InstanceId> = BTreeMap::new();
         let mut kept = Vec::with_capacity(values.len());
         for value in values {
-            if last {
-                let mut all = before.clone();
-                all.push(value.clone());
-                match self.excluded(task, &all) {
-                    Ok(true) => continue,
-                    Ok(false) => {}
-                    Err(error) => {
-                        self.errors.push(error);
-                        self.unexpanded.push(self.name_of(task, &all));
-                        continue;
-                    }
+            let mut all = before.clone();
+            all.push(value.clone());
+            match self.excluded(task, &all) {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    self.errors.push(error);
+                    self.unexpanded.push(self.name_of(task, &all));
+                    continue;
                 }
+            }
+            if last {
                 let id = self.add_instance(task, all);
                 leaves.insert(value.text.clone(), id);
             }
@@ -74,12 +75,21 @@ impl Planner<'_> {
             let text = &all.last()?.text;
             leaves.get(text).copied()
         });
-        if self.targets.has_task(task, &self.tasks[task].decl.name.value) {
-            for node in opened {
-                self.enqueue(Item::Node(task, node));
-            }
+        for node in opened {
+            self.enqueue_asked(task, node);
         }
         self.wake(Item::Node(task, node));
+    }
+
+    /// Sees to it that a node is expanded if what lies below it may be asked for.
+    pub(super) fn enqueue_asked(&mut self, task: usize, node: NodeId) {
+        let plan = &self.tasks[task];
+        let values = self.trees[task].node(node).values.iter();
+        let axes: Vec<(&str, &str)> =
+            plan.axes.iter().map(|axis| &**axis).zip(values.map(|value| &*value.text)).collect();
+        if self.targets.may_have(task, &plan.decl.name.value, &axes) {
+            self.enqueue(Item::Node(task, node));
+        }
     }
 
     pub(super) fn add_instance(&mut self, task: usize, axes: Vec<AxisValue>) -> InstanceId {
@@ -105,7 +115,9 @@ impl Planner<'_> {
     fn check_target(&mut self, id: InstanceId, target: &Target) -> Result<(), Diagnostic> {
         let both = |planner: &Self, other: InstanceId, template: &Template, what: &str| {
             let message = format!("`{}` and `{}` both {what}", planner.name(other), planner.name(id));
-            Err(planner.error(template.span(), message, "the same for both").help("name it with their axes"))
+            Err(planner
+                .error(planner.decl(id).subflow, template.span(), message, "the same for both")
+                .help("name it with their axes"))
         };
         match target {
             Target::Ref { name: template, .. } => {
@@ -113,7 +125,7 @@ impl Planner<'_> {
                 if let Err(error) = crate::refs::check_name(&name) {
                     let message = format!("`{}` cannot move a ref: {error}", self.name(id));
                     let help = "write it as `model/cu/production`";
-                    return Err(self.error(template.span(), message, "moved here").help(help));
+                    return Err(self.error(self.decl(id).subflow, template.span(), message, "moved here").help(help));
                 }
                 match self.moved.insert(name.clone(), id) {
                     Some(other) => both(self, other, template, &format!("move the ref `{name}`")),
@@ -125,13 +137,17 @@ impl Planner<'_> {
                 let Some(path) = publishable(&text) else {
                     let message = format!("`{}` cannot publish to `{text}`", self.name(id));
                     let help = "name a path inside the project, without `..`, outside `flows/` and the cache";
-                    return Err(self.error(template.span(), message, "published here").help(help));
+                    return Err(self
+                        .error(self.decl(id).subflow, template.span(), message, "published here")
+                        .help(help));
                 };
                 if self.context.cache.root().starts_with(self.context.root.join(&path))
                     || self.context.root.join(&path).starts_with(self.context.cache.root())
                 {
                     let message = format!("`{}` cannot publish to `{text}`: the cache is there", self.name(id));
-                    return Err(self.error(template.span(), message, "published here").help("name another folder"));
+                    return Err(self
+                        .error(self.decl(id).subflow, template.span(), message, "published here")
+                        .help("name another folder"));
                 }
                 let above = path.ancestors().find_map(|above| self.published.get(above));
                 let below = self.published.range(path.clone()..).next().filter(|(other, _)| other.starts_with(&path));
@@ -147,23 +163,31 @@ impl Planner<'_> {
     /// The values of the next axis of a node.
     fn axis_values(&mut self, task: usize, node: NodeId) -> Step<Vec<AxisValue>> {
         let before = self.trees[task].node(node).values.clone();
-        let span = self.tasks[task].decl.matrix.axes[before.len()].name.span;
-        let reader = Reader { id: None, task, axes: &before, entries: &Entries::new() };
-        let list = match self.tasks[task].axis_plans[before.len()].clone() {
+        // There is a matrix for every node that is not a leaf.
+        let Some(stage) = self.tasks[task].stage(before.len()) else { return Ok(Vec::new()) };
+        let (place, scope) = (before.len() - stage.start, stage.scope);
+        let span = stage.decl.axes[place].name.span;
+        let reader = Reader { id: None, task, scope, axes: &before, entries: &Entries::new() };
+        let list = match stage.axis_plans[place].clone() {
             AxisPlan::Template(template) => self.eval(reader, template)?,
             AxisPlan::From(from) => self.axis_source(reader, &from, span)?,
         };
         values(list).map_err(|what| {
             let message =
                 format!("axis `{}` of `{}` {what}", self.tasks[task].axes[before.len()], self.tasks[task].decl.name);
-            self.error(span, message, "its values").into()
+            self.error(scope, span, message, "its values").into()
         })
     }
 
+    /// Whether a matrix leaves out a combination; it is asked as soon as the values of its axes are known.
     pub(super) fn excluded(&self, task: usize, axes: &[AxisValue]) -> Result<bool, Diagnostic> {
         let plan = &self.tasks[task];
-        let reader = Reader { id: None, task, axes, entries: &Entries::new() };
-        for combination in &plan.decl.matrix.exclude {
+        let Some(stage) = plan.stage(axes.len() - 1).filter(|stage| axes.len() == stage.start + stage.axis_plans.len())
+        else {
+            return Ok(false);
+        };
+        let reader = Reader { id: None, task, scope: stage.scope, axes, entries: &Entries::new() };
+        for combination in &stage.decl.exclude {
             let mut all = true;
             for (name, template) in combination {
                 let text = text_of(&self.eval(reader, template)?);

@@ -34,11 +34,16 @@ impl Planner<'_> {
                 key::Action::Kind { name: kind.spec.name.clone(), code: kind.spec.code.clone() }
             }
             (Action::Kind(name), None) => {
-                return Err(self.error(name.span, format!("there is no kind `{name}`"), "used here").into());
+                return Err(self
+                    .error(reader.scope, name.span, format!("there is no kind `{name}`"), "used here")
+                    .into());
+            }
+            (Action::Flow(name), _) => {
+                return Err(self.error(reader.scope, name.span, "a flow was not brought in", "named here").into());
             }
         };
         let mut variables: Vec<Variable> =
-            plan.decl.env.iter().map(|env| self.variable(&env.name)).collect::<Step<_>>()?;
+            plan.decl.env.iter().map(|env| self.variable(reader, &env.name)).collect::<Step<_>>()?;
         variables.sort();
         let secret = |name: &str| plan.decl.env.iter().any(|env| env.name.value == name && env.secret);
         let env = variables.iter().map(|(name, value)| {
@@ -49,8 +54,9 @@ impl Planner<'_> {
             };
             (name.clone(), value)
         });
+        let own = plan.axes.iter().zip(reader.axes).skip(plan.outer_axes);
         let mut matrix: Vec<(String, Value)> =
-            plan.axes.iter().zip(reader.axes).map(|(axis, value)| (axis.to_string(), value.value.clone())).collect();
+            own.map(|(axis, value)| (axis.to_string(), value.value.clone())).collect();
         matrix.sort_by(|a, b| a.0.cmp(&b.0));
         let mut outputs: Vec<(String, String)> =
             plan.outputs.iter().map(|output| (output.name.clone(), output.path.clone())).collect();
@@ -61,13 +67,13 @@ impl Planner<'_> {
     }
 
     /// A variable of the caller. One that is no text would have no place in a key.
-    fn variable(&self, name: &Spanned<String>) -> Step<Variable> {
+    fn variable(&self, reader: Reader<'_>, name: &Spanned<String>) -> Step<Variable> {
         match std::env::var(&name.value) {
             Ok(value) => Ok((name.value.clone(), Some(value))),
             Err(VarError::NotPresent) => Ok((name.value.clone(), None)),
             Err(VarError::NotUnicode(_)) => {
                 let message = format!("the variable `{name}` is not a text: it has bytes that are not UTF-8");
-                Err(self.error(name.span, message, "named here").into())
+                Err(self.error(reader.scope, name.span, message, "named here").into())
             }
         }
     }
@@ -85,7 +91,7 @@ impl Planner<'_> {
                 let name = &plan.decl.name;
                 let message = format!("`with` of `{name}` does not fit its kind: {}", problem.message);
                 let help = problem.help.unwrap_or_else(|| format!("see `ghtrader kinds {}`", kind.spec.name));
-                return Err(self.error(name.span, message, "this task").help(help).into());
+                return Err(self.error(reader.scope, name.span, message, "this task").help(help).into());
             }
         }
         let mut with: Vec<(String, Value)> = values.into_iter().collect();
@@ -108,7 +114,7 @@ impl Planner<'_> {
             }
             let help = "set it with `ghtrader refs set`, or add `optional: true`";
             return Err(self
-                .error(template.span(), format!("the ref `{name}` is not set"), "read here")
+                .error(reader.scope, template.span(), format!("the ref `{name}` is not set"), "read here")
                 .help(help)
                 .into());
         };

@@ -6,46 +6,49 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::prepare::AxisPlan;
+use super::prepare::{AxisPlan, Stage};
 use super::resolve::{Entries, Reader, Step};
-use super::tree::{AxisValue, InstanceId, NodeId, ROOT, text_of};
+use super::tree::{AxisValue, InstanceId, NodeId, text_of};
 use super::{Item, Planner, expand};
 
 /// A combination under way: an axis that is not set yet has no value.
 type Combination = Vec<Option<Value>>;
 
 impl Planner<'_> {
-    /// Expands all axes of a task with `include` at once.
-    pub(super) fn expand_included(&mut self, task: usize) -> Step<()> {
-        let mut combinations = self.product(task)?;
-        self.include(task, &mut combinations)?;
-        let values: Vec<Vec<AxisValue>> = combinations
-            .into_iter()
-            .map(|combination| combination.into_iter().map(|value| value.unwrap_or(Value::Null).into()).collect())
-            .collect();
-        self.grow(task, ROOT, values)
+    /// Expands all axes of a matrix with `include` at once; `node` is where its first axis begins.
+    pub(super) fn expand_included(&mut self, task: usize, node: NodeId) -> Step<()> {
+        let before = self.trees[task].node(node).values.clone();
+        let stages = Arc::clone(&self.tasks[task].stages);
+        let Some(stage) = stages.iter().find(|stage| stage.start == before.len() && stage.width > 0) else {
+            return Ok(());
+        };
+        let mut combinations = self.product(task, stage, &before)?;
+        self.include(task, stage, &before, &mut combinations)?;
+        let values = combinations.into_iter().map(|combination| {
+            let own = combination.into_iter().map(|value| value.unwrap_or(Value::Null).into());
+            before.iter().cloned().chain(own).collect()
+        });
+        self.grow(task, node, stage.start + stage.width, values.collect())
     }
 
     /// The product of the axes that the matrix lists, without those that are excluded.
-    fn product(&mut self, task: usize) -> Step<Vec<Combination>> {
-        let plan = &self.tasks[task];
-        let (width, axis_plans) = (plan.axes.len(), plan.axis_plans.clone());
-        if axis_plans.is_empty() {
+    fn product(&mut self, task: usize, stage: &Stage<'_>, before: &[AxisValue]) -> Step<Vec<Combination>> {
+        if stage.axis_plans.is_empty() {
             return Ok(Vec::new());
         }
-        let mut all: Vec<Vec<AxisValue>> = vec![Vec::new()];
-        for (depth, axis) in axis_plans.iter().enumerate() {
+        let mut all: Vec<Vec<AxisValue>> = vec![before.to_vec()];
+        for (axis, decl) in stage.axis_plans.iter().zip(&stage.decl.axes) {
             let AxisPlan::Template(template) = axis else {
-                let span = self.tasks[task].decl.matrix.axes[depth].name.span;
                 let message = "a matrix with `include` needs axes that are known from the file";
-                return Err(self.error(span, message, "this one comes from a task").into());
+                return Err(self.error(stage.scope, decl.name.span, message, "this one comes from a task").into());
             };
             let mut longer = Vec::new();
             for combination in all {
-                let reader = Reader { id: None, task, axes: &combination, entries: &Entries::new() };
-                for value in expand::values(self.eval(reader, template)?)
-                    .map_err(|what| self.error(template.span(), format!("this axis {what}"), "its values"))?
-                {
+                let reader =
+                    Reader { id: None, task, scope: stage.scope, axes: &combination, entries: &Entries::new() };
+                let values = expand::values(self.eval(reader, template)?);
+                let wrong = |what| self.error(stage.scope, template.span(), format!("this axis {what}"), "its values");
+                for value in values.map_err(wrong)? {
                     longer.push([combination.clone(), vec![value]].concat());
                 }
             }
@@ -54,23 +57,30 @@ impl Planner<'_> {
         let mut kept = Vec::with_capacity(all.len());
         for combination in all {
             if !self.excluded(task, &combination)? {
-                let mut padded: Combination = combination.into_iter().map(|axis| Some(axis.value)).collect();
-                padded.resize(width, None);
+                let own = combination.into_iter().skip(stage.start);
+                let mut padded: Combination = own.map(|axis| Some(axis.value)).collect();
+                padded.resize(stage.width, None);
                 kept.push(padded);
             }
         }
         Ok(kept)
     }
 
-    fn include(&mut self, task: usize, combinations: &mut Vec<Combination>) -> Step<()> {
-        let plan = &self.tasks[task];
-        let listed = plan.axis_plans.len();
+    fn include(
+        &mut self,
+        task: usize,
+        stage: &Stage<'_>,
+        before: &[AxisValue],
+        combinations: &mut Vec<Combination>,
+    ) -> Step<()> {
+        let axes = &self.tasks[task].axes[stage.start..];
+        let listed = stage.axis_plans.len();
         let original = combinations.len();
-        for entry in &plan.decl.matrix.include {
+        for entry in &stage.decl.include {
             let mut values: Vec<(usize, Value)> = Vec::with_capacity(entry.len());
             for (name, template) in entry {
-                let reader = Reader { id: None, task, axes: &[], entries: &Entries::new() };
-                let index = plan.axes.iter().position(|axis| **axis == name.value).unwrap_or_default();
+                let reader = Reader { id: None, task, scope: stage.scope, axes: before, entries: &Entries::new() };
+                let index = axes.iter().position(|axis| **axis == name.value).unwrap_or_default();
                 values.push((index, self.eval(reader, template)?));
             }
             let mut extended = false;
@@ -84,7 +94,7 @@ impl Planner<'_> {
                 }
             }
             if !extended {
-                let mut own: Combination = vec![None; plan.axes.len()];
+                let mut own: Combination = vec![None; stage.width];
                 values.into_iter().for_each(|(index, value)| own[index] = Some(value));
                 combinations.push(own);
             }
@@ -92,11 +102,15 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Makes the nodes and leaves of combinations that agree on the axes before `node`.
-    fn grow(&mut self, task: usize, node: NodeId, combinations: Vec<Vec<AxisValue>>) -> Step<()> {
+    /// Makes the nodes and leaves of combinations that agree on the axes before `node`, down to the axis before `end`.
+    fn grow(&mut self, task: usize, node: NodeId, end: usize, combinations: Vec<Vec<AxisValue>>) -> Step<()> {
         let mut todo = vec![(node, combinations)];
         while let Some((node, combinations)) = todo.pop() {
             let depth = self.trees[task].node(node).values.len();
+            if depth == end {
+                self.enqueue_asked(task, node);
+                continue;
+            }
             let last = depth + 1 == self.tasks[task].axes.len();
             let mut below: BTreeMap<Arc<str>, Vec<Vec<AxisValue>>> = BTreeMap::new();
             let mut order: Vec<AxisValue> = Vec::new();

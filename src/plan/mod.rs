@@ -22,7 +22,7 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -33,6 +33,7 @@ pub use tree::{AxisValue, InstanceId, text_of};
 
 use crate::cache::{Artifact, Cache};
 use crate::diagnostic::Diagnostic;
+use crate::flow::Params;
 use crate::graph::{Graph, Selector};
 use crate::hash::Hash;
 use crate::kinds::Kinds;
@@ -125,6 +126,9 @@ pub(crate) struct Instance {
     demanded: bool,
 }
 
+/// A flow in the flow, and the values of the axes around it.
+type Around = (Option<usize>, Vec<Arc<str>>);
+
 /// Who waits for an item, and how much an item still waits for.
 #[derive(Default)]
 struct Waits {
@@ -153,6 +157,8 @@ pub struct Planner<'a> {
     errors: Vec<Diagnostic>,
     /// JSON outputs that were read, by content: a schedule is read once, not once for each day.
     json: HashMap<Hash, Arc<Value>>,
+    /// Parameters of the flows in the flow, by flow and the axes around it.
+    params: Mutex<HashMap<Around, Arc<Params>>>,
     /// Files outside the cache that were hashed in this plan.
     sources: HashMap<PathBuf, Artifact>,
     /// Which instance publishes to which path, relative to the root.
@@ -185,6 +191,7 @@ impl<'a> Planner<'a> {
             settled: Vec::new(),
             errors: Vec::new(),
             json: HashMap::new(),
+            params: Mutex::default(),
             sources: HashMap::new(),
             published: BTreeMap::new(),
             moved: BTreeMap::new(),

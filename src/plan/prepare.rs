@@ -2,20 +2,39 @@
 
 use std::sync::Arc;
 
-use crate::flow::{AxisValues, Input, Source, Spanned, Task, Template};
+use crate::flow::{AxisValues, Input, Matrix, Source, Spanned, Subflow, Task, Template};
 use crate::graph::{Graph, OutputDecl};
 use crate::kinds::{Kind, Kinds};
 
 /// A task, prepared.
 pub(crate) struct TaskPlan<'a> {
     pub(crate) decl: &'a Task,
+    /// All axes: those that the flows around it add, then its own.
     pub(crate) axes: Vec<Arc<str>>,
-    pub(super) axis_plans: Vec<AxisPlan<'a>>,
+    /// How many of the axes are those of flows around it: they are not part of its key.
+    pub(super) outer_axes: usize,
+    /// The matrices whose product its instances are: those of the flows around it, the outermost first, then its own.
+    pub(super) stages: Arc<[Stage<'a>]>,
+    /// The flows around it that say when they run, the outermost first.
+    pub(super) whens: Vec<(&'a Subflow, &'a Template)>,
     /// In an order in which each may use the values of those before it.
     pub(super) inputs: Arc<[InputPlan<'a>]>,
     pub(super) needs: Arc<[FromPlan<'a>]>,
     pub(crate) kind: Option<&'a Kind>,
     pub(crate) outputs: &'a [OutputDecl],
+}
+
+/// A matrix.
+pub(super) struct Stage<'a> {
+    pub(super) decl: &'a Matrix,
+    /// The flow in the flow in which it is written.
+    pub(super) scope: Option<usize>,
+    /// The place of its first axis among all axes.
+    pub(super) start: usize,
+    /// How many axes it has, with those that only `include` names.
+    pub(super) width: usize,
+    /// The axes that it lists.
+    pub(super) axis_plans: Vec<AxisPlan<'a>>,
 }
 
 /// Where the values of an axis come from.
@@ -55,20 +74,32 @@ pub(super) enum Join<'a> {
     All,
 }
 
+impl<'a> TaskPlan<'a> {
+    /// The matrix of an axis, by its place among all axes; none where there are no more axes.
+    pub(super) fn stage(&self, depth: usize) -> Option<&Stage<'a>> {
+        self.stages.iter().find(|stage| (stage.start..stage.start + stage.width).contains(&depth))
+    }
+}
+
 /// All tasks of a flow, prepared.
 pub(super) fn tasks<'a>(graph: &'a Graph<'a>, kinds: &'a Kinds) -> Vec<TaskPlan<'a>> {
     graph.tasks().iter().enumerate().map(|(index, task)| prepare(graph, kinds, index, task)).collect()
 }
 
 fn prepare<'a>(graph: &'a Graph<'a>, kinds: &'a Kinds, index: usize, task: &'a Task) -> TaskPlan<'a> {
-    let names: Vec<&str> = task.axes();
-    let axis_plans = task.matrix.axes.iter().enumerate().map(|(depth, axis)| match &axis.values {
-        AxisValues::Template(template) => AxisPlan::Template(template),
-        AxisValues::From { task, output, at } => {
-            let output = output.as_ref().map(|output| output.value.as_str());
-            AxisPlan::From(Arc::new(from(graph, task, output, &names[..depth], &[], at.as_ref())))
-        }
-    });
+    let flow = graph.flow();
+    let names: Vec<&str> = flow.axes(task);
+    let around: Vec<&Subflow> = flow.around(task.subflow).into_iter().map(|index| &flow.subflows[index]).collect();
+    let mut stages: Vec<Stage<'a>> = Vec::with_capacity(around.len() + 1);
+    // What a task with `flow` needs is waited for by all that it brings in, joined on the axes that itself has.
+    let mut needs: Vec<FromPlan<'a>> = Vec::new();
+    for (subflow, scope) in around.iter().map(|subflow| (&subflow.task, subflow.outer)).chain([(task, task.subflow)]) {
+        let stage = stage(graph, subflow, scope, &names, stages.iter().map(|stage| stage.width).sum());
+        let mine = &names[..stage.start + stage.width];
+        needs.extend(subflow.needs.iter().map(|need| from(graph, need, None, mine, &[], None)));
+        stages.push(stage);
+    }
+    let outer_axes = stages.last().map_or(0, |own| own.start);
     let inputs = graph.input_order(index).iter().filter_map(|place| task.inputs.get(*place)).map(|decl| InputPlan {
         decl,
         uses: uses(decl),
@@ -83,12 +114,25 @@ fn prepare<'a>(graph: &'a Graph<'a>, kinds: &'a Kinds, index: usize, task: &'a T
     TaskPlan {
         decl: task,
         axes: names.iter().map(|name| Arc::from(*name)).collect(),
-        axis_plans: axis_plans.collect(),
+        outer_axes,
+        stages: stages.into(),
+        whens: around.iter().filter_map(|subflow| Some((*subflow, subflow.task.when.as_ref()?))).collect(),
         inputs: inputs.collect(),
-        needs: task.needs.iter().map(|need| from(graph, need, None, &names, &[], None)).collect(),
+        needs: needs.into(),
         kind: graph.kind_name(index).and_then(|name| kinds.get(name)),
         outputs: graph.outputs(index),
     }
+}
+
+fn stage<'a>(graph: &'a Graph<'a>, task: &'a Task, scope: Option<usize>, names: &[&str], start: usize) -> Stage<'a> {
+    let axis_plans = task.matrix.axes.iter().enumerate().map(|(depth, axis)| match &axis.values {
+        AxisValues::Template(template) => AxisPlan::Template(template),
+        AxisValues::From { task, output, at } => {
+            let output = output.as_ref().map(|output| output.value.as_str());
+            AxisPlan::From(Arc::new(from(graph, task, output, &names[..start + depth], &[], at.as_ref())))
+        }
+    });
+    Stage { decl: &task.matrix, scope, start, width: task.axes().len(), axis_plans: axis_plans.collect() }
 }
 
 fn from<'a>(
@@ -104,7 +148,7 @@ fn from<'a>(
     let outputs = graph.outputs(producer);
     let declared = output.and_then(|name| outputs.iter().find(|declared| declared.name == name));
     let declared = declared.or_else(|| outputs.first());
-    let joins = graph.tasks()[producer].axes().into_iter().map(|name| {
+    let joins = graph.flow().axes(&graph.tasks()[producer]).into_iter().map(|name| {
         if let Some((_, template)) = filter.iter().find(|(axis, _)| axis.value == name) {
             Join::Where(template)
         } else if let Some(index) = mine.iter().position(|own| *own == name) {

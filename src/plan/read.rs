@@ -44,7 +44,7 @@ impl Planner<'_> {
             Lookup::Absent if plan.decl.optional => Ok(None),
             Lookup::Absent => {
                 let message = format!("input `{name}` is not there: its `where` is null");
-                Err(self.error(name.span, message, "read here").help(OPTIONAL).into())
+                Err(self.error(reader.scope, name.span, message, "read here").help(OPTIONAL).into())
             }
             Lookup::One(producer) => match self.done(producer)? {
                 Some(done) => self.take(reader, plan, from, producer, &done),
@@ -57,7 +57,7 @@ impl Planner<'_> {
             Lookup::Many(..) if from.at.is_some() => {
                 let message = format!("`at` takes an entry of one instance, and input `{name}` gathers several");
                 let help = "fix the other axes with `where`, or read the entries in the folder of the gather";
-                Err(self.error(name.span, message, "gathers").help(help).into())
+                Err(self.error(reader.scope, name.span, message, "gathers").help(help).into())
             }
             Lookup::Many(producers, over) => Ok(Some((self.gather(plan, from, &producers, &over)?, None))),
         }
@@ -71,7 +71,7 @@ impl Planner<'_> {
         if let Some((axis, text)) = found.missing.first() {
             let axis = &self.tasks[from.producer].axes[*axis];
             let message = format!("there is no `{producer}` with {axis}={text}");
-            return Err(self.error(span, message, "read here").into());
+            return Err(self.error(reader.scope, span, message, "read here").into());
         }
         // A gather leaves out what its own `when` skipped, also where that was the source of an axis.
         let left_out = |lost: &Lost| over.contains(&true) && matches!(lost, Lost::Skipped { blocked: false, .. });
@@ -100,7 +100,9 @@ impl Planner<'_> {
         match leaves.as_slice() {
             _ if over.contains(&true) => Ok(Lookup::Many(leaves, over)),
             [one] => Ok(Lookup::One(*one)),
-            _ => Err(self.error(span, format!("there is no such instance of `{producer}`"), "read here").into()),
+            _ => Err(self
+                .error(reader.scope, span, format!("there is no such instance of `{producer}`"), "read here")
+                .into()),
         }
     }
 
@@ -169,7 +171,7 @@ impl Planner<'_> {
             return Ok(Some((input(from.file.clone(), Data::Cached(artifact.clone())), None)));
         };
         let span = plan.decl.name.span;
-        match self.entry(artifact, &at).map_err(|stop| self.not_json(stop, producer, from, span))? {
+        match self.entry(artifact, &at).map_err(|stop| self.not_json(reader, stop, producer, from, span))? {
             Some(Entry::Json(value)) => {
                 let bytes: Arc<[u8]> = canonical(&value).into_bytes().into();
                 let entry = Artifact { hash: Hash::of(&bytes), folder: false, size: bytes.len() as u64 };
@@ -183,7 +185,7 @@ impl Planner<'_> {
             None if plan.decl.optional => Ok(None),
             None => {
                 let message = format!("output `{}` of `{}` has no entry `{at}`", from.output, self.name(producer));
-                Err(self.error(plan.decl.name.span, message, "read here").into())
+                Err(self.error(reader.scope, plan.decl.name.span, message, "read here").into())
             }
         }
     }
@@ -222,7 +224,9 @@ impl Planner<'_> {
     /// The value that an axis reads: a whole JSON output, or an entry of it.
     pub(super) fn axis_source(&mut self, reader: Reader<'_>, from: &FromPlan<'_>, span: Span) -> Step<Value> {
         let Lookup::One(producer) = self.look_up(reader, from, span)? else {
-            return Err(self.error(span, "an axis reads one instance of a task", "this one reads several").into());
+            return Err(self
+                .error(reader.scope, span, "an axis reads one instance of a task", "this one reads several")
+                .into());
         };
         let Some(done) = self.done(producer)? else {
             let why = format!("its axis reads `{}`, which is skipped", self.name(producer));
@@ -236,22 +240,22 @@ impl Planner<'_> {
                     from.output,
                     self.name(producer)
                 );
-                return Err(self.error(span, message, "read here as JSON").into());
+                return Err(self.error(reader.scope, span, message, "read here as JSON").into());
             }
-            Some(artifact) => self.json(artifact).map_err(|stop| self.not_json(stop, producer, from, span))?,
+            Some(artifact) => self.json(artifact).map_err(|stop| self.not_json(reader, stop, producer, from, span))?,
             None => Arc::new(Value::Null),
         };
         pick(&json, &at).cloned().ok_or_else(|| {
             let message = format!("output `{}` of `{}` has no entry `{at}`", from.output, self.name(producer));
-            self.error(span, message, "read here").into()
+            self.error(reader.scope, span, message, "read here").into()
         })
     }
 
     /// Names the output that is not JSON although an axis or `at` reads it as such.
-    fn not_json(&self, stop: Stop, producer: InstanceId, from: &FromPlan<'_>, span: Span) -> Stop {
+    fn not_json(&self, reader: Reader<'_>, stop: Stop, producer: InstanceId, from: &FromPlan<'_>, span: Span) -> Stop {
         let Stop::Error(error) = stop else { return stop };
         let message = format!("output `{}` of `{}` is not JSON: {}", from.output, self.name(producer), error.message);
-        self.error(span, message, "read here as JSON").into()
+        self.error(reader.scope, span, message, "read here as JSON").into()
     }
 
     /// Outputs of several instances, as one folder.
@@ -298,7 +302,11 @@ impl Planner<'_> {
         let text = match self.eval(reader, template)? {
             Value::Null if plan.decl.optional => return Ok(None),
             Value::String(text) => text,
-            other => return Err(self.error(template.span(), "a path is a text", &format!("gives {other}")).into()),
+            other => {
+                return Err(self
+                    .error(reader.scope, template.span(), "a path is a text", &format!("gives {other}"))
+                    .into());
+            }
         };
         let path = self.context.root.join(&text);
         if let Some(place) = super::expand::publishable(&text)
@@ -306,7 +314,7 @@ impl Planner<'_> {
         {
             let message = format!("input `{}` lies where `{}` publishes", plan.decl.name, self.name(*other));
             let help = "read the output itself, with `from`";
-            return Err(self.error(template.span(), message, "read here").help(help).into());
+            return Err(self.error(reader.scope, template.span(), message, "read here").help(help).into());
         }
         let known = self.sources.get(&path).cloned();
         let artifact = match known {
@@ -316,16 +324,16 @@ impl Planner<'_> {
                     return Ok(None);
                 }
                 let message = format!("input `{}` is not there: {}", plan.decl.name, path.display());
-                return Err(self.error(template.span(), message, "read here").help(OPTIONAL).into());
+                return Err(self.error(reader.scope, template.span(), message, "read here").help(OPTIONAL).into());
             }
             None if self.holds_cache(&path) => {
                 let message = format!("input `{}` contains the cache, which every run changes", plan.decl.name);
                 let help = "name the files or folders in it that the task reads, or keep the cache elsewhere with `--cache DIR`";
-                return Err(self.error(template.span(), message, "this folder").help(help).into());
+                return Err(self.error(reader.scope, template.span(), message, "this folder").help(help).into());
             }
             None => self.context.cache.hash_source(&path).map_err(|error| {
                 let message = format!("input `{}` cannot be read: {error}", plan.decl.name);
-                self.error(template.span(), message, "read here")
+                self.error(reader.scope, template.span(), message, "read here")
             })?,
         };
         self.sources.insert(path.clone(), artifact.clone());

@@ -1,7 +1,7 @@
 //! Resolves an instance: collects its inputs, works out its key, and looks for a recorded result.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use serde_json::Value;
 
@@ -9,10 +9,10 @@ use super::input::{Resolved, ResolvedInput};
 use super::prepare::InputPlan;
 use super::reason::difference;
 use super::tree::AxisValue;
-use super::{Done, InstanceId, Item, Lost, Outcome, Planner, Reason};
+use super::{Context, Done, InstanceId, Item, Lost, Outcome, Planner, Reason};
 use crate::cache::{Recorded, State};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::flow::{CachePolicy, Scope, Source, Template};
+use crate::flow::{CachePolicy, Params, Scope, Source, Template};
 use crate::key::Identity;
 use crate::provenance::Origin;
 
@@ -53,6 +53,9 @@ pub(super) struct Reader<'r> {
     /// `None` while its axes are expanded.
     pub(super) id: Option<InstanceId>,
     pub(super) task: usize,
+    /// The flow in the flow whose names its expressions use: that of the task, or for what a task with `flow` says the
+    /// one around it.
+    pub(super) scope: Option<usize>,
     pub(super) axes: &'r [AxisValue],
     pub(super) entries: &'r Entries,
 }
@@ -82,24 +85,28 @@ impl Planner<'_> {
         let early = when.filter(|when| when.uses().inputs.is_empty());
         let late = when.filter(|when| !when.uses().inputs.is_empty());
         let mut entries = Entries::new();
+        for (subflow, when) in &self.tasks[task].whens {
+            let reader = Reader { scope: subflow.outer, ..self.reader(id, &axes, &entries) };
+            self.check_when(reader, when, &format!("the `when` of `{}`", subflow.task.name))?;
+        }
         if let Some(when) = early {
-            self.check_when(Reader { id: Some(id), task, axes: &axes, entries: &entries }, when)?;
+            self.check_when(self.reader(id, &axes, &entries), when, "its `when`")?;
         }
         let inputs = self.inputs(id, &axes, &mut entries)?;
-        let reader = Reader { id: Some(id), task, axes: &axes, entries: &entries };
+        let reader = self.reader(id, &axes, &entries);
         if let Some(when) = late {
-            self.check_when(reader, when)?;
+            self.check_when(reader, when, "its `when`")?;
         }
         self.judge(id, reader, inputs)
     }
 
-    fn check_when(&self, reader: Reader<'_>, when: &Template) -> Step<()> {
+    fn check_when(&self, reader: Reader<'_>, when: &Template, whose: &str) -> Step<()> {
         match self.eval(reader, when)? {
             Value::Bool(true) => Ok(()),
-            Value::Bool(false) => {
-                Err(Stop::Lost(Lost::Skipped { why: "its `when` is false".to_owned(), blocked: false }))
-            }
-            other => Err(self.error(when.span(), "`when` is neither true nor false", &format!("gives {other}")).into()),
+            Value::Bool(false) => Err(Stop::Lost(Lost::Skipped { why: format!("{whose} is false"), blocked: false })),
+            other => Err(self
+                .error(reader.scope, when.span(), "`when` is neither true nor false", &format!("gives {other}"))
+                .into()),
         }
     }
 
@@ -115,7 +122,7 @@ impl Planner<'_> {
             if pending.holds_back(plan) {
                 continue;
             }
-            let reader = Reader { id: Some(id), task, axes, entries };
+            let reader = self.reader(id, axes, entries);
             match self.input(reader, plan) {
                 Ok(Some((input, value))) => {
                     entries.extend(value.map(|value| (input.name.clone(), value)));
@@ -126,7 +133,7 @@ impl Planner<'_> {
             }
         }
         for need in needs.iter() {
-            if let Err(stop) = self.order(Reader { id: Some(id), task, axes, entries }, need) {
+            if let Err(stop) = self.order(self.reader(id, axes, entries), need) {
                 pending.add(None, stop)?;
             }
         }
@@ -194,22 +201,51 @@ impl Planner<'_> {
             .unwrap_or_else(|| Reason::Result("its result is lost".to_owned()))
     }
 
+    /// An instance as its own file sees it.
+    pub(super) fn reader<'r>(&self, id: InstanceId, axes: &'r [AxisValue], entries: &'r Entries) -> Reader<'r> {
+        let task = self.instances[id].task;
+        Reader { id: Some(id), task, scope: self.tasks[task].decl.subflow, axes, entries }
+    }
+
     pub(super) fn eval(&self, reader: Reader<'_>, template: &Template) -> Result<Value, Diagnostic> {
         if let Some(fixed) = template.fixed() {
             return Ok(fixed.clone());
         }
         let names = self.tasks[reader.task].axes.iter().map(|name| &**name);
         let axes: Vec<(&str, &Value)> = names.zip(reader.axes.iter().map(|axis| &axis.value)).collect();
-        template.eval(&Scope {
-            params: self.context.params,
-            axes: &axes,
-            inputs: reader.entries,
-            root: self.context.root,
-        })
+        let Context { params, root, graph, .. } = self.context;
+        let evaluated = |params| template.eval(&Scope { params, axes: &axes, inputs: reader.entries, root });
+        if reader.scope.is_none() || template.uses().params.is_empty() {
+            return evaluated(params).map_err(|error| error.notes(graph.flow().notes(reader.scope)));
+        }
+        evaluated(&*self.params(reader, &axes)?).map_err(|error| error.notes(graph.flow().notes(reader.scope)))
     }
 
-    pub(super) fn error(&self, span: Span, message: impl Into<String>, label: &str) -> Diagnostic {
-        Diagnostic::at(self.context.graph.source(), span, message, label)
+    /// The values of the parameters of a flow in the flow; worked out once for all that has the same axes around it.
+    fn params(&self, reader: Reader<'_>, axes: &[(&str, &Value)]) -> Result<Arc<Params>, Diagnostic> {
+        let Context { params, root, graph, .. } = self.context;
+        let around = self.tasks[reader.task].stages.iter().find(|stage| stage.scope == reader.scope);
+        let around = around.map_or(0, |stage| stage.start).min(axes.len());
+        let key = (reader.scope, reader.axes.iter().take(around).map(|axis| Arc::clone(&axis.text)).collect());
+        let mut known = self.params.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let values = Arc::new(graph.flow().params_of(reader.scope, params, &axes[..around], root)?.into_owned());
+        known.insert(key, Arc::clone(&values));
+        Ok(values)
+    }
+
+    /// An error at a place in the file of a flow in the flow.
+    pub(super) fn error(
+        &self,
+        scope: Option<usize>,
+        span: Span,
+        message: impl Into<String>,
+        label: &str,
+    ) -> Diagnostic {
+        let flow = self.context.graph.flow();
+        Diagnostic::at(flow.file_of(scope), span, message, label).notes(flow.notes(scope))
     }
 }
 

@@ -29,6 +29,14 @@ impl Targets {
             || self.dependents.iter().any(|dependents| dependents.contains(&task))
     }
 
+    /// Whether an instance may be asked for of which the first axes are known.
+    pub(super) fn may_have(&self, task: usize, name: &str, axes: &[(&str, &str)]) -> bool {
+        self.selectors.is_empty()
+            || self.selectors.iter().zip(&self.dependents).any(|(selector, dependents)| {
+                selector.axes_match(axes) && (selector.task_matches(name) || dependents.contains(&task))
+            })
+    }
+
     /// Whether an instance is asked for.
     pub(super) fn has(&self, task: usize, name: &str, axes: &[(&str, &str)]) -> bool {
         self.selectors.is_empty()

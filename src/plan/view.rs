@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::identity::request;
 use super::prepare::TaskPlan;
-use super::resolve::{Entries, Reader};
+use super::resolve::Entries;
 use super::tree::{AxisValue, Node, State};
 use super::{InstanceId, Lost, Outcome, Planner, Resolved};
 use crate::diagnostic::Diagnostic;
@@ -66,6 +66,11 @@ impl<'a> Planner<'a> {
         self.plan(id).axes.iter().map(|axis| &**axis).zip(&self.instances[id].axes)
     }
 
+    /// The axes of an instance that it sees: without those of the flows around its task.
+    pub fn own_axes(&self, id: InstanceId) -> impl Iterator<Item = (&str, &AxisValue)> {
+        self.axes(id).skip(self.plan(id).outer_axes)
+    }
+
     fn plan(&self, id: InstanceId) -> &TaskPlan<'a> {
         &self.tasks[self.instances[id].task]
     }
@@ -82,7 +87,7 @@ impl<'a> Planner<'a> {
     pub fn evaluate(&self, id: InstanceId, template: &Template) -> Result<Value, Diagnostic> {
         let instance = &self.instances[id];
         let entries = Entries::new();
-        self.eval(Reader { id: Some(id), task: instance.task, axes: &instance.axes, entries: &entries }, template)
+        self.eval(self.reader(id, &instance.axes, &entries), template)
     }
 
     /// Whether one of the selectors names an instance.
@@ -108,8 +113,9 @@ impl<'a> Planner<'a> {
 
     /// The first of the needed tasks that asks for more than a machine has. A task with `when` is judged when it is ready.
     pub fn too_much(&self, machine: &Pool) -> Option<(String, TooMuch)> {
-        let decls = self.needed().into_iter().map(|task| self.tasks[task].decl);
-        decls.filter(|decl| decl.when.is_none()).find_map(|decl| {
+        let needed = self.needed().into_iter().map(|task| &self.tasks[task]);
+        needed.filter(|plan| plan.decl.when.is_none() && plan.whens.is_empty()).find_map(|plan| {
+            let decl = plan.decl;
             let error = machine.admits(&machine.settle(request(&decl.resources))).err()?;
             Some((decl.name.value.clone(), error))
         })
@@ -125,8 +131,13 @@ impl<'a> Planner<'a> {
     pub(super) fn check_targets(&mut self) {
         for selector in self.targets.selectors() {
             let of = |task: &usize| selector.task_matches(&self.tasks[*task].decl.name.value);
-            let known = |node: &Node<Lost>| matches!(node.state, State::Expanded(_));
-            if !(0..self.tasks.len()).filter(of).all(|task| self.trees[task].nodes().all(known)) {
+            let known = |task: usize, node: &Node<Lost>| {
+                let axes = self.tasks[task].axes.iter().map(|axis| &**axis);
+                let axes: Vec<(&str, &str)> = axes.zip(node.values.iter().map(|value| &*value.text)).collect();
+                matches!(node.state, State::Expanded(_)) || !selector.axes_match(&axes)
+            };
+            let all = |task: usize| self.trees[task].nodes().all(|node| known(task, node));
+            if !(0..self.tasks.len()).filter(of).all(all) {
                 continue;
             }
             let any = (0..self.instances.len()).any(|id| self.is_selected(std::slice::from_ref(selector), id));

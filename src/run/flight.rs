@@ -66,7 +66,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         let decl = self.planner.decl(id);
         Spec {
             folder: self.scratch(&name),
-            axes: self.planner.axes(id).map(|(axis, value)| (axis.to_owned(), value.clone())).collect(),
+            axes: self.planner.own_axes(id).map(|(axis, value)| (axis.to_owned(), value.clone())).collect(),
             outputs: self.planner.outputs(id).to_vec(),
             kind: self.planner.kind(id).map(|kind| task::Kind {
                 program: kind.program.clone(),

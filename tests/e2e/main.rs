@@ -27,6 +27,7 @@ mod flow {
     mod dynamic;
     mod gather;
     mod matrix;
+    mod subflows;
 }
 
 /// What a task sees, and how kinds are added.
