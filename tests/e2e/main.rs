@@ -52,5 +52,6 @@ mod commands {
     mod history;
     mod messages;
     mod refs;
+    mod refs_upstream;
     mod select;
 }
