@@ -186,6 +186,14 @@ impl Cache {
         )
     }
 
+    /// Opens the index now: a cache that cannot be used is no error of the flow that asks it first.
+    ///
+    /// # Errors
+    /// Where the index can neither be used nor rebuilt.
+    pub fn reach(&self) -> Result<()> {
+        self.index().map(drop)
+    }
+
     fn index(&self) -> Result<&Mutex<Index>> {
         if let Some(index) = self.index.get() {
             return Ok(index);

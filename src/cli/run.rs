@@ -76,6 +76,7 @@ pub(super) fn run(project: &Project, args: &RunArgs) -> Result<Exit, CliError> {
     graph.check_selectors(wish.force.iter().chain(&wish.targets)).map_err(CliError::Invalid)?;
     let machine = machine(args)?;
     let cache = if args.dry_run { project.look()? } else { project.open()? };
+    cache.reach()?;
     let refs = Refs::open(&cache).snapshot()?;
     let context = loaded.context(project, &graph, &cache, &refs);
     if args.dry_run {

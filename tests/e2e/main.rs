@@ -10,6 +10,7 @@
 
 mod daily;
 mod examples;
+mod reference;
 mod space;
 
 /// What a result depends on, and what it does not.
@@ -25,13 +26,17 @@ mod content {
 /// The language of flow files.
 mod flow {
     mod dynamic;
+    mod expressions;
     mod gather;
+    mod inputs;
     mod matrix;
+    mod publish;
     mod subflows;
 }
 
 /// What a task sees, and how kinds are added.
 mod contract {
+    mod environment;
     mod kinds;
 }
 
@@ -50,7 +55,9 @@ mod running {
 mod commands {
     mod dry_run;
     mod history;
+    mod line;
     mod messages;
+    mod provenance;
     mod refs;
     mod refs_upstream;
     mod select;

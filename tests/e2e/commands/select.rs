@@ -31,3 +31,37 @@ fn a_task_that_is_asked_for_and_is_not_there_is_an_error() {
     assert_eq!(missing.code, 2, "{missing:#?}");
     assert!(missing.err.contains("no instance `a[n=7]`"), "{}", missing.err);
 }
+
+const GRID: &str = r#"
+tasks:
+  a: { run: 'true', matrix: { day: [2022-02-17, 2022-02-18, 2023-01-01], v: [cu, au] } }
+  ab: { run: 'echo', needs: [a], matrix: { v: [cu, au] } }
+"#;
+
+#[test]
+fn stars_question_marks_and_axes_that_are_not_named_match() {
+    let space = Space::with_flow(GRID);
+    for (selector, count) in [
+        ("a[day=2022-*]", 4),
+        ("a[day=2022-02-1?,v=cu]", 2),
+        ("a[v=au]", 3),
+        ("a[day=*]", 6),
+        ("a*", 8),
+        ("?", 6),
+        ("a[v=cu]+", 4),
+    ] {
+        let dry = space.run(&["-n", selector]);
+        let Counts(runs, ..) = dry.counts();
+        let may = dry.err.lines().filter(|line| line.starts_with("may run")).count();
+        assert_eq!(runs.max(runs + may - may), count, "{selector}: {dry:#?}");
+    }
+}
+
+#[test]
+fn a_flow_is_named_or_given_by_its_path() {
+    let space = chain();
+    std::fs::create_dir(space.path("elsewhere")).unwrap();
+    std::fs::rename(space.path("flows/test.yaml"), space.path("elsewhere/own.yaml")).unwrap();
+    let answer = space.call(&["run", "elsewhere/own.yaml"]);
+    assert_eq!((answer.code, answer.counts()), (0, Counts(2, 0, 0, 0)), "{answer:#?}");
+}

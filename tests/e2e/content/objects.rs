@@ -137,3 +137,18 @@ fn objects_are_plain_files_with_the_bytes_of_the_output() {
     space.up_to_date(&[]);
     assert_eq!(std::fs::read_to_string(space.object("test:words")).unwrap(), "a\nb\n");
 }
+
+#[test]
+fn an_index_that_cannot_be_rebuilt_is_exit_4() {
+    let space = chain();
+    space.up_to_date(&[]);
+    for name in ["index.db", "index.db-wal", "index.db-shm"] {
+        let _ = std::fs::remove_file(space.path(&format!("cache/v1/{name}")));
+    }
+    std::fs::create_dir_all(space.path("cache/v1/index.db/in-the-way")).unwrap();
+    let answer = space.run(&[]);
+    assert_eq!(answer.code, 4, "{answer:#?}");
+    assert!(answer.err.contains("index.db"), "{answer:#?}");
+    let dry = space.run(&["-n"]);
+    assert_eq!((dry.code, dry.counts()), (0, Counts(0, 2, 0, 0)), "who only reads has one in memory: {dry:#?}");
+}

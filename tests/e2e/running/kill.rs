@@ -101,24 +101,17 @@ fn interrupt(child: &Child) {
 #[test]
 fn ctrl_c_ends_a_run_that_waits_for_a_lock() {
     let space = Space::with_flow(
-        r#"
-tasks:
-  hold: { run: 'touch "${{ params.file }}"; sleep 5', locks: [table] }
-params: { file: { type: string, required: true } }
-"#,
+        "tasks:\n  hold: { run: 'touch @/held; until [ -e @/go ]; do sleep 0.02; done', locks: [table], timeout: 60s }\n",
     );
-    space.write("flows/two.yaml", "tasks:\n  want: { run: 'true', locks: [table] }\n");
-    let file = format!("file={}", space.path("held").display());
-    let holder = space.spawn(&["run", "test", "-p", &file]);
-    while !space.exists("held") {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    space.flow_named("two", "tasks:\n  want: { run: 'true', locks: [table] }\n");
+    let holder = space.spawn(&["run", "test"]);
+    wait_for("the lock", || space.exists("held"));
     let waiter = space.spawn(&["run", "two"]);
-    std::thread::sleep(Duration::from_millis(300));
-    let begun = Instant::now();
+    wait_for("a waiter", || space.call(&["locks"]).out.contains("waited for by want"));
     interrupt(&waiter);
     assert_eq!(waiter.wait_with_output().unwrap().status.code(), Some(130));
-    assert!(begun.elapsed().as_secs() < 3, "it did not wait for the lock");
+    assert!(!space.exists("go"), "it did not wait for the lock");
+    space.write("go", "");
     assert!(holder.wait_with_output().unwrap().status.success());
 }
 

@@ -1,8 +1,6 @@
 //! Locks that flows name.
 
-use std::time::Duration;
-
-use crate::space::{Counts, Space};
+use crate::space::{Space, wait_for};
 
 #[test]
 fn a_lock_keeps_two_flows_apart() {
@@ -29,28 +27,57 @@ params: {{ folder: {{ type: string, required: true }} }}
     }
 }
 
+/// A flow that holds the lock `table` until the file `go` is there, and one that wants it.
+fn contended() -> Space {
+    let space = Space::with_flow(
+        "tasks:\n  hold: { run: 'touch @/held; until [ -e @/go ]; do sleep 0.02; done', locks: [table], timeout: 30s }\n",
+    );
+    space.flow_named("two", "tasks:\n  want: { run: 'echo', locks: [table] }\n");
+    space
+}
+
 #[test]
 fn a_lock_that_is_not_got_is_exit_3_and_locks_says_who_holds_it() {
-    let space = Space::with_flow(
-        r#"
-tasks:
-  hold: { run: 'touch "${{ params.file }}"; sleep 3; echo x >$OUTPUT_X', outputs: { x: x }, locks: ["table=ticks"] }
-params: { file: { type: string, required: true } }
-"#,
-    );
-    space.write("flows/two.yaml", "tasks:\n  want: { run: 'true', locks: ['table=ticks'] }\n");
-    let file = format!("file={}", space.path("held").display());
-    let holder = space.spawn(&["run", "test", "-p", &file]);
-    while !space.exists("held") {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let space = contended();
+    let holder = space.spawn(&["run", "test"]);
+    wait_for("the lock", || space.exists("held"));
     let refused = space.call(&["run", "two", "--no-wait"]);
     assert_eq!(refused.code, 3, "{refused:#?}");
     let locks = space.call(&["locks"]);
-    assert!(locks.out.contains("table=ticks") && locks.out.contains("hold"), "{locks:#?}");
-    let waited = space.call(&["run", "two"]);
-    assert_eq!((waited.code, waited.counts()), (0, Counts(1, 0, 0, 0)), "{waited:#?}");
-    assert!(waited.err.contains("waiting  want for the lock table=ticks"), "{waited:#?}");
+    assert!(locks.out.contains("table") && locks.out.contains("hold"), "{locks:#?}");
+    let waiter = space.spawn(&["run", "two"]);
+    wait_for("a waiter", || space.call(&["locks"]).out.contains("waited for by want"));
+    space.write("go", "");
+    let output = waiter.wait_with_output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && err.contains("waiting  want for the lock table"), "{err}");
     assert!(holder.wait_with_output().unwrap().status.success());
     assert_eq!(space.call(&["locks"]).out, "no lock is held\n");
+}
+
+#[test]
+fn locks_says_who_holds_and_who_waits_for_what_since_when() {
+    let space = contended();
+    space.flow_named("three", "tasks:\n  also: { run: 'printf x', locks: [table] }\n");
+    let holder = space.spawn(&["run", "test"]);
+    wait_for("the lock", || space.exists("held"));
+    let mut waiters = Vec::new();
+    for (flow, task) in [("two", "want"), ("three", "also")] {
+        waiters.push(space.spawn(&["run", flow]));
+        wait_for("a waiter", || space.call(&["locks"]).out.contains(&format!("table  waited for by {task} in run")));
+    }
+    let told = space.call(&["locks"]).out;
+    let lines: Vec<&str> = told.lines().filter(|line| line.starts_with("table  ")).collect();
+    let of = |line: &str| line.contains("process ") && line.contains(" since 20");
+    assert!(lines.len() == 3 && lines.iter().all(|line| of(line)), "{told}");
+    for (line, part) in lines.iter().zip(["held by hold in run", "waited for by want", "waited for by also"]) {
+        assert!(line.contains(part), "{part} is not in {line}");
+    }
+    space.write("go", "");
+    assert!(holder.wait_with_output().unwrap().status.success());
+    for waiter in waiters {
+        let output = waiter.wait_with_output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && err.contains("hold"), "the holder is named, not who waits before: {err}");
+    }
 }
