@@ -48,9 +48,15 @@ mod running {
 
 /// The command line.
 mod commands {
+    mod diff;
     mod dry_run;
+    mod export;
     mod history;
+    mod manifests;
     mod messages;
     mod refs;
+    mod report;
     mod select;
+    mod store;
+    mod verify;
 }
