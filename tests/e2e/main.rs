@@ -53,12 +53,18 @@ mod running {
 
 /// The command line.
 mod commands {
+    mod diff;
     mod dry_run;
+    mod export;
     mod history;
     mod line;
+    mod manifests;
     mod messages;
     mod provenance;
     mod refs;
     mod refs_upstream;
+    mod report;
     mod select;
+    mod store;
+    mod verify;
 }
