@@ -20,7 +20,8 @@ pub(crate) fn dry(expectation: &Expectation, answer: &Answer) -> Result<(), Diff
         return Err(format!("exit code {:?}, an error is expected: {}", answer.code, expectation.error));
     }
     states(expectation, answer)?;
-    let count = |wanted: &[&str]| answer.states.values().filter(|state| wanted.contains(&state.as_str())).count() as u64;
+    let count =
+        |wanted: &[&str]| answer.states.values().filter(|state| wanted.contains(&state.as_str())).count() as u64;
     counts(answer, [count(&["runs", "may-run"]), count(&["cached"]), 0, count(&["skipped"])])
 }
 
@@ -84,7 +85,10 @@ fn executions(expectation: &Expectation, observed: &Observed, late: usize) -> Re
 pub(crate) fn nothing_started(answer: &Answer, observed: &Observed, late: bool) -> Result<(), Difference> {
     let executed = &observed.executed;
     if answer.code != Some(2) || !executed.is_empty() && !late {
-        return Err(format!("a source is missing; exit code {:?}, executed {executed:?}\n{}", answer.code, answer.text));
+        return Err(format!(
+            "a source is missing; exit code {:?}, executed {executed:?}\n{}",
+            answer.code, answer.text
+        ));
     }
     Ok(())
 }
@@ -178,7 +182,8 @@ fn manifest(cache: &Path, key: &str) -> Option<Json> {
 
 /// What an object holds.
 fn object(cache: &Path, hash: &str, folder: bool) -> Option<Value> {
-    let text = |hash: &str| std::fs::read_to_string(cache.join("objects").join(hash.get(..2)?).join(hash.get(2..)?)).ok();
+    let text =
+        |hash: &str| std::fs::read_to_string(cache.join("objects").join(hash.get(..2)?).join(hash.get(2..)?)).ok();
     let own = text(hash)?;
     if !folder {
         return Some(value::file(own));
@@ -215,7 +220,9 @@ pub(crate) fn no_secret(cache: &Path, project: &Project) -> Result<(), Differenc
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if std::fs::read(&path).is_ok_and(|bytes| bytes.windows(secret.len()).any(|w| w == secret.as_bytes())) {
+            } else if std::fs::read(&path)
+                .is_ok_and(|bytes| bytes.windows(secret.len()).any(|w| w == secret.as_bytes()))
+            {
                 return Err(format!("the secret is in {}", path.display()));
             }
         }
@@ -225,6 +232,7 @@ pub(crate) fn no_secret(cache: &Path, project: &Project) -> Result<(), Differenc
 
 /// Which paths differ between two looks.
 pub(crate) fn changed(before: &Snapshot, after: &Snapshot) -> String {
-    let paths: BTreeSet<_> = before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path)).collect();
+    let paths: BTreeSet<_> =
+        before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path)).collect();
     format!("{paths:?}")
 }

@@ -6,8 +6,7 @@ use crate::project::{Filter, Input, Output, Param, Piece, Project, Source, Task,
 use crate::value::{File, Folder};
 
 /// Files of a project; some names are odd.
-pub(crate) const FILES: [&str; 10] =
-    ["a", "b", "d/x", "d/y", "d/s/z", "d/s/-o dd", "d/ü", "d/new\nline", "v/a", "v/b"];
+pub(crate) const FILES: [&str; 10] = ["a", "b", "d/x", "d/y", "d/s/z", "d/s/-o dd", "d/ü", "d/new\nline", "v/a", "v/b"];
 
 /// Paths that inputs name.
 const PATHS: [&str; 6] = ["src/a", "src/b", "src/d", "src/d/x", "src/d/s", "src/opt"];
@@ -99,7 +98,21 @@ fn task(dice: &mut Dice, project: &Project, number: usize) -> Task {
     }
     surroundings(dice, &mut task);
     task.when = when(dice, project, &task);
+    moves(dice, &mut task);
     task
+}
+
+/// A task that moves a ref, and most often compares with what it points to.
+fn moves(dice: &mut Dice, task: &mut Task) {
+    if !task.axes.is_empty() || task.outputs.is_empty() || task.never_cached || !dice.chance(15) {
+        return;
+    }
+    let name = format!("r/{}", task.label);
+    if dice.chance(75) {
+        task.inputs.push(Input { name: "now".into(), optional: true, source: Source::Ref(name.clone()) });
+    }
+    task.outputs[0].publish = false;
+    task.moves = Some(name);
 }
 
 fn axes(dice: &mut Dice, project: &Project) -> Vec<String> {
@@ -165,6 +178,10 @@ fn source(dice: &mut Dice, project: &Project, task: &Task) -> Option<(Source, bo
         }
         let path = *dice.pick(&PATHS);
         return Some((Source::Path(Text::plain(path)), path == "src/opt" || dice.chance(15)));
+    }
+    let refs: Vec<&String> = project.tasks.iter().filter_map(|task| task.moves.as_ref()).collect();
+    if !refs.is_empty() && dice.chance(25) {
+        return Some((Source::Ref((*dice.pick(&refs)).clone()), true));
     }
     let producer = *dice.pick(&earlier);
     let decl = &project.tasks[producer];

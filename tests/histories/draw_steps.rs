@@ -33,7 +33,12 @@ fn step(dice: &mut Dice, project: &Project) -> Step {
         51..59 => Step::Revert,
         59..67 => give(dice),
         67..72 => {
-            let env = [("E1", Some("one")), ("E1", None), ("SECRET", Some("hunter2-hunter2")), ("SECRET", Some("hunter2-hunter3x"))];
+            let env = [
+                ("E1", Some("one")),
+                ("E1", None),
+                ("SECRET", Some("hunter2-hunter2")),
+                ("SECRET", Some("hunter2-hunter3x")),
+            ];
             let (name, value) = *dice.pick(&env);
             Step::Env { name: name.to_owned(), value: value.map(str::to_owned) }
         }
@@ -77,7 +82,10 @@ fn give(dice: &mut Dice) -> Step {
 
 fn run(dice: &mut Dice, project: &Project) -> Step {
     let ask = ask(dice, project);
+    let moves = project.tasks.iter().any(|task| task.moves.is_some());
     match dice.below(100) {
+        // Whether a ref was moved before a kill, or before the other run looked, is not known.
+        0..17 if moves => Step::Run { ask, before: true, after: true },
         0..10 => Step::Kill { ask, after: (dice.below(60_000)) as u64 },
         10..17 => Step::Two { ask },
         17..27 => incident(dice, project, ask),
@@ -100,7 +108,8 @@ fn target(dice: &mut Dice, project: &Project) -> Target {
     let task = dice.below(project.tasks.len());
     let mut axes = Vec::new();
     // Asking for a value of one axis where another is empty is an error.
-    if let (["x"], Values::List(values)) = (&project.tasks[task].axes.iter().map(String::as_str).collect::<Vec<_>>()[..], &project.axes["x"])
+    if let (["x"], Values::List(values)) =
+        (&project.tasks[task].axes.iter().map(String::as_str).collect::<Vec<_>>()[..], &project.axes["x"])
         && dice.chance(40)
     {
         axes.push(("x".to_owned(), dice.pick(values).clone()));
@@ -119,7 +128,7 @@ fn incident(dice: &mut Dice, project: &Project, ask: Ask) -> Step {
     let values: Vec<String> = values.iter().map(|values| dice.pick(values).clone()).collect();
     let path = decl.inputs.iter().find_map(|input| match &input.source {
         Source::Path(text) => Some(text.eval(|axis| crate::judge::axis(decl, &values, axis), |_| String::new())),
-        Source::From { .. } => None,
+        _ => None,
     });
     let incident = match path {
         Some(path) if dice.chance(70) => {

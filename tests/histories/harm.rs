@@ -30,13 +30,15 @@ pub(crate) fn spoil(play: &mut Play, pick: usize, remove: bool) {
 
 /// An object of a recorded result is removed or damaged.
 pub(crate) fn lose(play: &mut Play, pick: usize, remove: bool) {
+    // Of a ref only the hash is known: what it points to, and is lost, is made again by its own task, for later runs.
+    let pointed: Vec<Object> = play.world.refs.values().flatten().flat_map(|one| objects(&one.value)).collect();
     let known: Vec<Object> = play
         .world
         .results
         .values()
         .filter(|record| record.sure)
         .flat_map(|record| record.outputs.values().flat_map(objects))
-        .filter(|object| !play.world.lost.contains_key(object))
+        .filter(|object| !play.world.lost.contains_key(object) && !pointed.contains(object))
         .collect();
     let Some(object) = known.get(pick % known.len().max(1)) else { return };
     let hash = match object {

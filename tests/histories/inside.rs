@@ -58,8 +58,15 @@ fn try_call(place: Place<'_>, project: &Project, ask: &Ask, dry: bool) -> Result
     let folder = place.root.join("cache");
     let cache = if dry { Cache::open_read_only(&folder) } else { Cache::open(&folder) }.unwrap();
     let refs = Refs::open(&cache).snapshot().unwrap();
-    let context =
-        Context { graph: &graph, params: &params, kinds: &kinds, cache: &cache, refs: &refs, root: place.root, flow: name(&flow) };
+    let context = Context {
+        graph: &graph,
+        params: &params,
+        kinds: &kinds,
+        cache: &cache,
+        refs: &refs,
+        root: place.root,
+        flow: name(&flow),
+    };
     if dry { foretell(context, wish) } else { run(place, context, wish, ask.keep_going, &refs) }
 }
 
@@ -88,7 +95,8 @@ fn foretell(context: Context<'_>, wish: Wish) -> Result<Answer, Vec<Diagnostic>>
         };
         answer.states.insert(name, state.to_owned());
     }
-    let count = |wanted: &[&str]| answer.states.values().filter(|state| wanted.contains(&state.as_str())).count() as u64;
+    let count =
+        |wanted: &[&str]| answer.states.values().filter(|state| wanted.contains(&state.as_str())).count() as u64;
     answer.counts = Some([count(&["runs", "may-run"]), count(&["cached"]), 0, count(&["skipped"])]);
     Ok(answer)
 }
@@ -178,7 +186,11 @@ struct Work<'w> {
 impl<'w> Work<'w> {
     fn new(job: &Job, home: &'w Path) -> Self {
         let text = |text: &std::ffi::OsString| text.to_string_lossy().into_owned();
-        Self { env: job.env.iter().map(|(name, value)| (text(name), text(value))).collect(), home, seen: Seen::default() }
+        Self {
+            env: job.env.iter().map(|(name, value)| (text(name), text(value))).collect(),
+            home,
+            seen: Seen::default(),
+        }
     }
 
     /// Does what a command says; its exit status.

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use crate::program::Seen;
 use crate::project::{Project, Source, Task};
-use crate::reference::{Call, Expected, Incident, Inputs, Mode, Outcome};
+use crate::reference::{Call, Incident, Inputs, Mode, Outcome};
 use crate::value::{self, Value};
-use crate::world::{Key, Outputs, Usable};
+use crate::world::{Key, Move, Outputs, Usable};
 
 /// What an instance comes to when it is executed.
 struct Execution {
@@ -19,7 +19,12 @@ impl Call<'_> {
     pub(crate) fn judge(&mut self, task: usize, values: &[String], inputs: &Inputs) -> Outcome {
         let decl = &self.project.tasks[task];
         let name = self.project.instance(task, values);
-        let key = key(self.project, decl, values, inputs);
+        let present = key(self.project, decl, values, inputs);
+        let (key, inputs) = match self.standing(task, values, inputs) {
+            Some(standing) => standing,
+            None => (present, inputs.clone()),
+        };
+        let inputs = &inputs;
         let usable = self.usable(&key);
         let must = self.ask.force.contains(&task) || decl.never_cached || usable == Usable::No;
         let execution = execute(self.project, decl, values, inputs);
@@ -31,7 +36,7 @@ impl Call<'_> {
         };
         let executed = matches!(state, "ran" | "failed");
         let seldom = state == "failed" && allowed.len() > 1;
-        let expected = self.expected.entry(name).or_insert_with(Expected::default);
+        let expected = self.expected.entry(name).or_default();
         expected.state = state.to_owned();
         expected.executions = (usize::from(executed && !seldom), usize::from(executed));
         if self.mode == Mode::Killed {
@@ -43,12 +48,12 @@ impl Call<'_> {
         match state {
             "cached" => {
                 let outputs = self.world.results.get(&key).map(|record| Rc::new(record.outputs.clone()));
-                self.done(task, values, outputs.unwrap_or_default())
+                self.done(task, values, &key, outputs.unwrap_or_default())
             }
             "ran" => {
                 self.world.record(&key, &execution.outputs, true);
                 self.kept(inputs, true);
-                self.done(task, values, Rc::new(execution.outputs))
+                self.done(task, values, &key, Rc::new(execution.outputs))
             }
             "runs" => Outcome::Unknown,
             _ => {
@@ -56,6 +61,28 @@ impl Call<'_> {
                 Outcome::Blocked
             }
         }
+    }
+
+    /// An instance that made the move that set a ref which it reads is judged as it was before that move, if that gives the
+    /// key that made it: what has just promoted its model is up to date.
+    fn standing(&self, task: usize, values: &[String], inputs: &Inputs) -> Option<(Key, Inputs)> {
+        let decl = &self.project.tasks[task];
+        let name = self.project.instance(task, values);
+        let made = |input: &'_ crate::project::Input| match &input.source {
+            Source::Ref(pointer) => match self.refs.get(pointer)?.as_slice() {
+                [earlier @ .., last] if last.instance == name => Some((input.name.clone(), earlier, last)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let (input, earlier, last) = decl.inputs.iter().find_map(made)?;
+        let value = earlier.last().map(|before| before.value.clone());
+        let before = |(other, now): &(String, Option<Value>)| {
+            (other.clone(), if *other == input { value.clone() } else { now.clone() })
+        };
+        let inputs: Inputs = inputs.iter().map(before).collect();
+        let then = key(self.project, decl, values, &inputs);
+        (then == last.key).then_some((then, inputs))
     }
 
     /// Whether a result can be used; one that was made again in this very call perhaps, it depends on what was looked at first.
@@ -138,7 +165,7 @@ impl Call<'_> {
         }
     }
 
-    fn done(&mut self, task: usize, values: &[String], outputs: Rc<Outputs>) -> Outcome {
+    fn done(&mut self, task: usize, values: &[String], key: &Key, outputs: Rc<Outputs>) -> Outcome {
         let decl = &self.project.tasks[task];
         let name = self.project.instance(task, values);
         if self.mode == Mode::Run && self.observed.states.contains_key(&name) {
@@ -146,6 +173,10 @@ impl Call<'_> {
                 let axis = |name: &str| axis(decl, values, name);
                 let place = decl.place(output).eval(axis, |name| self.project.param(name).to_owned());
                 self.world.published.insert(place, outputs[&output.name].clone());
+            }
+            if let (Some(pointer), Some(output)) = (&decl.moves, decl.outputs.first()) {
+                let value = outputs[&output.name].clone();
+                self.world.point(pointer, Move { value, key: key.clone(), instance: name.clone() });
             }
         }
         self.expected.entry(name).or_default().outputs = Some(Rc::clone(&outputs));
@@ -162,8 +193,7 @@ fn key(project: &Project, decl: &Task, values: &[String], inputs: &Inputs) -> Ke
         inputs.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))).collect();
     let env: BTreeMap<&String, (bool, Option<&String>)> =
         decl.env.iter().map(|(name, secret)| (name, (*secret, project.env.get(name)))).collect();
-    let outputs: BTreeMap<&String, &String> =
-        decl.outputs.iter().map(|output| (&output.name, &output.path)).collect();
+    let outputs: BTreeMap<&String, &String> = decl.outputs.iter().map(|output| (&output.name, &output.path)).collect();
     format!("{command}\n{with:?}\n{matrix:?}\n{inputs:?}\n{env:?}\n{outputs:?}")
 }
 
@@ -254,7 +284,7 @@ impl Project {
                 let own = text.eval(|name| axis(decl, values, name), |name| self.param(name).to_owned());
                 path == own || path.starts_with(&format!("{own}/"))
             }
-            Source::From { .. } => false,
+            _ => false,
         })
     }
 
@@ -278,7 +308,7 @@ impl Project {
         let decl = &self.tasks[task];
         let inputs = decl.inputs.iter().filter_map(|input| match &input.source {
             Source::From { task, .. } => Some(*task),
-            Source::Path(_) => None,
+            _ => None,
         });
         let axes = decl.axes.iter().filter_map(|axis| match &self.axes[axis] {
             crate::project::Values::From(task, _) => Some(*task),

@@ -63,6 +63,8 @@ pub(crate) struct Task {
     pub(crate) inline: Option<String>,
     /// Whether it fails on a `!`.
     pub(crate) fails: bool,
+    /// Its first output is what this ref points to.
+    pub(crate) moves: Option<String>,
     /// A comment in the command, which makes it another.
     pub(crate) salt: u32,
 }
@@ -77,7 +79,14 @@ pub(crate) struct Input {
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     Path(Text),
-    From { task: usize, output: String, filter: Vec<(String, Filter)>, at: Option<Text> },
+    From {
+        task: usize,
+        output: String,
+        filter: Vec<(String, Filter)>,
+        at: Option<Text>,
+    },
+    /// What a ref points to.
+    Ref(String),
 }
 
 #[derive(Clone, Debug)]
@@ -238,7 +247,8 @@ impl Project {
         list("outputs", task.outputs.iter().map(|o| format!("{}: {}", o.name, o.path)).collect(), "{", "}");
         let published = task.outputs.iter().filter(|output| output.publish);
         let place = |o: &Output| format!("{}: {}", o.name, quoted(&task.place(o).source()));
-        list("publish", published.map(place).collect(), "{", "}");
+        let moved = task.moves.iter().zip(&task.outputs).map(|(name, o)| format!("{}: {{ ref: {name} }}", o.name));
+        list("publish", published.map(place).chain(moved).collect(), "{", "}");
         list("with", task.with.iter().map(|(n, v)| format!("{n}: {}", quoted(&v.source()))).collect(), "{", "}");
         list("needs", task.needs.iter().map(|need| self.tasks[*need].name.clone()).collect(), "[", "]");
         let env = |(name, secret): &(String, bool)| {
@@ -267,6 +277,7 @@ impl Project {
     fn input(&self, input: &Input) -> String {
         let mut text = match &input.source {
             Source::Path(path) => format!("path: {}", quoted(&path.source())),
+            Source::Ref(name) => format!("ref: {name}"),
             Source::From { task, output, filter, at } => {
                 let mut text = format!("from: {}.{output}", self.tasks[*task].name);
                 let filter = filter.iter().map(|(axis, filter)| match filter {

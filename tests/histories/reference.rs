@@ -10,7 +10,7 @@ use std::rc::Rc;
 use crate::judge::{axis, entry, keys};
 use crate::project::{Filter, Input, Project, Source, Values, When};
 use crate::value::{self, Folder, Value, file};
-use crate::world::{Key, Outputs, Usable, World};
+use crate::world::{Key, Outputs, Refs, Usable, World};
 
 /// What a call asks for.
 #[derive(Clone, Debug, Default)]
@@ -85,6 +85,8 @@ pub(crate) struct Call<'a> {
     pub(crate) incidents: &'a BTreeMap<String, Incident>,
     /// How results stood when the call began.
     pub(crate) before: BTreeMap<Key, Usable>,
+    /// Refs are read when a run starts.
+    pub(crate) refs: Refs,
     nodes: BTreeMap<Instance, Result<Vec<String>, Outcome>>,
     outcomes: BTreeMap<Instance, Outcome>,
     /// Every instance that takes part, by name.
@@ -107,6 +109,7 @@ impl<'a> Call<'a> {
         incidents: &'a BTreeMap<String, Incident>,
     ) -> Self {
         let before = world.results.keys().map(|key| (key.clone(), world.usable(key))).collect();
+        let refs = world.refs.clone();
         let (nodes, outcomes, expected) = Default::default();
         let mut call = Self {
             project,
@@ -116,6 +119,7 @@ impl<'a> Call<'a> {
             observed,
             incidents,
             before,
+            refs,
             nodes,
             outcomes,
             expected,
@@ -259,6 +263,10 @@ impl<'a> Call<'a> {
                     missing |= there.is_none() && !input.optional;
                     inputs.push((input.name.clone(), there));
                 }
+                Source::Ref(name) => {
+                    let last = self.refs.get(name).and_then(|moves| moves.last());
+                    inputs.push((input.name.clone(), last.map(|last| last.value.clone())));
+                }
                 Source::From { .. } => match self.read(task, values, input) {
                     Ok(value) => inputs.push((input.name.clone(), value)),
                     Err(outcome) => stops.push(outcome),
@@ -276,6 +284,13 @@ impl<'a> Call<'a> {
         if missing {
             let skipped = matches!(stop, Some(Outcome::Skipped | Outcome::Blocked));
             *(if skipped { &mut self.perhaps_error } else { &mut self.error }) = true;
+            // Of an instance that was not known before it is seen only now; with a skip, whatever is looked at first counts.
+            let name = self.project.instance(task, values);
+            let failed = self.observed.states.get(&name).is_some_and(|state| state == "failed");
+            if self.mode == Mode::Run && (failed || !skipped) {
+                self.expected.entry(name).or_default().state = "failed".to_owned();
+                return Err(Outcome::Blocked);
+            }
         }
         if let Some(stop) = stop {
             return Err(stop);
@@ -297,9 +312,7 @@ impl<'a> Call<'a> {
         let decl = &self.project.tasks[task];
         let param = |name: &str| self.project.param(name).to_owned();
         let one = |own: &String| match filters.iter().find(|(axis, _)| axis == own) {
-            Some((_, Filter::One(text))) => {
-                (Some(vec![text.eval(|name| axis(decl, values, name), param)]), false)
-            }
+            Some((_, Filter::One(text))) => (Some(vec![text.eval(|name| axis(decl, values, name), param)]), false),
             Some((_, Filter::Many(list))) => (Some(list.clone()), true),
             None if decl.axes.contains(own) => (Some(vec![axis(decl, values, own)]), false),
             None => (None, true),

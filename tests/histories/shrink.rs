@@ -120,7 +120,7 @@ fn names(step: &Step, wanted: usize) -> bool {
 /// The history without a part of a task, or a source.
 fn part(mut history: History, mut place: usize) -> Option<Option<History>> {
     for task in &mut history.project.tasks {
-        let parts = [task.inputs.len(), task.needs.len(), task.env.len(), task.with.len(), 5];
+        let parts = [task.inputs.len(), task.needs.len(), task.env.len(), task.with.len(), 6];
         for (kind, count) in parts.into_iter().enumerate() {
             if place >= count {
                 place -= count;
@@ -138,6 +138,7 @@ fn part(mut history: History, mut place: usize) -> Option<Option<History>> {
                 (_, 4) if task.outputs.iter().any(|output| output.publish) => {
                     task.outputs.iter_mut().for_each(|output| output.publish = false);
                 }
+                (_, 5) if task.moves.is_some() => task.moves = None,
                 _ => return Some(None),
             }
             return Some(Some(history));

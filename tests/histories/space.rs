@@ -126,9 +126,8 @@ impl Space {
             });
         }
         let mut both = [(); 2].map(|()| self.command(project, ask, &[]));
-        let children = both.each_mut().map(|command| {
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-        });
+        let children =
+            both.each_mut().map(|command| command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
         children.map(|child| {
             let output = child.wait_with_output().unwrap();
             Answer::of(output.status.code(), &output.stdout, &output.stderr)

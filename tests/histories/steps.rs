@@ -11,36 +11,81 @@ use crate::value::File;
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// A source is written, edited or new.
-    Write { path: String, file: File, how: How },
-    Remove { path: String },
-    Rename { from: String, to: String },
+    Write {
+        path: String,
+        file: File,
+        how: How,
+    },
+    Remove {
+        path: String,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
     /// An empty folder.
-    Folder { path: String },
+    Folder {
+        path: String,
+    },
     /// Only its time.
-    Touch { path: String },
+    Touch {
+        path: String,
+    },
     /// All sources as they were at the start.
     Revert,
-    Give { param: String, value: Option<String> },
-    Env { name: String, value: Option<String> },
+    Give {
+        param: String,
+        value: Option<String>,
+    },
+    Env {
+        name: String,
+        value: Option<String>,
+    },
     /// Cosmetics of the YAML.
     Look(u32),
     /// Another command.
-    Salt { task: usize, salt: u32 },
-    RenameTask { task: usize, name: String },
+    Salt {
+        task: usize,
+        salt: u32,
+    },
+    RenameTask {
+        task: usize,
+        name: String,
+    },
     Weather(String),
     /// What lies at a published path is removed, or changed.
-    Spoil { pick: usize, remove: bool },
+    Spoil {
+        pick: usize,
+        remove: bool,
+    },
     /// An object is removed, or damaged.
-    Lose { pick: usize, remove: bool },
+    Lose {
+        pick: usize,
+        remove: bool,
+    },
     Index(Harm),
     /// A run; with a dry run before it, and one after.
-    Run { ask: Ask, before: bool, after: bool },
+    Run {
+        ask: Ask,
+        before: bool,
+        after: bool,
+    },
     /// A run that is killed after so many microseconds.
-    Kill { ask: Ask, after: u64 },
+    Kill {
+        ask: Ask,
+        after: u64,
+    },
     /// Two runs at once.
-    Two { ask: Ask },
+    Two {
+        ask: Ask,
+    },
     /// A run in which something happens in the midst of an instance, picked from those that execute.
-    Incident { ask: Ask, task: usize, values: Vec<String>, incident: Incident },
+    Incident {
+        ask: Ask,
+        task: usize,
+        values: Vec<String>,
+        incident: Incident,
+    },
 }
 
 /// How a file is edited.
@@ -94,10 +139,12 @@ impl Ask {
 
 impl Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}sources, below src/:\n", self.project.yaml())?;
+        writeln!(f, "{}sources, below src/:", self.project.yaml())?;
         for (path, entry) in &self.project.sources {
             match entry {
-                Some(file) => writeln!(f, "  {path:?}: {:?}{}", file.text, if file.executable { " executable" } else { "" }),
+                Some(file) => {
+                    writeln!(f, "  {path:?}: {:?}{}", file.text, if file.executable { " executable" } else { "" })
+                }
                 None => writeln!(f, "  {path:?}: an empty folder"),
             }?;
         }
@@ -116,7 +163,9 @@ impl Step {
         let mut text = String::new();
         let args = |ask: &Ask| ask.args(project).join(" ");
         let _ = match self {
-            Self::Write { path, file, how } => write!(text, "write {path:?}: {:?} {how:?} {}", file.text, file.executable),
+            Self::Write { path, file, how } => {
+                write!(text, "write {path:?}: {:?} {how:?} {}", file.text, file.executable)
+            }
             Self::Run { ask, before, after } => {
                 write!(text, "run {} (dry run before: {before}, after: {after})", args(ask))
             }

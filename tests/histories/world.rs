@@ -15,8 +15,20 @@ pub(crate) struct World {
     pub(crate) results: BTreeMap<Key, Record>,
     /// Objects that were removed or damaged and not made again since.
     pub(crate) lost: BTreeMap<Object, Loss>,
+    /// The moves of each ref.
+    pub(crate) refs: Refs,
     /// What lies at published paths.
     pub(crate) published: BTreeMap<String, Value>,
+}
+
+pub(crate) type Refs = BTreeMap<String, Vec<Move>>;
+
+/// A ref was moved: to what, and by the result of which key of which instance.
+#[derive(Clone, Debug)]
+pub(crate) struct Move {
+    pub(crate) value: Value,
+    pub(crate) key: Key,
+    pub(crate) instance: String,
 }
 
 /// A recorded result.
@@ -91,6 +103,14 @@ impl World {
             } else if let Some(loss) = self.lost.get_mut(&object) {
                 *loss = Loss::Perhaps;
             }
+        }
+    }
+
+    /// A result moves a ref at most once.
+    pub(crate) fn point(&mut self, name: &str, to: Move) {
+        let moves = self.refs.entry(name.to_owned()).or_default();
+        if moves.iter().all(|before| before.key != to.key) {
+            moves.push(to);
         }
     }
 
