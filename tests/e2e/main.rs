@@ -53,4 +53,5 @@ mod commands {
     mod messages;
     mod refs;
     mod select;
+    mod terminal;
 }
