@@ -48,10 +48,12 @@ mod running {
 
 /// The command line.
 mod commands {
+    mod completions;
     mod dry_run;
     mod history;
     mod messages;
     mod refs;
     mod select;
     mod terminal;
+    mod watch;
 }
