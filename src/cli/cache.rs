@@ -1,8 +1,6 @@
 //! `ghtrader cache stats|verify|gc`: what the store holds, whether it is whole, and removing what nothing uses.
 
 use std::collections::{BTreeSet, HashSet};
-use std::io::IsTerminal as _;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
@@ -79,15 +77,7 @@ fn verify(project: &Project) -> Result<Exit, CliError> {
     let cache = project.look()?;
     let mut wrong = Vec::new();
     let needed = named_by_refs(&cache, &mut wrong)?;
-    let read = AtomicU64::new(0);
-    let shown = std::io::stderr().is_terminal() && !project.quiet;
-    let bar = if shown { indicatif::ProgressBar::new_spinner() } else { indicatif::ProgressBar::hidden() };
-    let checked = cache.check(&needed, |bytes| {
-        let before = read.fetch_add(bytes, Ordering::Relaxed);
-        bar.set_message(format!("{} read", size(before + bytes)));
-        bar.tick();
-    })?;
-    bar.finish_and_clear();
+    let checked = cache.check(&needed)?;
     for notice in cache.take_notices() {
         if matches!(notice, Notice::IndexRebuilt { damaged: true, .. }) {
             wrong.push("damaged  the index".to_owned());

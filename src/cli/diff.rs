@@ -28,7 +28,7 @@ pub(super) fn diff(project: &Project, args: &DiffArgs) -> Result<Exit, CliError>
     let found = compare(&cache, &one, &two)?;
     match args.format {
         Format::Json => print(&serde_json::to_string_pretty(&found).unwrap_or_default()),
-        Format::Human => show(&found, project.verbose),
+        Format::Human => show(&found, project.style.verbose),
     }
     Ok(Exit::Done)
 }

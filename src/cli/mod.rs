@@ -21,6 +21,7 @@ mod run;
 mod runs;
 mod schema;
 mod verify;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -67,13 +68,27 @@ enum Color {
     Never,
 }
 
+impl Color {
+    /// Whether to use colour: `auto` asks `NO_COLOR`, then `CLICOLOR_FORCE`, then whether there is a terminal.
+    fn wanted(self) -> bool {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) => false,
+            Self::Auto => set("CLICOLOR_FORCE") || project::terminal(),
+        }
+    }
+}
+
 /// A flow and its parameters.
 #[derive(Debug, Args)]
 struct FlowArgs {
     /// A name in `flows/`, or a path
+    #[arg(add = completions::flows())]
     flow: String,
     /// A parameter; lists as YAML (`-p varieties=[cu,au]`)
-    #[arg(short = 'p', value_name = "NAME=VALUE")]
+    #[arg(short = 'p', value_name = "NAME=VALUE", add = completions::params())]
     params: Vec<String>,
     /// A YAML file with parameters; `-p` goes before it
     #[arg(long = "params", value_name = "FILE")]
@@ -130,6 +145,9 @@ enum Command {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    if completions::answered() {
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -138,11 +156,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let color = match cli.global.color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && project::terminal(),
-    };
+    let color = cli.global.color.wanted();
     match dispatch(&cli) {
         Ok(exit) => exit.into(),
         Err(error) => error.show(color),

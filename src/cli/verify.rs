@@ -59,7 +59,7 @@ pub(super) fn verify(project: &Project, args: &VerifyArgs) -> Result<Exit, CliEr
             Verdict::Differs { .. } => differ += 1,
             Verdict::Failed { .. } => failed += 1,
         }
-        tell(task, &verdict, project.verbose);
+        tell(task, &verdict, project.style.verbose);
     });
     ended.map_err(|error| CliError::Io(std::io::Error::other(error.to_string())))?;
     print(&format!("{same} same, {differ} differ, {failed} failed, {} not recorded", survey.others.len()));

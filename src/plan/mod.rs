@@ -151,6 +151,8 @@ pub struct Planner<'a> {
     trees: Vec<Tree<Lost>>,
     pub(crate) instances: Vec<Instance>,
     waits: HashMap<Item, Waits>,
+    /// How many instances are demanded.
+    expected: usize,
     queue: VecDeque<Item>,
     /// What is in the queue, so that nothing is in it twice.
     queued: HashSet<Item>,
@@ -163,6 +165,8 @@ pub struct Planner<'a> {
     params: Mutex<HashMap<Around, Arc<Params>>>,
     /// Files outside the cache that were hashed in this plan.
     sources: HashMap<PathBuf, Artifact>,
+    /// Those that are not there.
+    absent: BTreeSet<PathBuf>,
     /// Which instance publishes to which path, relative to the root.
     published: BTreeMap<PathBuf, InstanceId>,
     /// Which instance moves which ref.
@@ -195,6 +199,7 @@ impl<'a> Planner<'a> {
             tasks,
             instances: Vec::new(),
             waits: HashMap::new(),
+            expected: 0,
             queue: VecDeque::new(),
             queued: HashSet::new(),
             ready: Vec::new(),
@@ -203,6 +208,7 @@ impl<'a> Planner<'a> {
             json: HashMap::new(),
             params: Mutex::default(),
             sources: HashMap::new(),
+            absent: BTreeSet::new(),
             published: BTreeMap::new(),
             moved: BTreeMap::new(),
             edges: BTreeSet::new(),
@@ -244,6 +250,11 @@ impl<'a> Planner<'a> {
     /// The instances whose part has ended since the last call, in that order.
     pub fn take_settled(&mut self) -> Vec<InstanceId> {
         std::mem::take(&mut self.settled)
+    }
+
+    /// How many instances are known to be part of the plan.
+    pub fn expected(&self) -> usize {
+        self.expected
     }
 
     /// The errors that were found since the last call.
@@ -325,6 +336,7 @@ impl<'a> Planner<'a> {
         let instance = &mut self.instances[id];
         if !instance.demanded {
             instance.demanded = true;
+            self.expected += 1;
             self.enqueue(Item::Instance(id));
         }
     }

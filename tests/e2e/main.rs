@@ -54,6 +54,7 @@ mod running {
 /// The command line.
 mod commands {
     mod diff;
+    mod completions;
     mod dry_run;
     mod export;
     mod history;
@@ -67,4 +68,6 @@ mod commands {
     mod select;
     mod store;
     mod verify;
+    mod terminal;
+    mod watch;
 }
