@@ -10,6 +10,7 @@
 //! | outputs | name and relative path | a command reads the path |
 //! | task name, flow, resources, locks, retries, machine, times | no | they do not change what is computed |
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -74,7 +75,7 @@ impl EnvValue {
 }
 
 /// One part of a key, as it is written into manifests and shown by `explain`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Part {
     /// What kind of part.
@@ -86,7 +87,7 @@ pub struct Part {
 }
 
 /// The kinds of parts, in the order in which a difference is the more likely cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Group {
     /// The kind, with its code version as value.

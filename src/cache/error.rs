@@ -76,6 +76,9 @@ pub enum CacheError {
         /// Where and what.
         source: serde_json::Error,
     },
+    /// Another process collects.
+    #[error("another `ghtrader cache gc` is at work on this cache; run again when it has ended")]
+    Collecting,
     /// A change was asked for of a cache that was opened for reading only.
     #[error("{} was opened for reading only", .0.display())]
     ReadOnly(PathBuf),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::TryLockError;
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,6 +17,7 @@ use ulid::Ulid;
 #[derive(Debug)]
 pub(super) struct Scrap {
     path: PathBuf,
+    ulid: Ulid,
     count: AtomicU64,
     _lock: fs::File,
 }
@@ -28,9 +29,10 @@ impl Scrap {
     pub(super) fn new(parent: &Path) -> std::io::Result<Self> {
         fs::create_dir_all(parent)?;
         loop {
-            let path = parent.join(Ulid::generate().to_string());
+            let ulid = Ulid::generate();
+            let path = parent.join(ulid.to_string());
             match Self::make(&path) {
-                Ok(Some(lock)) => return Ok(Self { path, count: AtomicU64::new(0), _lock: lock }),
+                Ok(Some(lock)) => return Ok(Self { path, ulid, count: AtomicU64::new(0), _lock: lock }),
                 // Another process took it for a dead one's before it was locked.
                 Ok(None) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound && parent.is_dir() => {}
@@ -44,6 +46,26 @@ impl Scrap {
         let lock = fs::File::create(path.join(LOCK))?;
         let ours = lock.file().try_lock().is_ok();
         Ok((ours && is_at(&lock, &path.join(LOCK))).then_some(lock))
+    }
+
+    /// Its name, which says when the process opened the cache.
+    pub(super) fn ulid(&self) -> Ulid {
+        self.ulid
+    }
+
+    /// The names of the folders in `parent` whose processes live, the oldest first.
+    pub(super) fn living(parent: &Path) -> std::io::Result<Vec<Ulid>> {
+        let mut living = Vec::new();
+        for entry in entries(parent)? {
+            let Ok(ulid) = Ulid::from_string(&entry.file_name().to_string_lossy()) else { continue };
+            match fs::File::open(entry.path().join(LOCK)) {
+                Ok(file) if is_locked(&file) => living.push(ulid),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(living)
     }
 
     /// A path for a new temporary file or folder.
@@ -106,6 +128,24 @@ pub(crate) fn remove(path: &Path) -> std::io::Result<()> {
         Err(error) => Err(error),
     };
     removed.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+/// Removes a folder, also where a task took away its own right to.
+pub(crate) fn remove_tree(folder: &Path) -> std::io::Result<()> {
+    if std::fs::remove_dir_all(folder).is_ok() {
+        return Ok(());
+    }
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700))?;
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    fs::remove_dir_all(folder)
 }
 
 /// Writes a new file and syncs it.

@@ -16,7 +16,7 @@ use super::files::{Scrap, remove};
 use super::{CacheError, Result};
 
 /// Raised with `schema.sql`: another version is made anew.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 const SCHEMA: &str = include_str!("schema.sql");
 /// Writers wait for each other; each holds the database for milliseconds.
 const BUSY: Duration = Duration::from_secs(60);

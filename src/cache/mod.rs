@@ -3,10 +3,13 @@
 //! What lies where, what is guaranteed, and why: see the README beside this file.
 
 mod artifact;
+mod census;
+mod check;
 mod copies;
 mod error;
 pub(crate) mod files;
 mod folders;
+mod gc;
 mod index;
 mod listing;
 mod objects;
@@ -19,7 +22,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -27,7 +30,10 @@ use fs_err as fs;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use artifact::Artifact;
+pub use census::{Amount, Stats};
+pub use check::{Checked, Damage};
 pub use error::{CacheError, Result, hint};
+pub use gc::{Collected, Roots, is_older};
 pub use listing::{Entry, Listing};
 pub use objects::State;
 pub use results::Recorded;
@@ -48,11 +54,18 @@ pub struct Cache {
     index: OnceLock<Mutex<Index>>,
     opening: Mutex<()>,
     listings: Mutex<HashMap<Hash, Arc<Listing>>>,
-    notices: Mutex<Vec<Notice>>,
+    notices: Mutex<Notices>,
+}
+
+/// Notices that wait to be taken, and all that were given: one thing is told once.
+#[derive(Debug, Default)]
+struct Notices {
+    waiting: Vec<Notice>,
+    given: HashSet<Notice>,
 }
 
 /// Something that was put right without being asked, for people to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Notice {
     /// The index was damaged or missing, and was made anew from this many manifests.
     IndexRebuilt {
@@ -142,7 +155,7 @@ impl Cache {
 
     /// What was put right since the last call.
     pub fn take_notices(&self) -> Vec<Notice> {
-        std::mem::take(&mut *lock(&self.notices))
+        std::mem::take(&mut lock(&self.notices).waiting)
     }
 
     /// A path on the cache's file system for a new temporary file or folder. What is left there when this process ends is
@@ -159,7 +172,10 @@ impl Cache {
     }
 
     fn notify(&self, notice: Notice) {
-        lock(&self.notices).push(notice);
+        let mut notices = lock(&self.notices);
+        if notices.given.insert(notice.clone()) {
+            notices.waiting.push(notice);
+        }
     }
 
     /// Asks the index.

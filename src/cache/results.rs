@@ -118,14 +118,15 @@ impl Cache {
     /// Where that cannot be found out.
     pub fn artifact(&self, hash: &Hash) -> Result<Option<Artifact>> {
         let fits = |artifact: &Artifact| artifact.hash == *hash;
-        for (key, output) in self.produced(hash)? {
+        let [written, read] = self.query(|index| tables::one_use(index, *hash))?;
+        if let Some((key, output)) = written {
             let executions = self.executions(&key)?;
             let mut outputs = executions.iter().filter_map(|manifest| manifest.outputs.get(&output));
             if let Some(artifact) = outputs.find(|artifact| fits(artifact)) {
                 return Ok(Some(artifact.clone()));
             }
         }
-        for (key, input) in self.consumed(hash)? {
+        if let Some((key, input)) = read {
             let executions = self.executions(&key)?;
             let mut inputs = executions.iter().filter_map(|manifest| Some(&manifest.inputs.get(&input)?.artifact));
             if let Some(artifact) = inputs.find(|artifact| fits(artifact)) {
@@ -153,7 +154,7 @@ impl Cache {
         Ok(None)
     }
 
-    fn manifest_path(&self, key: &Hash, n: u64) -> PathBuf {
+    pub(super) fn manifest_path(&self, key: &Hash, n: u64) -> PathBuf {
         let hex = key.to_string();
         let shard = hex.get(..2).unwrap_or_default();
         let name = if n == 0 { format!("{hex}.json") } else { format!("{hex}.{n}.json") };
@@ -255,6 +256,14 @@ impl Cache {
         self.query(|index| tables::consumed(index, *hash))
     }
 
+    /// The keys that read something of what the task with the key `source` wrote, each with the name of the input.
+    ///
+    /// # Errors
+    /// Where the index cannot be used.
+    pub fn followed(&self, source: &Hash) -> Result<Vec<(Hash, String)>> {
+        self.query(|index| tables::followed(index, *source))
+    }
+
     /// At most `limit` artifacts whose hash starts with these hexadecimal digits; none where they are not such.
     ///
     /// # Errors
@@ -282,7 +291,7 @@ fn range(digits: &str) -> Option<(Hash, Hash)> {
 }
 
 /// The manifest at `path`, which has to be one of `key`; `None` where there is none.
-fn read_manifest(path: &Path, key: &Hash) -> Result<Option<Manifest>> {
+pub(super) fn read_manifest(path: &Path, key: &Hash) -> Result<Option<Manifest>> {
     let text = match fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -317,7 +326,7 @@ pub(super) fn refill(results: &Path, index: &Transaction<'_>) -> rusqlite::Resul
     Ok((count, wrong))
 }
 
-fn manifest_paths(results: &Path) -> std::io::Result<Vec<(PathBuf, Hash, u64)>> {
+pub(super) fn manifest_paths(results: &Path) -> std::io::Result<Vec<(PathBuf, Hash, u64)>> {
     let mut paths = Vec::new();
     for shard in entries(results)? {
         for entry in entries(&shard.path())? {

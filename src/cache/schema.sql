@@ -10,6 +10,9 @@ CREATE TABLE results (
 CREATE TABLE produced (hash BLOB, key BLOB, name TEXT, PRIMARY KEY (hash, key, name)) WITHOUT ROWID;
 CREATE TABLE consumed (hash BLOB, key BLOB, name TEXT, PRIMARY KEY (hash, key, name)) WITHOUT ROWID;
 
+-- Which keys read something of another key's result, or of a ref that it moved, under which name.
+CREATE TABLE followed (source BLOB, key BLOB, name TEXT, PRIMARY KEY (source, key, name)) WITHOUT ROWID;
+
 -- The key that an instance of a flow had when it was last brought up to date.
 CREATE TABLE last (flow TEXT, task TEXT, key BLOB NOT NULL, finished TEXT NOT NULL, PRIMARY KEY (flow, task))
 WITHOUT ROWID;

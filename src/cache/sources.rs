@@ -84,6 +84,14 @@ impl Cache {
         Ok(listing.artifact()?.0)
     }
 
+    /// What a file or folder outside the cache is, read and hashed; nothing is remembered of it.
+    ///
+    /// # Errors
+    /// Those of [`Cache::hash_source`].
+    pub fn hash_unrecorded(&self, path: &Path) -> Result<Artifact> {
+        Self::hash_anew(path)
+    }
+
     /// What a file or folder is now, read and hashed whatever the index says of it.
     pub(super) fn hash_anew(path: &Path) -> Result<Artifact> {
         if fs::metadata(path)?.is_file() {

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Result, Row, ToSql, params};
 use super::results::Recorded;
 use super::stat::Stat;
 use crate::hash::Hash;
-use crate::provenance::Manifest;
+use crate::provenance::{Manifest, Origin};
 
 impl ToSql for Hash {
     fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
@@ -46,6 +46,12 @@ pub(super) fn add_result(index: &Connection, manifest: &Manifest, n: u64) -> Res
     for (name, input) in &manifest.inputs {
         consumed.execute(params![input.artifact.hash, key, name])?;
     }
+    let mut followed = index.prepare_cached("INSERT OR IGNORE INTO followed VALUES (?1, ?2, ?3)")?;
+    for (name, input) in &manifest.inputs {
+        for source in input.origins.iter().filter_map(Origin::key) {
+            followed.execute(params![source, key, name])?;
+        }
+    }
     set_last(index, flow, task, key, finished)
 }
 
@@ -72,7 +78,7 @@ pub(super) fn result(index: &Connection, key: Hash) -> Result<Option<Recorded>> 
         .optional()
 }
 
-fn recorded(row: &Row<'_>, key: Hash) -> Result<Recorded> {
+pub(super) fn recorded(row: &Row<'_>, key: Hash) -> Result<Recorded> {
     let text = row.get_ref(4)?.as_str()?;
     let outputs = serde_json::from_str(text).map_err(|error| unfit(4, error))?;
     let n: i64 = row.get(5)?;
@@ -111,6 +117,20 @@ pub(super) fn produced(index: &Connection, hash: Hash) -> Result<Vec<(Hash, Stri
 /// Keys that read `hash`, with the input's name.
 pub(super) fn consumed(index: &Connection, hash: Hash) -> Result<Vec<(Hash, String)>> {
     uses(index, "SELECT key, name FROM consumed WHERE hash = ?1 ORDER BY key, name", hash)
+}
+
+/// Keys that read something of what `source` wrote, with the input's name.
+pub(super) fn followed(index: &Connection, source: Hash) -> Result<Vec<(Hash, String)>> {
+    uses(index, "SELECT key, name FROM followed WHERE source = ?1 ORDER BY key, name", source)
+}
+
+/// One key that wrote `hash`, and one that read it, each with the name under which it did.
+pub(super) fn one_use(index: &Connection, hash: Hash) -> Result<[Option<(Hash, String)>; 2]> {
+    let one = |sql: &str| index.prepare_cached(sql)?.query_row([hash], |row| Ok((row.get(0)?, row.get(1)?))).optional();
+    Ok([
+        one("SELECT key, name FROM produced WHERE hash = ?1 LIMIT 1")?,
+        one("SELECT key, name FROM consumed WHERE hash = ?1 LIMIT 1")?,
+    ])
 }
 
 fn uses(index: &Connection, sql: &str, hash: Hash) -> Result<Vec<(Hash, String)>> {

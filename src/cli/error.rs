@@ -40,6 +40,21 @@ pub enum CliError {
     /// The cache cannot be used.
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// An object that a task made is not there, or not whole.
+    #[error(
+        "object {hash} is {state}; `{task}` of flow {flow} made it\nhelp: `ghtrader run {flow} '{task}'` makes it again, with the \
+         parameters and sources of then"
+    )]
+    Lost {
+        /// The object.
+        hash: crate::hash::Hash,
+        /// `not in the cache` or `damaged`.
+        state: &'static str,
+        /// The flow of the task.
+        flow: String,
+        /// The instance.
+        task: String,
+    },
     /// Something cannot be read or written.
     #[error("{0}{next}", next = crate::cache::hint(.0))]
     Io(#[from] std::io::Error),
@@ -66,7 +81,8 @@ impl CliError {
             Self::Invalid(_) | Self::Cache(CacheError::InTheWay { .. }) => Exit::Usage,
             Self::Ref(RefError::Io(_) | RefError::Damaged { .. }) => Exit::Damaged,
             Self::Ref(_) => Exit::Usage,
-            Self::Cache(_) | Self::Io(_) | Self::Lock(_) => Exit::Damaged,
+            Self::Cache(CacheError::Collecting) => Exit::Locked,
+            Self::Lost { .. } | Self::Cache(_) | Self::Io(_) | Self::Lock(_) => Exit::Damaged,
             Self::Execute(_) => Exit::Failed,
         };
         let text = match self {

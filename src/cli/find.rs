@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::{CliError, Project};
-use crate::cache::{Artifact, Cache};
+use crate::cache::{Artifact, Cache, CacheError};
 use crate::graph::Selector;
 use crate::hash::Hash;
-use crate::refs::{Move, Refs};
+use crate::refs::{Move, RefError, Refs};
 
 /// What a text names.
 #[derive(Debug, Default)]
@@ -19,6 +19,20 @@ pub(super) struct Found {
     pub(super) moved: Option<Move>,
     /// The keys that wrote it; for a ref the key that moved it.
     pub(super) keys: Vec<Hash>,
+}
+
+impl Found {
+    /// An error about an object that is not there, with what makes it again.
+    pub(super) fn lost(&self, cache: &Cache, error: CacheError) -> CliError {
+        let (CacheError::Missing(hash) | CacheError::Damaged { hash, .. }) = &error else { return error.into() };
+        let maker = self.keys.first().and_then(|key| cache.find_result(key).ok().flatten());
+        let (Some(maker), state) =
+            (maker, if matches!(error, CacheError::Missing(_)) { "not in the cache" } else { "damaged" })
+        else {
+            return error.into();
+        };
+        CliError::Lost { hash: *hash, state, flow: maker.flow, task: maker.task }
+    }
 }
 
 /// What `text` names.
@@ -40,8 +54,12 @@ pub(super) fn find(project: &Project, cache: &Cache, text: &str) -> Result<Found
 }
 
 fn by_ref(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
-    // A text that cannot be the name of a ref is simply none.
-    let Ok(Some(last)) = Refs::open(cache).get(text) else { return Ok(None) };
+    let last = match Refs::open(cache).get(text) {
+        Ok(Some(last)) => last,
+        // A text that cannot be the name of a ref is simply none.
+        Ok(None) | Err(RefError::Name { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     let keys = match last.change.key {
         Some(key) => vec![key],
         None => writers(cache, &last.change.artifact.hash)?,
@@ -57,7 +75,7 @@ fn by_instance(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
         Some((task, output)) if !output.contains(']') => (task, Some(output)),
         _ => (rest, None),
     };
-    let Some(key) = cache.last(flow, &instance(task))? else { return Ok(None) };
+    let Some(key) = cache.last(flow, &instance(task))? else { return several(cache, flow, task) };
     let Some(result) = cache.find_result(&key)? else { return Ok(None) };
     let artifact = match (output, result.outputs.len()) {
         (Some(output), _) => match result.outputs.get(output) {
@@ -77,6 +95,18 @@ fn by_instance(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
 /// The name of an instance as it is recorded, however its values are quoted here.
 pub(super) fn instance(text: &str) -> String {
     text.parse::<Selector>().map_or_else(|_| text.to_owned(), |selector| selector.to_string())
+}
+
+/// An error where `task` names a task of which only instances are recorded.
+fn several(cache: &Cache, flow: &str, task: &str) -> Result<Option<Found>, CliError> {
+    let instances: Vec<String> = cache
+        .all_last(flow)?
+        .into_keys()
+        .filter(|name| name.split_once('[').is_some_and(|(of, _)| of == task))
+        .collect();
+    let Some(first) = instances.first() else { return Ok(None) };
+    let message = format!("`{task}` has {} instances", instances.len());
+    Err(CliError::usage(message, format!("name one of them, e.g. `{flow}:{first}`")))
 }
 
 fn by_hash(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {

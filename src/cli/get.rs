@@ -20,11 +20,11 @@ pub(super) struct GetArgs {
 pub(super) fn get(project: &Project, args: &GetArgs) -> Result<Exit, CliError> {
     let cache = project.look()?;
     let found = find(project, &cache, &args.artifact)?;
-    let Some(artifact) = found.artifact else {
+    let Some(artifact) = found.artifact.clone() else {
         let message = format!("`{}` names a task with several outputs", args.artifact);
         return Err(CliError::usage(message, "name one of them: `flow:task.output`"));
     };
-    cache.export(&artifact, &args.output)?;
+    cache.export(&artifact, &args.output).map_err(|error| found.lost(&cache, error))?;
     if !project.quiet {
         print(&format!("{} → {}", artifact.hash, args.output.display()));
     }

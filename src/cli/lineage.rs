@@ -28,6 +28,10 @@ enum LineageFormat {
     Json,
     Dot,
     Mermaid,
+    /// PROV-JSON, of the W3C
+    Prov,
+    /// OpenLineage events, one a line
+    Openlineage,
 }
 
 pub(super) fn lineage(project: &Project, args: &LineageArgs) -> Result<Exit, CliError> {
@@ -53,6 +57,8 @@ pub(super) fn lineage(project: &Project, args: &LineageArgs) -> Result<Exit, Cli
         LineageFormat::Json => print(&serde_json::to_string_pretty(&graph).unwrap_or_default()),
         LineageFormat::Dot => dot(&graph),
         LineageFormat::Mermaid => mermaid(&graph),
+        LineageFormat::Prov => print(&serde_json::to_string_pretty(&graph.prov(&cache)?).unwrap_or_default()),
+        LineageFormat::Openlineage => graph.openlineage(&cache)?.iter().for_each(|event| print(&event.to_string())),
     }
     Ok(Exit::Done)
 }

@@ -1,7 +1,9 @@
 //! Arguments in, exit code out; one small file for each command.
 
+mod cache;
 mod check;
 mod completions;
+mod diff;
 mod error;
 mod explain;
 mod find;
@@ -14,9 +16,11 @@ mod locks;
 mod plan;
 mod project;
 mod refs;
+mod report;
 mod run;
 mod runs;
 mod schema;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -100,6 +104,10 @@ enum Command {
     Runs,
     /// One run: what was asked, and how each task ended
     Show(runs::ShowArgs),
+    /// What differs between two runs, task by task
+    Diff(diff::DiffArgs),
+    /// A run as one HTML page
+    Report(report::ReportArgs),
     /// The log of a task in a run
     Log(runs::LogArgs),
     /// Where an artifact came from
@@ -108,10 +116,14 @@ enum Command {
     Get(get::GetArgs),
     /// Named pointers to artifacts
     Refs(refs::RefsArgs),
+    /// Run recorded tasks again and compare the hashes: which tasks are not deterministic
+    Verify(verify::VerifyArgs),
     /// Who holds and who waits for what, since when
     Locks,
+    /// The store: what it holds, whether it is whole, removing what nothing uses
+    Cache(cache::CacheArgs),
     /// The JSON Schema of flow files
-    Schema,
+    Schema(schema::SchemaArgs),
     /// Shell completions
     Completions(completions::CompletionsArgs),
 }
@@ -140,7 +152,7 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: &Cli) -> Result<Exit, CliError> {
     // These need no project.
     match &cli.command {
-        Command::Schema => return schema::schema(),
+        Command::Schema(args) => return schema::schema(args),
         Command::Completions(args) => return completions::completions(args),
         Command::Kinds(args) => return kinds::kinds(args),
         _ => {}
@@ -154,11 +166,15 @@ fn dispatch(cli: &Cli) -> Result<Exit, CliError> {
         Command::Explain(args) => explain::explain(&project, args),
         Command::Runs => runs::runs(&project),
         Command::Show(args) => runs::show(&project, args),
+        Command::Diff(args) => diff::diff(&project, args),
+        Command::Report(args) => report::report(&project, args),
         Command::Log(args) => runs::log(&project, args),
         Command::Lineage(args) => lineage::lineage(&project, args),
         Command::Get(args) => get::get(&project, args),
         Command::Refs(args) => refs::refs(&project, args),
+        Command::Verify(args) => verify::verify(&project, args),
         Command::Locks => locks::locks(&project),
-        Command::Schema | Command::Completions(_) | Command::Kinds(_) => Ok(Exit::Done),
+        Command::Cache(args) => cache::cache(&project, args),
+        Command::Schema(_) | Command::Completions(_) | Command::Kinds(_) => Ok(Exit::Done),
     }
 }

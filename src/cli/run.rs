@@ -218,7 +218,7 @@ fn start(project: &Project, args: &RunArgs, flow: &Flow, params: &Params) -> Run
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: hash,
         dirty,
-        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        host: host(),
         user: user(),
         started: jiff::Timestamp::now().to_string(),
     }
@@ -241,7 +241,7 @@ pub(super) fn selectors(texts: &[String]) -> Result<Vec<Selector>, CliError> {
     texts.iter().map(|text| text.parse().map_err(|error: Diagnostic| CliError::Invalid(vec![error]))).collect()
 }
 
-fn cores() -> usize {
+pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
@@ -257,7 +257,7 @@ fn machine(args: &RunArgs) -> Result<Pool, CliError> {
 }
 
 /// `4` declares devices 0–3, `2,5` those two, `2,` the one.
-fn devices(text: Option<&str>) -> Result<Vec<u32>, CliError> {
+pub(super) fn devices(text: Option<&str>) -> Result<Vec<u32>, CliError> {
     let Some(text) = text else { return Ok(Vec::new()) };
     let wrong = || {
         CliError::usage(
@@ -277,8 +277,13 @@ fn devices(text: Option<&str>) -> Result<Vec<u32>, CliError> {
     Ok(devices)
 }
 
+/// The machine's name.
+pub(super) fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// All memory of the machine, in bytes.
-fn total_memory() -> u64 {
+pub(super) fn total_memory() -> u64 {
     rustix::system::sysinfo().totalram as u64
 }
 

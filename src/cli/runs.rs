@@ -11,7 +11,7 @@ use super::{CliError, Exit, Project};
 use crate::cache::Cache;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::key::canonical;
-use crate::provenance::{RunEnd, RunStart, list, load, log as log_path};
+use crate::provenance::{RunEnd, RunStart, is_log_kept, list, load, log as log_path};
 use crate::report::{duration, table};
 use crate::text::visible;
 
@@ -105,7 +105,9 @@ pub(super) fn log(project: &Project, args: &LogArgs) -> Result<Exit, CliError> {
     let path = log_path(&run_folder(&cache, &run), &task);
     if !path.is_file() {
         let tasks = load(&cache.runs(), &run)?.1.map(|end| end.tasks).unwrap_or_default();
-        let message = format!("run {run} has no log of `{}`: it did not execute it", task);
+        let why =
+            if is_log_kept(&cache.runs(), &run) { "it did not execute it" } else { "it was removed by `cache gc`" };
+        let message = format!("run {run} has no log of `{task}`: {why}");
         let help = nearest(&task, tasks.keys().map(String::as_str));
         return Err(CliError::Invalid(vec![Diagnostic::new(message).maybe_help(help)]));
     }
@@ -120,7 +122,7 @@ pub(super) fn log(project: &Project, args: &LogArgs) -> Result<Exit, CliError> {
 }
 
 /// A run by its id, its last digits, or `last`.
-fn find(cache: &Cache, text: &str) -> Result<String, CliError> {
+pub(super) fn find(cache: &Cache, text: &str) -> Result<String, CliError> {
     let runs = list(&cache.runs())?;
     let wanted = text.to_uppercase();
     let found: Vec<&String> = match text {

@@ -1,15 +1,28 @@
 //! `ghtrader schema`: the JSON Schema of flow files, for editors, with `with` of every kind that is installed.
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::error::print;
 use super::project::kinds;
 use super::{CliError, Exit};
+use crate::provenance::manifest_schema;
 
 /// What does not depend on the kinds that are installed.
 const FLOW: &str = include_str!("schema.json");
 
-pub(super) fn schema() -> Result<Exit, CliError> {
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// That of manifests instead: what is written down of tasks and runs
+    #[arg(long)]
+    manifest: bool,
+}
+
+pub(super) fn schema(args: &SchemaArgs) -> Result<Exit, CliError> {
+    if args.manifest {
+        print(&serde_json::to_string_pretty(&manifest_schema()).map_err(std::io::Error::from)?);
+        return Ok(Exit::Done);
+    }
     let mut schema: Value = serde_json::from_str(FLOW).map_err(std::io::Error::from)?;
     let kinds = kinds();
     let mut kinds: Vec<_> = kinds.all().map_err(CliError::Invalid)?.into_iter().map(|kind| &kind.spec).collect();

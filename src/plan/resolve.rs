@@ -183,10 +183,11 @@ impl Planner<'_> {
         for (name, artifact) in &recorded.outputs {
             let what = match self.context.cache.state(artifact).map_err(|error| failed(&error))? {
                 State::Whole => continue,
-                State::Missing => "lost",
-                State::Damaged => "damaged",
+                State::Missing if self.context.cache.was_collected(&recorded.key, recorded.n) => "was collected",
+                State::Missing => "is lost",
+                State::Damaged => "is damaged",
             };
-            return Ok(Some(Reason::Result(format!("output {name} is {what}"))));
+            return Ok(Some(Reason::Result(format!("output {name} {what}"))));
         }
         Ok(self.probe(reader, identity, &recorded.outputs)?.map(Reason::Result))
     }

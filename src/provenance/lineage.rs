@@ -1,6 +1,6 @@
 //! Where an artifact came from, to the source files, and what came of it: a walk over manifests.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use serde::Serialize;
 
@@ -71,7 +71,13 @@ pub enum LineageNode {
 /// # Errors
 /// Where a manifest cannot be read.
 pub fn lineage(cache: &Cache, keys: &[Hash]) -> Result<Lineage, CacheError> {
-    let mut walk = Walk { cache, lineage: Lineage::default(), tasks: HashMap::new(), others: HashMap::new() };
+    let mut walk = Walk {
+        cache,
+        lineage: Lineage::default(),
+        tasks: HashMap::new(),
+        others: HashMap::new(),
+        moved: HashSet::new(),
+    };
     let mut queue = VecDeque::new();
     for key in keys {
         let root = walk.task(*key, &mut queue)?;
@@ -93,53 +99,79 @@ pub fn lineage(cache: &Cache, keys: &[Hash]) -> Result<Lineage, CacheError> {
 /// # Errors
 /// Where a manifest cannot be read.
 pub fn descendants(cache: &Cache, keys: &[Hash], hashes: &[Hash]) -> Result<Lineage, CacheError> {
-    let manifests = cache.manifests()?;
-    let mut readers: HashMap<Hash, Vec<&Manifest>> = HashMap::new();
-    for manifest in &manifests {
-        for input in manifest.inputs.values() {
-            readers.entry(input.artifact.hash).or_default().push(manifest);
-            for origin in &input.origins {
-                if let Origin::Task { key, .. } | Origin::Ref { key: Some(key), .. } = origin {
-                    readers.entry(*key).or_default().push(manifest);
-                }
-            }
-        }
+    let mut descent = Descent { cache, lineage: Lineage::default(), known: HashMap::new(), queue: VecDeque::new() };
+    for key in keys {
+        let root = match cache.manifest(key)? {
+            Some(manifest) => described(&manifest),
+            None => LineageNode::Unknown { key: *key },
+        };
+        descent.root(*key, root);
     }
-    let mut lineage = Lineage::default();
-    let mut known: HashMap<Hash, usize> = HashMap::new();
-    let mut queue: VecDeque<Hash> = VecDeque::new();
-    for start in keys.iter().chain(hashes) {
-        let node = manifests
-            .iter()
-            .find(|manifest| manifest.key == *start)
-            .map_or(LineageNode::Unknown { key: *start }, described);
-        known.insert(*start, lineage.nodes.len());
-        lineage.roots.push(lineage.nodes.len());
-        lineage.nodes.push(node);
-        queue.push_back(*start);
+    for hash in hashes {
+        // Who reads a content that a task has written may have it from elsewhere: a copy of it is a source.
+        let readers = cache.consumed(hash)?;
+        let from = match keys.first().and_then(|key| descent.known.get(key)) {
+            Some(root) => *root,
+            None => descent.root(*hash, source(cache, hash, &readers)?),
+        };
+        descent.readers(from, readers)?;
     }
-    while let Some(from) = queue.pop_front() {
-        for reader in readers.get(&from).into_iter().flatten() {
-            let to = *known.entry(reader.key).or_insert_with(|| {
-                lineage.nodes.push(described(reader));
-                queue.push_back(reader.key);
-                lineage.nodes.len() - 1
-            });
-            let name = reader.inputs.iter().find(|(_, input)| reads(input, from)).map(|(name, _)| name.clone());
-            lineage.edges.push((known[&from], to, name.unwrap_or_default()));
-        }
+    while let Some(key) = descent.queue.pop_front() {
+        let Some(from) = descent.known.get(&key).copied() else { continue };
+        descent.readers(from, cache.followed(&key)?)?;
     }
-    lineage.edges.dedup();
-    Ok(lineage)
+    let mut seen = HashSet::new();
+    descent.lineage.edges.retain(|edge| seen.insert(edge.clone()));
+    Ok(descent.lineage)
 }
 
-fn reads(input: &super::Input, from: Hash) -> bool {
-    input.artifact.hash == from
-        || input.origins.iter().any(|origin| match origin {
-            Origin::Task { key, .. } => *key == from,
-            Origin::Ref { key, .. } => *key == Some(from),
-            Origin::Path(_) => false,
-        })
+/// What a content is that no task wrote: the file that was read.
+fn source(cache: &Cache, hash: &Hash, readers: &[(Hash, String)]) -> Result<LineageNode, CacheError> {
+    let Some((key, name)) = readers.first() else { return Ok(LineageNode::Unknown { key: *hash }) };
+    let origins = cache.manifest(key)?.and_then(|mut manifest| manifest.inputs.remove(name)).map(|input| input.origins);
+    let path = origins.into_iter().flatten().find_map(|origin| match origin {
+        Origin::Path(path) => Some(path),
+        Origin::Task { .. } | Origin::Ref { .. } => None,
+    });
+    Ok(path.map_or(LineageNode::Unknown { key: *hash }, |path| LineageNode::Source { path, hash: *hash }))
+}
+
+/// A walk from what was read to what read it. It asks the index for each step, so its cost is that of what it finds.
+struct Descent<'a> {
+    cache: &'a Cache,
+    lineage: Lineage,
+    known: HashMap<Hash, usize>,
+    queue: VecDeque<Hash>,
+}
+
+impl Descent<'_> {
+    fn root(&mut self, key: Hash, node: LineageNode) -> usize {
+        let root = self.node(key, node);
+        self.lineage.roots.push(root);
+        root
+    }
+
+    fn node(&mut self, key: Hash, node: LineageNode) -> usize {
+        let index = self.lineage.nodes.len();
+        self.lineage.nodes.push(node);
+        self.known.insert(key, index);
+        self.queue.push_back(key);
+        index
+    }
+
+    fn readers(&mut self, from: usize, readers: Vec<(Hash, String)>) -> Result<(), CacheError> {
+        for (key, name) in readers {
+            let to = match self.known.get(&key) {
+                Some(to) => *to,
+                None => match self.cache.manifest(&key)? {
+                    Some(manifest) => self.node(key, described(&manifest)),
+                    None => continue,
+                },
+            };
+            self.lineage.edges.push((from, to, name));
+        }
+        Ok(())
+    }
 }
 
 struct Walk<'a> {
@@ -147,6 +179,8 @@ struct Walk<'a> {
     lineage: Lineage,
     tasks: HashMap<Hash, usize>,
     others: HashMap<(String, Hash), usize>,
+    /// Refs whose mover is known.
+    moved: HashSet<usize>,
 }
 
 impl Walk<'_> {
@@ -178,7 +212,7 @@ impl Walk<'_> {
             Origin::Ref { name, key } => {
                 let node = self.other(name, hash, LineageNode::Ref { name: name.clone(), hash });
                 if let Some(key) = key
-                    && !self.lineage.edges.iter().any(|(from, ..)| *from == node)
+                    && self.moved.insert(node)
                 {
                     let to = self.task(*key, queue)?;
                     self.lineage.edges.push((node, to, "moved by".to_owned()));

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Artifact;
@@ -14,7 +15,7 @@ use crate::key::Part;
 pub const SCHEMA: u32 = 1;
 
 /// The record of one finished task.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// [`SCHEMA`].
@@ -38,7 +39,7 @@ pub struct Manifest {
 }
 
 /// One input: its content, and where that came from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The content as the task saw it.
@@ -48,7 +49,7 @@ pub struct Input {
 }
 
 /// Where an input's content came from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Origin {
     /// A file or folder outside the cache, relative to the project root.
@@ -75,8 +76,18 @@ pub enum Origin {
     },
 }
 
+impl Origin {
+    /// The key of the task that it came from, where it came from one.
+    pub fn key(&self) -> Option<&Hash> {
+        match self {
+            Self::Task { key, .. } | Self::Ref { key: Some(key), .. } => Some(key),
+            Self::Path(_) | Self::Ref { key: None, .. } => None,
+        }
+    }
+}
+
 /// How an execution went. None of it is part of the key.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Execution {
     /// The git commit of the project, where it is under git.

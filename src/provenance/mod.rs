@@ -1,11 +1,21 @@
 //! What is written down: manifests of tasks, records of runs, and the lineage that follows from them.
 
+mod diff;
+mod export;
 mod git;
 mod lineage;
 mod manifest;
+mod openlineage;
+mod prov;
 mod run;
+mod schema;
 
+pub use diff::{Change, PartDiff, RunDiff, Side, TaskDiff, diff};
 pub use git::{Commit, commit};
 pub use lineage::{Lineage, LineageNode, descendants, lineage};
 pub use manifest::{Execution, Input, Manifest, Origin, SCHEMA};
-pub use run::{RunEnd, RunFolder, RunStart, RunTask, file_name, list, load, log};
+pub use run::{
+    RunEnd, RunFolder, RunStart, RunTask, events, file_name, forget_log, is_log_kept, list, load, log, tasks_so_far,
+    used_keys,
+};
+pub use schema::schema as manifest_schema;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! runs/<id>/start.json     written when the run starts, never changed
-//! runs/<id>/events.jsonl   the events, as `--format json` prints them
+//! runs/<id>/events.jsonl   the events, as `--format json` prints them, each with its time
 //! runs/<id>/logs/…         one file for each executed task
 //! runs/<id>/end.json       written when it ends; a run without one was killed
 //! ```
@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ use crate::hash::Hash;
 use crate::report::{Event, Reporter, Summary};
 
 /// What was asked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunStart {
     /// The run's id: a ULID, so that ids sort by time.
@@ -47,7 +48,7 @@ pub struct RunStart {
 }
 
 /// How it ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunEnd {
     /// RFC 3339, in UTC.
@@ -69,7 +70,7 @@ pub struct RunEnd {
 }
 
 /// A task's part in a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunTask {
     /// `ran`, `cached`, `failed` or `skipped`.
@@ -83,6 +84,14 @@ pub struct RunTask {
     /// How long it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
+}
+
+/// An event as it is kept: with its time, which `--format json` does not tell.
+#[derive(Serialize)]
+struct Kept<'a> {
+    at: String,
+    #[serde(flatten)]
+    event: &'a Event,
 }
 
 /// The folder of a run that goes on.
@@ -134,7 +143,8 @@ impl RunFolder {
 impl Reporter for RunFolder {
     fn event(&mut self, event: &Event) {
         // The record of a run is for people; results do not depend on it, so a full disk must not end the run here.
-        let _ = serde_json::to_writer(&mut self.events, event).map(|()| self.events.write_all(b"\n"));
+        let kept = Kept { at: jiff::Timestamp::now().to_string(), event };
+        let _ = serde_json::to_writer(&mut self.events, &kept).map(|()| self.events.write_all(b"\n"));
         if matches!(event, Event::Finished(Summary { .. })) {
             let _ = self.events.flush();
         }
@@ -175,6 +185,64 @@ pub fn load(runs: &Path, run: &str) -> std::io::Result<(RunStart, Option<RunEnd>
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((start, None)),
         Err(error) => Err(error),
     }
+}
+
+/// The keys of all results that a run has executed or used; none where its record cannot be read.
+pub fn used_keys(runs: &Path, run: &str) -> Vec<Hash> {
+    match load(runs, run) {
+        Ok((_, Some(end))) => end.tasks.into_values().filter_map(|task| task.key).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The events of a run, as they were kept; those that were removed by `cache gc` are none. The last line may be half-written.
+///
+/// # Errors
+/// Where they cannot be read.
+pub fn events(runs: &Path, run: &str) -> std::io::Result<Vec<Value>> {
+    match fs_err::read_to_string(runs.join(run).join("events.jsonl")) {
+        Ok(text) => Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// What the events of a run without an end tell of its tasks so far, by instance.
+pub fn tasks_so_far(events: &[Value]) -> BTreeMap<String, RunTask> {
+    let mut tasks = BTreeMap::new();
+    for event in events.iter().filter(|event| event["event"] == "task") {
+        let told = serde_json::json!({
+            "state": event["state"], "reason": event["reason"], "key": event["key"], "seconds": event["seconds"],
+        });
+        if let (Some(task), Ok(told)) = (event["task"].as_str(), serde_json::from_value(told)) {
+            tasks.insert(task.to_owned(), told);
+        }
+    }
+    tasks
+}
+
+/// Whether the logs of a run are still there.
+pub fn is_log_kept(runs: &Path, run: &str) -> bool {
+    runs.join(run).join("logs").is_dir()
+}
+
+/// Removes the logs and events of a run, unless it is only `asked`; gives their size. What was asked and how it ended stays.
+///
+/// # Errors
+/// Where they cannot be removed.
+pub fn forget_log(runs: &Path, run: &str, asked: bool) -> std::io::Result<u64> {
+    let (logs, events) = (runs.join(run).join("logs"), runs.join(run).join("events.jsonl"));
+    let mut bytes = std::fs::metadata(&events).map_or(0, |events| events.len());
+    for log in fs_err::read_dir(&logs)? {
+        bytes += log?.metadata()?.len();
+    }
+    if !asked {
+        if events.exists() {
+            fs_err::remove_file(events)?;
+        }
+        fs_err::remove_dir_all(logs)?;
+    }
+    Ok(bytes)
 }
 
 /// Where the log of a task lies in a run's folder.

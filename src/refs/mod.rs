@@ -154,10 +154,22 @@ impl Refs {
     /// Those of [`Refs::get`].
     pub fn list(&self) -> Result<Vec<(String, Move)>> {
         let mut found = Vec::new();
+        for name in self.names()? {
+            found.extend(self.get(&name)?.map(|last| (name, last)));
+        }
+        Ok(found)
+    }
+
+    /// The names of all refs, sorted.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let mut found = Vec::new();
         let mut folders = vec![(self.folder.clone(), String::new())];
         while let Some((folder, name)) = folders.pop() {
-            if let Some(n) = numbers(&folder)?.last() {
-                found.push((name.clone(), read(&folder, *n)?));
+            if !numbers(&folder)?.is_empty() {
+                found.push(name.clone());
             }
             for entry in entries(&folder)? {
                 if let (true, Ok(part)) = (entry.file_type()?.is_dir(), entry.file_name().into_string()) {
@@ -166,7 +178,7 @@ impl Refs {
                 }
             }
         }
-        found.sort_by(|one, two| one.0.cmp(&two.0));
+        found.sort();
         Ok(found)
     }
 

@@ -1,15 +1,19 @@
-//! Events → terminal, plain lines, JSON lines. A reporter sees every event in order and knows no plan.
+//! Events → terminal, plain lines, JSON lines; a run → an HTML page. A reporter sees every event in order and knows no plan.
 
 mod event;
 mod failure;
 mod human;
 mod json;
+mod page;
+mod size;
 mod table;
 
 pub use event::{Event, Failure, Summary, TaskEvent, TaskState};
 pub use failure::Call;
 pub use human::{Human, duration};
 pub use json::Json;
+pub use page::{Page, Row, page};
+pub use size::size;
 pub use table::{printed, table};
 
 /// Shows events.

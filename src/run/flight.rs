@@ -62,22 +62,8 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     }
 
     fn spec(&self, id: InstanceId) -> Spec {
-        let name = self.planner.name(id);
-        let decl = self.planner.decl(id);
-        Spec {
-            folder: self.scratch(&name),
-            axes: self.planner.own_axes(id).map(|(axis, value)| (axis.to_owned(), value.clone())).collect(),
-            outputs: self.planner.outputs(id).to_vec(),
-            kind: self.planner.kind(id).map(|kind| task::Kind {
-                program: kind.program.clone(),
-                name: kind.spec.name.clone(),
-                inputs: kind.spec.inputs.keys().cloned().collect(),
-            }),
-            cpu: decl.resources.cpu,
-            memory: decl.resources.memory,
-            devices: self.flying.get(&id).map(|flight| flight.devices.clone()).unwrap_or_default(),
-            name,
-        }
+        let devices = self.flying.get(&id).map(|flight| flight.devices.clone()).unwrap_or_default();
+        Spec::of(&self.planner, id, self.scratch(&self.planner.name(id)), devices)
     }
 
     pub(super) fn scratch(&self, task: &str) -> PathBuf {

@@ -4,6 +4,7 @@
 //! lock, keeping what a task wrote) is done in threads of its own, which report back through one channel. Planning and
 //! scheduling are pure, so all that is particular to a run is in here: what is in flight, and what to do when it ends.
 
+mod again;
 mod flight;
 mod mask;
 mod prepare;
@@ -29,6 +30,7 @@ use crate::refs::Refs;
 use crate::report::{Event, Reporter, Summary};
 use crate::resources::Pool;
 use crate::schedule::{self, Candidate, schedule};
+pub use again::{Means as AgainMeans, Recorded, Survey, Verdict, again, survey};
 use flight::InFlight;
 use task::TaskError;
 

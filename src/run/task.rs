@@ -9,18 +9,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use ghtrader_kit::{CONTRACT, PathType, REQUEST_VARIABLE, Request};
 use serde_json::Value;
 
+use crate::cache::files::remove_tree;
 use crate::cache::{Cache, CacheError};
 use crate::graph::OutputDecl;
 use crate::hash::Hash;
 use crate::key::canonical;
-use crate::plan::{AxisValue, Data, Done, Resolved, text_of};
-use crate::provenance::{Execution, Input, Manifest, SCHEMA};
+use crate::plan::{AxisValue, Data, Done, InstanceId, Planner, Resolved, ResolvedInput, text_of};
+use crate::provenance::{Execution, Input, Manifest, Origin, SCHEMA};
 
 /// The kind of a task.
 #[derive(Clone, Debug)]
@@ -47,6 +47,27 @@ pub(super) struct Spec {
     pub(super) folder: PathBuf,
 }
 
+impl Spec {
+    /// What is known of an instance that runs in `folder` with these devices.
+    pub(super) fn of(planner: &Planner<'_>, id: InstanceId, folder: PathBuf, devices: Vec<u32>) -> Self {
+        let resources = &planner.decl(id).resources;
+        Self {
+            name: planner.name(id),
+            axes: planner.own_axes(id).map(|(axis, value)| (axis.to_owned(), value.clone())).collect(),
+            outputs: planner.outputs(id).to_vec(),
+            kind: planner.kind(id).map(|kind| Kind {
+                program: kind.program.clone(),
+                name: kind.spec.name.clone(),
+                inputs: kind.spec.inputs.keys().cloned().collect(),
+            }),
+            cpu: resources.cpu,
+            memory: resources.memory,
+            devices,
+            folder,
+        }
+    }
+}
+
 /// A task could not be laid out, or what it left cannot be kept.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TaskError {
@@ -56,6 +77,11 @@ pub(super) enum TaskError {
     Io(#[from] std::io::Error),
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+    #[error(
+        "what the ref `{name}` points to is not whole: object {hash}; `ghtrader refs log {name}` says which task made it, to run it \
+         again, and `ghtrader refs rollback {name}` goes back to the value before"
+    )]
+    Ref { name: String, hash: Hash },
     #[error("input `{0}` changed while the run went on: {1}; nothing is recorded, run again")]
     Changed(String, PathBuf),
     #[error("it ended well but did not write its output `{0}` ({1}); write it to the path in OUTPUT_{2}")]
@@ -116,6 +142,16 @@ pub(super) fn lay_out(cache: &Cache, spec: &Spec, task: &Resolved) -> Result<Com
     Ok(Command { argv, env: environment(&request, task, &file, &tmp), cwd: work })
 }
 
+/// An input that cannot be copied: of what a ref points to, nothing in this flow has to be what makes it again.
+fn unusable(error: CacheError, input: &ResolvedInput) -> TaskError {
+    match (&error, input.origins.as_slice()) {
+        (CacheError::Missing(hash) | CacheError::Damaged { hash, .. }, [Origin::Ref { name, .. }]) => {
+            TaskError::Ref { name: name.clone(), hash: *hash }
+        }
+        _ => error.into(),
+    }
+}
+
 fn lay_out_inputs(cache: &Cache, spec: &Spec, task: &Resolved) -> Result<BTreeMap<String, PathBuf>, TaskError> {
     let mut paths = BTreeMap::new();
     let read = |name: &String| spec.kind.as_ref().is_none_or(|kind| kind.inputs.contains(name));
@@ -124,7 +160,7 @@ fn lay_out_inputs(cache: &Cache, spec: &Spec, task: &Resolved) -> Result<BTreeMa
         fs_err::create_dir_all(&folder)?;
         let path = folder.join(&input.file);
         match &input.data {
-            Data::Cached(artifact) => cache.materialise(artifact, &path)?,
+            Data::Cached(artifact) => cache.materialise(artifact, &path).map_err(|error| unusable(error, input))?,
             Data::Json(_, bytes) => fs_err::write(&path, bytes)?,
             Data::Gather(artifact, listing) => {
                 cache.gather(listing)?;
@@ -253,24 +289,6 @@ fn check_output(output: &OutputDecl, path: &Path) -> Result<(), TaskError> {
             .map_err(|error| TaskError::OutputJson(name(), error))?;
     }
     Ok(())
-}
-
-/// Removes a task's folder, also where the task took away its own right to.
-fn remove_tree(folder: &Path) -> std::io::Result<()> {
-    if std::fs::remove_dir_all(folder).is_ok() {
-        return Ok(());
-    }
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        fs_err::set_permissions(&folder, PermissionsExt::from_mode(0o700))?;
-        for entry in fs_err::read_dir(&folder)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                folders.push(entry.path());
-            }
-        }
-    }
-    fs_err::remove_dir_all(folder)
 }
 
 /// The last lines of a log, for an error message.

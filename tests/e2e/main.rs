@@ -53,11 +53,17 @@ mod running {
 
 /// The command line.
 mod commands {
+    mod diff;
     mod dry_run;
+    mod export;
     mod history;
     mod line;
+    mod manifests;
     mod messages;
     mod provenance;
     mod refs;
+    mod report;
     mod select;
+    mod store;
+    mod verify;
 }

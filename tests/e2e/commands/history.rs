@@ -160,3 +160,50 @@ fn a_run_that_was_killed_at_its_start_does_not_hide_the_others() {
     let runs = space.call(&["runs"]);
     assert_eq!((runs.code, runs.out.lines().count()), (0, 3), "{runs:#?}");
 }
+
+#[test]
+fn what_came_of_an_artifact_is_told_through_entries_and_gathers() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  cells: { run: 'echo "{\"1\": {\"v\": 1}, \"2\": {\"v\": 2}}" >$OUTPUT_CELLS', outputs: { cells: cells.json } }
+  part: { matrix: { n: { from: cells.cells } }, run: 'cp $INPUT_CELL $OUTPUT_O', inputs: { cell: { from: cells.cells, at: "${{ n }}" } }, outputs: { o: o } }
+  all: { run: 'cat $INPUT_O/*/* $INPUT_X >$OUTPUT_M', inputs: { o: { from: part }, x: { path: x.txt } }, outputs: { m: m } }
+"#,
+    );
+    space.write("x.txt", "x");
+    space.up_to_date(&[]);
+    let down = |artifact: &str| space.call(&["lineage", artifact, "--down"]).out;
+    let cells = down("test:cells");
+    assert!(cells.starts_with("cells  key "), "{cells}");
+    for part in ["cell: part[n=1]", "cell: part[n=2]", "o: all  key"] {
+        assert!(cells.contains(part), "{part} is not in {cells}");
+    }
+    assert!(!cells.contains("not recorded"), "{cells}");
+    assert!(!down("test:part[n=2]").contains("part[n=1]"));
+    assert!(down("x.txt").starts_with("x.txt  content "), "{}", down("x.txt"));
+    let several = space.call(&["get", "test:part", "-o", "x"]);
+    assert!(several.code == 2 && several.err.contains("`test:part[n=1]`"), "{several:#?}");
+}
+
+#[test]
+fn a_damaged_ref_is_told_and_a_lost_object_says_what_makes_it_again() {
+    let space = space();
+    space.up_to_date(&[]);
+    space.call(&["refs", "set", "r", "test:head"]);
+    let hash = space.call(&["get", "r", "-o", "copy.csv"]).out[..64].to_owned();
+    std::fs::remove_file(space.path(&format!("cache/v1/objects/{}/{}", &hash[..2], &hash[2..]))).unwrap();
+    let lost = space.call(&["get", "r", "-o", "again.csv"]);
+    assert_eq!(lost.code, 4, "{lost:#?}");
+    assert!(lost.err.contains("help: `ghtrader run test 'head'` makes it again"), "{lost:#?}");
+    let head = space.read("flows/test.yaml");
+    space.flow("tasks: { a: { run: 'cat $INPUT_R', inputs: { r: { ref: r } } } }");
+    let failed = space.run(&[]);
+    assert!(failed.code == 1 && failed.err.contains("`ghtrader refs log r`"), "{failed:#?}");
+    space.flow(&head);
+    space.write("cache/v1/refs/r/1.json", "{");
+    for command in [&["lineage", "r"][..], &["get", "r", "-o", "x"]] {
+        let damaged = space.call(command);
+        assert!(damaged.code == 4 && damaged.err.contains("is not a move of a ref"), "{damaged:#?}");
+    }
+}

@@ -1,0 +1,219 @@
+//! `ghtrader cache stats|verify|gc`: what the store holds, whether it is whole, and removing what nothing uses.
+
+use std::collections::{BTreeSet, HashSet};
+use std::io::IsTerminal as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use clap::{Args, Subcommand};
+use jiff::{SignedDuration, Timestamp};
+
+use super::error::print;
+use super::{CliError, Exit, Project};
+use crate::cache::{Amount, Artifact, Cache, CacheError, Checked, Collected, Damage, Notice, Roots, is_older};
+use crate::provenance::{forget_log, is_log_kept, list, load, used_keys};
+use crate::refs::{Move, RefError, Refs};
+use crate::report::{size, table};
+
+#[derive(Debug, Args)]
+pub(super) struct CacheArgs {
+    #[command(subcommand)]
+    command: CacheCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CacheCommand {
+    /// What the cache holds, and which tasks take the room
+    Stats,
+    /// Read and hash everything, and say what is damaged or lost; changes nothing
+    Verify,
+    /// Remove what nothing uses any more
+    Gc(GcArgs),
+}
+
+#[derive(Debug, Args)]
+struct GcArgs {
+    /// Keep what was used in the last N days, beside the last result of every task and all that refs name
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    keep_days: u32,
+    /// Say what would go; remove nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn cache(project: &Project, args: &CacheArgs) -> Result<Exit, CliError> {
+    match &args.command {
+        CacheCommand::Stats => stats(project),
+        CacheCommand::Verify => verify(project),
+        CacheCommand::Gc(args) => gc(project, args),
+    }
+}
+
+fn amount(amount: Amount) -> Vec<String> {
+    vec![amount.count.to_string(), size(amount.bytes)]
+}
+
+fn stats(project: &Project) -> Result<Exit, CliError> {
+    let cache = project.look()?;
+    let stats = cache.stats()?;
+    let refs = Refs::open(&cache).names()?.len();
+    let runs = list(&cache.runs())?.len();
+    let row = |name: &str, cells: Vec<String>| [vec![name.to_owned()], cells].concat();
+    let rows = vec![
+        row("objects", amount(stats.objects)),
+        row("results", amount(stats.results)),
+        row("left by failed tasks", amount(stats.scratch)),
+        row("index", vec![String::new(), size(stats.index)]),
+        row("refs", vec![refs.to_string(), String::new()]),
+        row("runs", vec![runs.to_string(), String::new()]),
+    ];
+    print(&table(&[cache.root().display().to_string(), "count".into(), "size".into()], rows));
+    if !stats.tasks.is_empty() {
+        // What several results share is counted for each of them here, and once in `objects`.
+        let rows = stats.tasks.into_iter().map(|(task, total)| row(&task, amount(total))).collect();
+        print(&format!("\n{}", table(&["task".into(), "results".into(), "outputs".into()], rows)));
+    }
+    Ok(Exit::Done)
+}
+
+fn verify(project: &Project) -> Result<Exit, CliError> {
+    let cache = project.look()?;
+    let mut wrong = Vec::new();
+    let needed = named_by_refs(&cache, &mut wrong)?;
+    let read = AtomicU64::new(0);
+    let shown = std::io::stderr().is_terminal() && !project.quiet;
+    let bar = if shown { indicatif::ProgressBar::new_spinner() } else { indicatif::ProgressBar::hidden() };
+    let checked = cache.check(&needed, |bytes| {
+        let before = read.fetch_add(bytes, Ordering::Relaxed);
+        bar.set_message(format!("{} read", size(before + bytes)));
+        bar.tick();
+    })?;
+    bar.finish_and_clear();
+    for notice in cache.take_notices() {
+        if matches!(notice, Notice::IndexRebuilt { damaged: true, .. }) {
+            wrong.push("damaged  the index".to_owned());
+        }
+    }
+    wrong.extend(checked.damage.iter().map(described));
+    wrong.iter().for_each(|line| print(line));
+    let Checked { objects, manifests, collected, tasks, .. } = &checked;
+    if !project.quiet {
+        print(&format!(
+            "{} objects ({}), {manifests} manifests, {} named by refs, {collected} collected results: {}",
+            objects.count,
+            size(objects.bytes),
+            needed.len(),
+            if wrong.is_empty() { "all whole".to_owned() } else { format!("{} damaged or lost", wrong.len()) }
+        ));
+    }
+    if wrong.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let flows: BTreeSet<&str> = tasks.iter().map(|(flow, _)| flow.as_str()).collect();
+    for flow in flows {
+        print(&format!("help: `ghtrader run {flow}` makes what it needs of it again"));
+    }
+    Ok(Exit::Damaged)
+}
+
+fn described(damage: &Damage) -> String {
+    match damage {
+        Damage::Object { hash, path } => format!("damaged  object {}: {}", hash.short(), path.display()),
+        Damage::Lost { hash, needed } => format!("lost     object {}: {needed}", hash.short()),
+        Damage::Manifest(why) => format!("damaged  {why}"),
+        Damage::Index(why) => {
+            format!("damaged  the index: {why}; the next `ghtrader run` rebuilds it once it is deleted")
+        }
+    }
+}
+
+/// What all moves of all refs name. A move that cannot be read is said in `wrong`.
+fn named_by_refs(cache: &Cache, wrong: &mut Vec<String>) -> Result<Vec<(String, Artifact)>, CliError> {
+    let refs = Refs::open(cache);
+    let mut named = Vec::new();
+    for name in refs.names()? {
+        let log = match refs.log(&name) {
+            Ok(log) => log,
+            Err(error @ RefError::Damaged { .. }) => {
+                wrong.push(format!("damaged  {error}"));
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        for Move { n, change, .. } in log {
+            let decision = change.decision.map(|decision| (format!("decision of move {n} of ref {name}"), decision));
+            named.push((format!("move {n} of ref {name}"), change.artifact));
+            named.extend(decision);
+        }
+    }
+    Ok(named)
+}
+
+fn gc(project: &Project, args: &GcArgs) -> Result<Exit, CliError> {
+    let cache = if args.dry_run { project.look()? } else { project.open()? };
+    let collected = cache.collect(|| roots(&cache, args.keep_days))?;
+    let logs = forget_logs(&cache, &collected)?;
+    if project.quiet {
+        return Ok(Exit::Done);
+    }
+    let would = if args.dry_run { "would remove" } else { "removed" };
+    let Collected { objects, kept, results, scratch, .. } = collected;
+    print(&format!("{would} {} objects, {}: outputs of {results} results", objects.count, size(objects.bytes)));
+    print(&format!("{would} {} folders of failed tasks, {}", scratch.count, size(scratch.bytes)));
+    print(&format!("{would} the logs of {} runs, {}", logs.count, size(logs.bytes)));
+    print(&format!(
+        "{} {} objects, {}",
+        if args.dry_run { "would keep" } else { "kept" },
+        kept.count,
+        size(kept.bytes)
+    ));
+    Ok(Exit::Done)
+}
+
+/// What has to stay: see [`Roots`].
+fn roots(cache: &Cache, keep_days: u32) -> Result<Roots, CacheError> {
+    let now = Timestamp::now();
+    let since = now.checked_sub(SignedDuration::from_hours(24 * i64::from(keep_days))).unwrap_or(Timestamp::MIN);
+    let living = cache.in_use_since()?;
+    let since = living.map_or(since, |living| living.min(since));
+    let mut keys = HashSet::new();
+    let mut flows = BTreeSet::new();
+    for run in list(&cache.runs())? {
+        if is_older(&run, since) {
+            continue;
+        }
+        keys.extend(used_keys(&cache.runs(), &run));
+        // A run without an end is going on, or was killed.
+        if living.is_some_and(|living| !is_older(&run, living))
+            && let Ok((start, None)) = load(&cache.runs(), &run)
+        {
+            flows.insert(start.flow);
+        }
+    }
+    let mut artifacts = Vec::new();
+    let refs = Refs::open(cache);
+    for name in refs.names().map_err(unreadable)? {
+        for Move { change, .. } in refs.log(&name).map_err(unreadable)? {
+            artifacts.push(change.artifact);
+            artifacts.extend(change.decision);
+            keys.extend(change.key);
+        }
+    }
+    Ok(Roots { since, keys, artifacts, flows })
+}
+
+/// Nothing is removed while it is not known what a ref points to.
+fn unreadable(error: RefError) -> CacheError {
+    CacheError::Io(std::io::Error::other(error.to_string()))
+}
+
+/// Removes the logs of older runs, but not of those that executed a result that stays. What was asked and how each task ended
+/// stays of all.
+fn forget_logs(cache: &Cache, collected: &Collected) -> Result<Amount, CliError> {
+    let mut logs = Amount::default();
+    for run in list(&cache.runs())? {
+        if is_older(&run, collected.since) && !collected.runs.contains(&run) && is_log_kept(&cache.runs(), &run) {
+            logs.add(forget_log(&cache.runs(), &run, !cache.is_writable())?);
+        }
+    }
+    Ok(logs)
+}

@@ -1,0 +1,82 @@
+//! `ghtrader verify FLOW`: runs recorded tasks again and compares what they write, to find those that are not deterministic.
+
+use clap::Args;
+
+use super::error::print;
+use super::project::user;
+use super::run::{cores, devices, host, total_memory};
+use super::{CliError, Exit, FlowArgs, Project};
+use crate::execute;
+use crate::hash::Hash;
+use crate::locks::{Holder, Locks};
+use crate::refs::Refs;
+use crate::resources::Pool;
+use crate::run::{AgainMeans, Verdict, again, survey};
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    #[command(flatten)]
+    flow: FlowArgs,
+    /// Only N of the recorded tasks, drawn at random
+    #[arg(long, value_name = "N")]
+    sample: Option<usize>,
+    /// Draw the sample of an earlier call again
+    #[arg(long, requires = "sample")]
+    seed: Option<u64>,
+    /// Devices: how many, or their indices (`2,5`) [default: none]
+    #[arg(long, value_name = "N or LIST")]
+    gpus: Option<String>,
+}
+
+pub(super) fn verify(project: &Project, args: &VerifyArgs) -> Result<Exit, CliError> {
+    let loaded = project.load(&args.flow)?;
+    let graph = loaded.graph()?;
+    let machine = Pool::new(cores() as f64, total_memory(), &devices(args.gpus.as_deref())?);
+    let cache = project.open()?;
+    let refs = Refs::open(&cache).snapshot()?;
+    let survey = survey(loaded.context(project, &graph, &cache, &refs)).map_err(CliError::Invalid)?;
+    for (task, why) in &survey.others {
+        print(&format!("not run  {task} ({why})"));
+    }
+    let mut chosen: Vec<_> = survey.recorded.iter().collect();
+    if let Some(count) = args.sample {
+        let seed = args.seed.unwrap_or_else(|| ulid::Ulid::generate().random() as u64);
+        chosen.sort_by_key(|task| Hash::of(format!("{seed} {}", task.task).as_bytes()));
+        chosen.truncate(count);
+        print(&format!("{} of {} recorded tasks, drawn with --seed {seed}", chosen.len(), survey.recorded.len()));
+    }
+    execute::sweep(&cache)?;
+    let (mut executor, events) = execute::local(&cache)?;
+    let locks = Locks::open(&cache);
+    let run = ulid::Ulid::generate().to_string();
+    let (host, who, since) = (host(), user(), String::new());
+    let holder = Holder { pid: std::process::id(), host, who, run, task: String::new(), since };
+    let means = AgainMeans { locks: &locks, executor: &mut executor, events, machine, jobs: cores(), holder };
+    let (mut same, mut differ, mut failed) = (0, 0, 0);
+    let ended = again(&survey, chosen, &cache, means, |task, verdict| {
+        match &verdict {
+            Verdict::Same => same += 1,
+            Verdict::Differs { .. } => differ += 1,
+            Verdict::Failed { .. } => failed += 1,
+        }
+        tell(task, &verdict, project.verbose);
+    });
+    ended.map_err(|error| CliError::Io(std::io::Error::other(error.to_string())))?;
+    print(&format!("{same} same, {differ} differ, {failed} failed, {} not recorded", survey.others.len()));
+    Ok(if differ + failed == 0 { Exit::Done } else { Exit::Failed })
+}
+
+fn tell(task: &str, verdict: &Verdict, all: bool) {
+    match verdict {
+        Verdict::Same if all => print(&format!("same     {task}")),
+        Verdict::Same => {}
+        Verdict::Differs { outputs, folder } => {
+            for (output, recorded, now) in outputs {
+                let now = now.map_or_else(|| "nothing".to_owned(), |now| now.to_string());
+                print(&format!("differs  {task}.{output}\n    recorded {recorded}\n    now      {now}"));
+            }
+            print(&format!("    what it wrote now is in {}", folder.display()));
+        }
+        Verdict::Failed { why, log } => print(&format!("failed   {task}: {why}\n    log {}", log.display())),
+    }
+}
