@@ -62,13 +62,13 @@ struct Written {
 
 impl Cache {
     /// Reads and hashes every object, and compares manifests, objects and the index. `needed` are artifacts that have to be
-    /// there beside those of results (refs), each with what needs it.
+    /// there beside those of results (refs), each with what needs it. `progress` is told of bytes that were read.
     ///
     /// # Errors
     /// What the file system says of anything that cannot be read at all.
-    pub fn check(&self, needed: &[(String, Artifact)]) -> Result<Checked> {
+    pub fn check(&self, needed: &[(String, Artifact)], progress: impl Fn(u64) + Sync) -> Result<Checked> {
         let mut checked = Checked::default();
-        let (present, broken) = self.check_objects(&mut checked)?;
+        let (present, broken) = self.check_objects(&mut checked, progress)?;
         let written = self.check_manifests(&mut checked)?;
         self.check_index(&written, &mut checked)?;
         let mut lost: Vec<(Hash, String)> = Vec::new();
@@ -102,9 +102,11 @@ impl Cache {
     fn check_objects(
         &self,
         checked: &mut Checked,
+        progress: impl Fn(u64) + Sync,
     ) -> Result<(HashSet<Hash>, HashSet<Hash>)> {
         let objects = self.each_object(|hash, path, metadata| {
             let whole = is_whole(hash, path, metadata)?;
+            progress(metadata.len());
             Ok(Some((hash, metadata.len(), whole)))
         })?;
         let mut broken = HashSet::new();

@@ -1,16 +1,21 @@
 //! `ghtrader cache stats|verify|gc`: what the store holds, whether it is whole, and removing what nothing uses.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::print;
+use super::project::terminal;
 use super::{CliError, Exit, Project};
 use crate::cache::{Amount, Artifact, Cache, CacheError, Checked, Collected, Damage, Notice, Roots, is_older};
 use crate::provenance::{forget_log, is_log_kept, list, load, used_keys};
 use crate::refs::{Move, RefError, Refs};
 use crate::report::{size, table};
+
+/// How many bytes are read before a terminal hears of it again.
+const SHOWN_EVERY: u64 = 64 << 20;
 
 #[derive(Debug, Args)]
 pub(super) struct CacheArgs {
@@ -77,7 +82,18 @@ fn verify(project: &Project) -> Result<Exit, CliError> {
     let cache = project.look()?;
     let mut wrong = Vec::new();
     let needed = named_by_refs(&cache, &mut wrong)?;
-    let checked = cache.check(&needed)?;
+    let read = AtomicU64::new(0);
+    let shown = terminal() && !project.quiet;
+    let checked = cache.check(&needed, |bytes| {
+        let before = read.fetch_add(bytes, Ordering::Relaxed);
+        let now = before + bytes;
+        if shown && now / SHOWN_EVERY > before / SHOWN_EVERY {
+            eprint!("\r{} read\x1b[K", size(now));
+        }
+    })?;
+    if shown {
+        eprint!("\r\x1b[K");
+    }
     for notice in cache.take_notices() {
         if matches!(notice, Notice::IndexRebuilt { damaged: true, .. }) {
             wrong.push("damaged  the index".to_owned());
