@@ -108,7 +108,11 @@ impl Planner<'_> {
     ) -> Step<Option<Read>> {
         let name = text_of(&self.eval(reader, template)?);
         check_name(&name).map_err(|error| failed(&error))?;
-        let Some(last) = self.context.refs.get(&name) else {
+        let value = match self.value_before(reader, &name) {
+            Some(before) => before,
+            None => self.context.refs.get(&name).cloned(),
+        };
+        let Some(last) = value else {
             if plan.decl.optional {
                 return Ok(None);
             }

@@ -7,6 +7,7 @@
 //! it waited for is there.
 
 mod cycle;
+mod early;
 mod expand;
 mod identity;
 mod include;
@@ -38,6 +39,7 @@ use crate::graph::{Graph, Selector};
 use crate::hash::Hash;
 use crate::kinds::Kinds;
 use crate::refs::Snapshot;
+use early::{AxisEdge, Early};
 use prepare::TaskPlan;
 use secrets::Secrets;
 use targets::Targets;
@@ -167,7 +169,11 @@ pub struct Planner<'a> {
     moved: BTreeMap<String, InstanceId>,
     /// Who reads whom, for drawings.
     edges: BTreeSet<(InstanceId, InstanceId)>,
+    /// The same for axes.
+    axis_edges: Vec<AxisEdge>,
     draws: bool,
+    /// What readers before a mover read.
+    early: Early,
     secrets: Secrets,
     /// Parts of a task's axes that could not be expanded, since the last call.
     unexpanded: Vec<String>,
@@ -176,6 +182,10 @@ pub struct Planner<'a> {
 impl<'a> Planner<'a> {
     /// A plan in which nothing has been looked at yet.
     pub fn new(context: Context<'a>, wish: Wish) -> Self {
+        Self::begin(context, wish, Early::find(context))
+    }
+
+    fn begin(context: Context<'a>, wish: Wish, early: Early) -> Self {
         let tasks = prepare::tasks(context.graph, context.kinds);
         let mut planner = Self {
             context,
@@ -196,7 +206,9 @@ impl<'a> Planner<'a> {
             published: BTreeMap::new(),
             moved: BTreeMap::new(),
             edges: BTreeSet::new(),
+            axis_edges: Vec::new(),
             draws: false,
+            early,
             secrets: Secrets::default(),
             unexpanded: Vec::new(),
         };

@@ -87,8 +87,10 @@ impl Planner<'_> {
         let mut on = self.open(from.producer, open);
         for leaf in &leaves {
             self.demand(*leaf);
-            if let (true, Some(id)) = (self.draws, reader.id) {
-                self.edges.insert((*leaf, id));
+            match reader.id.filter(|_| self.draws) {
+                Some(id) => drop(self.edges.insert((*leaf, id))),
+                None if self.draws => self.axis_edges.push((*leaf, reader.task, reader.axes.to_vec())),
+                None => {}
             }
             if self.instances[*leaf].outcome.is_none() {
                 on.insert(Item::Instance(*leaf));

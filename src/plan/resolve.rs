@@ -180,7 +180,9 @@ impl Planner<'_> {
         {
             return Ok(Some(Reason::Expired));
         }
-        for (name, artifact) in &recorded.outputs {
+        // A lost object will be made again as it was.
+        let outputs = recorded.outputs.iter().filter(|_| !self.early.is_trial());
+        for (name, artifact) in outputs {
             let what = match self.context.cache.state(artifact).map_err(|error| failed(&error))? {
                 State::Whole => continue,
                 State::Missing if self.context.cache.was_collected(&recorded.key, recorded.n) => "was collected",

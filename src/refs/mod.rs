@@ -112,6 +112,11 @@ impl Snapshot {
         self.log(name).last()
     }
 
+    /// The refs that were set.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// All moves until then, the first one first.
     pub fn log(&self, name: &str) -> &[Move] {
         self.0.get(name).map(Vec::as_slice).unwrap_or_default()

@@ -62,6 +62,7 @@ mod commands {
     mod messages;
     mod provenance;
     mod refs;
+    mod refs_upstream;
     mod report;
     mod select;
     mod store;
