@@ -131,6 +131,11 @@ impl Selector {
         })
     }
 
+    /// Whether it chooses all instances of a task, however many there are.
+    pub fn is_whole_task(&self) -> bool {
+        self.axes.is_empty()
+    }
+
     /// Whether what depends on the chosen instances is chosen as well.
     pub fn dependents(&self) -> bool {
         self.dependents

@@ -127,9 +127,10 @@ impl<'a> Planner<'a> {
         self.targets.has(self.task(id), &self.decl(id).name.value, &axes)
     }
 
-    /// Selectors that name no instance are errors, unless some instances are not known.
+    /// Selectors that name no instance are errors, unless some instances are not known, or the task as a whole is asked for:
+    /// an axis may be empty.
     pub(super) fn check_targets(&mut self) {
-        for selector in self.targets.selectors() {
+        for selector in self.targets.selectors().iter().filter(|selector| !selector.is_whole_task()) {
             let of = |task: &usize| selector.task_matches(&self.tasks[*task].decl.name.value);
             let known = |task: usize, node: &Node<Lost>| {
                 let axes = self.tasks[task].axes.iter().map(|axis| &**axis);

@@ -24,6 +24,19 @@ tasks:
 }
 
 #[test]
+fn a_task_whose_axis_is_empty_may_be_asked_for() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  list: { run: 'echo [] >$OUTPUT_X', outputs: { x: x } }
+  each: { run: 'true', matrix: { n: { from: list } } }
+"#,
+    );
+    assert_eq!(space.up_to_date(&["each"]), Counts(1, 0, 0, 0));
+    assert_eq!(space.up_to_date(&["each", "-n"]), Counts(0, 1, 0, 0));
+}
+
+#[test]
 fn a_task_that_is_asked_for_and_is_not_there_is_an_error() {
     let space = Space::with_flow("tasks:\n  a: { run: 'true', matrix: { n: [1, 2] } }\n");
     assert_eq!(space.up_to_date(&["a[n=2]"]), Counts(1, 0, 0, 0));
