@@ -269,6 +269,9 @@ struct Pending {
     names: BTreeSet<String>,
     on: BTreeSet<Item>,
     unknown: Option<String>,
+    /// A failure upstream. It ends the instance only once all else is known: where something that it reads is skipped, it
+    /// is skipped whatever failed, in whichever order its inputs are written.
+    blocked: Option<String>,
 }
 
 impl Pending {
@@ -281,22 +284,24 @@ impl Pending {
         held
     }
 
-    /// Collects what to wait for, so that all of it is waited for at once. A skip or an error ends the instance.
+    /// Collects what to wait for, so that all of it is waited for at once. A skip or an error ends the instance at once.
     fn add(&mut self, plan: Option<&InputPlan<'_>>, stop: Stop) -> Step<()> {
         self.names.extend(plan.map(|plan| plan.decl.name.value.clone()));
         match stop {
             Stop::Blocked(on) => self.on.extend(on),
             Stop::Lost(Lost::Unknown(task)) => drop(self.unknown.get_or_insert(task)),
+            Stop::Lost(Lost::Skipped { why, blocked: true }) => drop(self.blocked.get_or_insert(why)),
             other => return Err(other),
         }
         Ok(())
     }
 
     fn end(self) -> Step<()> {
-        match (self.on.is_empty(), self.unknown) {
-            (false, _) => Err(Stop::Blocked(self.on)),
-            (true, Some(task)) => Err(Stop::Lost(Lost::Unknown(task))),
-            (true, None) => Ok(()),
+        match (self.on.is_empty(), self.blocked, self.unknown) {
+            (false, ..) => Err(Stop::Blocked(self.on)),
+            (true, Some(why), _) => Err(Stop::Lost(Lost::Skipped { why, blocked: true })),
+            (true, None, Some(task)) => Err(Stop::Lost(Lost::Unknown(task))),
+            (true, None, None) => Ok(()),
         }
     }
 }

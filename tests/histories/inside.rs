@@ -45,7 +45,7 @@ pub(crate) fn call(place: Place<'_>, project: &Project, ask: &Ask, dry: bool) ->
 
 fn try_call(place: Place<'_>, project: &Project, ask: &Ask, dry: bool) -> Result<Answer, Vec<Diagnostic>> {
     let kinds = Kinds::of([]);
-    let flow = load(&place.root.join("flows/test.yaml"), "flows/test.yaml", &kinds)?;
+    let flow = load(place.root, &place.root.join("flows/test.yaml"), "flows/test.yaml", &kinds)?;
     let given: Vec<(String, String)> = project.given.clone().into_iter().collect();
     let params = flow.bind(&given, None)?;
     let graph = Graph::new(&flow, &kinds)?;

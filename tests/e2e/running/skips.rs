@@ -116,3 +116,24 @@ tasks:
         assert!(reason.contains(cause) || reason.contains("bad"), "{task}: {reason}");
     }
 }
+
+#[test]
+fn what_reads_a_skipped_task_is_skipped_whatever_else_it_reads_failed() {
+    let flow = |first: &str, second: &str| {
+        format!(
+            r#"
+tasks:
+  list: {{ run: 'echo "{{\"a\":1}}" >$OUTPUT_X', outputs: {{ x: x }} }}
+  fails: {{ run: 'exit 1', outputs: {{ x: x }} }}
+  late: {{ run: 'echo >$OUTPUT_X', inputs: {{ n: {{ from: list, at: a }} }}, when: "${{{{ inputs.n > 1 }}}}", outputs: {{ x: x }} }}
+  both: {{ run: 'echo >$OUTPUT_X', matrix: {{ n: [1] }}, inputs: {{ i: {{ from: {first} }}, j: {{ from: {second} }} }}, outputs: {{ x: x }} }}
+  gather: {{ run: 'true', inputs: {{ all: {{ from: both }} }} }}
+"#
+        )
+    };
+    for (first, second) in [("fails", "late"), ("late", "fails")] {
+        let answer = Space::with_flow(&flow(first, second)).run(&["-k"]);
+        assert_eq!(answer.code, 1, "{answer:#?}");
+        assert_eq!(answer.counts(), Counts(2, 0, 1, 2), "`list` and `gather` run: {answer:#?}");
+    }
+}
