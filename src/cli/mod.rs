@@ -63,6 +63,19 @@ enum Color {
     Never,
 }
 
+impl Color {
+    /// Whether to use colour: `auto` asks `NO_COLOR`, then `CLICOLOR_FORCE`, then whether there is a terminal.
+    fn wanted(self) -> bool {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) => false,
+            Self::Auto => set("CLICOLOR_FORCE") || project::terminal(),
+        }
+    }
+}
+
 /// A flow and its parameters.
 #[derive(Debug, Args)]
 struct FlowArgs {
@@ -126,11 +139,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let color = match cli.global.color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && project::terminal(),
-    };
+    let color = cli.global.color.wanted();
     match dispatch(&cli) {
         Ok(exit) => exit.into(),
         Err(error) => error.show(color),

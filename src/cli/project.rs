@@ -12,20 +12,22 @@ use crate::graph::{self, Graph};
 use crate::kinds::Kinds;
 use crate::plan::Context;
 use crate::refs::Snapshot;
+use crate::report::Style;
 
 /// A project.
 pub(super) struct Project {
     pub(super) root: PathBuf,
     pub(super) cache: PathBuf,
     pub(super) quiet: bool,
-    pub(super) verbose: bool,
+    /// How a run is shown.
+    pub(super) style: Style,
     /// The options of this call that say where the project and its cache are.
     pub(super) given: Vec<String>,
 }
 
-/// Whether standard error is a terminal.
+/// Whether standard error is a terminal that obeys.
 pub(super) fn terminal() -> bool {
-    std::io::stderr().is_terminal()
+    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Who works here.
@@ -53,7 +55,9 @@ impl Project {
                 None => root.join("cache"),
             },
         };
-        Ok(Self { root, cache, quiet: global.quiet, verbose: global.verbose, given: given(global) })
+        let (quiet, verbose) = (global.quiet, global.verbose);
+        let style = Style { live: terminal(), color: global.color.wanted(), quiet, verbose, ..Style::default() };
+        Ok(Self { root, cache, quiet, style, given: given(global) })
     }
 
     /// The cache, for commands that change it.

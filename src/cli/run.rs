@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::project::{terminal, user};
+use super::project::user;
 use super::{CliError, Exit, FlowArgs, Format, Project, plan};
 use crate::cache::Cache;
 use crate::diagnostic::Diagnostic;
@@ -18,7 +18,7 @@ use crate::locks::Locks;
 use crate::plan::{Context, Wish};
 use crate::provenance::{Commit, RunEnd, RunFolder, RunStart, commit};
 use crate::refs::Refs;
-use crate::report::{Call, Event, Human, Json, Reporter};
+use crate::report::{Call, Event, Human, Json, Reporter, Style};
 use crate::resources::Pool;
 use crate::run::{Ended, Means, Options, RunError};
 
@@ -184,7 +184,7 @@ impl Reporter for Both {
 pub(super) fn reporter(project: &Project, args: &RunArgs) -> Box<dyn Reporter> {
     match args.format {
         Format::Json => Box::new(Json),
-        Format::Human => Box::new(Human::new(terminal(), project.quiet, project.verbose, call(project, args))),
+        Format::Human => Box::new(Human::new(Style { call: call(project, args), ..project.style.clone() })),
     }
 }
 

@@ -149,6 +149,8 @@ pub struct Planner<'a> {
     trees: Vec<Tree<Lost>>,
     pub(crate) instances: Vec<Instance>,
     waits: HashMap<Item, Waits>,
+    /// How many instances are demanded.
+    expected: usize,
     queue: VecDeque<Item>,
     /// What is in the queue, so that nothing is in it twice.
     queued: HashSet<Item>,
@@ -185,6 +187,7 @@ impl<'a> Planner<'a> {
             tasks,
             instances: Vec::new(),
             waits: HashMap::new(),
+            expected: 0,
             queue: VecDeque::new(),
             queued: HashSet::new(),
             ready: Vec::new(),
@@ -232,6 +235,11 @@ impl<'a> Planner<'a> {
     /// The instances whose part has ended since the last call, in that order.
     pub fn take_settled(&mut self) -> Vec<InstanceId> {
         std::mem::take(&mut self.settled)
+    }
+
+    /// How many instances are known to be part of the plan.
+    pub fn expected(&self) -> usize {
+        self.expected
     }
 
     /// The errors that were found since the last call.
@@ -313,6 +321,7 @@ impl<'a> Planner<'a> {
         let instance = &mut self.instances[id];
         if !instance.demanded {
             instance.demanded = true;
+            self.expected += 1;
             self.enqueue(Item::Instance(id));
         }
     }

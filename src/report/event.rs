@@ -16,6 +16,11 @@ pub enum Event {
         /// The flow's name.
         flow: String,
     },
+    /// How many tasks are known to be part of the run; more where an axis becomes known.
+    Expected {
+        /// All of them, those that have ended included.
+        tasks: usize,
+    },
     /// Something people should know that is neither an error nor about one task.
     Notice {
         /// What.

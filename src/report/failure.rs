@@ -59,7 +59,7 @@ fn expand(line: &str) -> String {
 }
 
 /// The first names of a list, and how many more there are.
-fn some(names: &[String]) -> String {
+pub(super) fn some(names: &[String]) -> String {
     const SHOWN: usize = 6;
     match names.get(..SHOWN) {
         Some(first) if names.len() > SHOWN => format!("{} and {} more", first.join(", "), names.len() - SHOWN),

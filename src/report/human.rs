@@ -1,186 +1,228 @@
-//! For people: on a terminal one total bar, the running tasks and failures at once; elsewhere plain lines.
+//! For people: on a terminal a bar and what runs the longest, drawn again at most ten times a second, with failures above
+//! it at once; elsewhere plain lines, one for each task that ran, and now and then how far the run is.
 //!
 //! All of it goes to standard error, what a flow prints (`print`) to standard output.
 
-use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Write as _};
-use std::time::Duration;
+use std::io::{IsTerminal as _, Stderr, Write as _, stderr, stdout};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use rustix::termios::tcgetwinsize;
 
-use super::failure::failure;
-use super::{Call, Event, Reporter, Summary, TaskEvent, TaskState, printed};
-use crate::text::{visible, visible_line};
+use super::board::Board;
+use super::lines::Lines;
+use super::screen::{Screen, Size};
+use super::{Call, Event, Reporter, duration, printed};
+use crate::text::visible;
 
-/// How many running tasks have a line of their own.
-const LINES: usize = 8;
+/// The live lines are drawn again at most this often.
+const FRAME: Duration = Duration::from_millis(100);
+/// Times go on also when nothing happens.
+const IDLE: Duration = Duration::from_secs(1);
+/// Without live lines, silence is broken after this long.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// How to show a run.
+#[derive(Clone, Debug, Default)]
+pub struct Style {
+    /// Whether standard error is a terminal that can be drawn on.
+    pub live: bool,
+    /// Whether to use colour.
+    pub color: bool,
+    /// Leave out all but failures, notices and the last line.
+    pub quiet: bool,
+    /// Add a line for each task, also when it starts, is cached or skipped.
+    pub verbose: bool,
+    /// How the program was called.
+    pub call: Call,
+}
 
 /// The reporter for people.
 pub struct Human {
-    bars: Option<Bars>,
-    quiet: bool,
-    verbose: bool,
-    call: Call,
+    shared: Arc<Shared>,
+    ticker: Option<JoinHandle<()>>,
+    lines: Lines,
 }
 
-struct Bars {
-    all: MultiProgress,
-    total: ProgressBar,
-    running: BTreeMap<String, ProgressBar>,
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    ended: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    board: Board,
+    /// The live lines; `None` for plain ones.
+    screen: Option<Screen<Stderr>>,
+    quiet: bool,
+    /// What is to be written above the live lines with the next frame.
+    said: Vec<String>,
+    /// Whether the live lines are not as things are.
+    stale: bool,
+    /// When something was last written.
+    written: Instant,
+    ended: bool,
 }
 
 impl Human {
-    /// `terminal`: whether standard error is one. `quiet` leaves out all but failures, notices and the last line;
-    /// `verbose` adds a line for each cached task.
-    pub fn new(terminal: bool, quiet: bool, verbose: bool, call: Call) -> Self {
-        let bars = (terminal && !quiet).then(|| {
-            let all = MultiProgress::new();
-            let total = all.add(ProgressBar::new_spinner());
-            total.set_style(style("{spinner} {msg}"));
-            total.enable_steady_tick(Duration::from_millis(120));
-            Bars { all, total, running: BTreeMap::new() }
-        });
-        Self { bars, quiet, verbose, call }
+    /// A reporter that has nothing to show yet.
+    pub fn new(style: Style) -> Self {
+        let state = State {
+            board: Board::new(),
+            screen: (style.live && !style.quiet).then(|| Screen::new(stderr())),
+            quiet: style.quiet,
+            said: Vec::new(),
+            stale: false,
+            written: Instant::now(),
+            ended: false,
+        };
+        let shared = Arc::new(Shared { state: Mutex::new(state), ended: Condvar::new() });
+        Self { shared, ticker: None, lines: Lines::new(style) }
     }
 
-    fn line(&self, text: &str) {
-        match &self.bars {
-            Some(bars) => bars.all.suspend(|| eprint_line(text)),
-            None => eprint_line(text),
-        }
+    /// Draws from now on also when nothing is heard.
+    fn start(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let period = if self.lines.style.live { FRAME } else { IDLE };
+        // Without the thread, what is heard is still shown.
+        self.ticker = std::thread::Builder::new().name("report".to_owned()).spawn(move || shared.tick(period)).ok();
     }
 
-    fn task(&mut self, event: &TaskEvent) {
-        let TaskEvent { task, state, reason, seconds, .. } = event;
-        let task = &*visible_line(task);
-        let why = reason.as_ref().map(|reason| format!(" ({})", visible_line(reason))).unwrap_or_default();
-        let took = seconds.map(|seconds| format!(" in {}", duration(seconds))).unwrap_or_default();
-        match state {
-            TaskState::Running => match &mut self.bars {
-                Some(bars) => bars.begin(task, &why),
-                None if !self.quiet => eprint_line(&format!("running  {task}{why}")),
-                None => {}
-            },
-            TaskState::Failed => self.line(&failure(event, &self.call)),
-            TaskState::Ran if !self.quiet => self.line(&format!("ran      {task}{took}")),
-            TaskState::Skipped if !self.quiet => self.line(&format!("skipped  {task}{why}")),
-            TaskState::Cached if self.verbose => self.line(&format!("cached   {task}")),
-            TaskState::Runs => self.line(&format!("runs     {task}{why}")),
-            TaskState::MayRun => self.line(&format!("may run  {task}{why}")),
-            TaskState::Ran | TaskState::Skipped | TaskState::Cached => {}
+    fn stop(&mut self) {
+        self.shared.state().ended = true;
+        self.shared.ended.notify_all();
+        if let Some(ticker) = self.ticker.take() {
+            let _ = ticker.join();
         }
-        if let Some(bars) = &mut self.bars
-            && *state != TaskState::Running
-        {
-            bars.end(task);
-        }
-    }
-
-    fn finished(&mut self, summary: &Summary) {
-        if let Some(bars) = self.bars.take() {
-            bars.running.values().for_each(ProgressBar::finish_and_clear);
-            bars.total.finish_and_clear();
-        }
-        eprint_line(&format!(
-            "{} ran, {} cached, {} failed, {} skipped in {}",
-            summary.ran,
-            summary.cached,
-            summary.failed,
-            summary.skipped,
-            duration(summary.seconds)
-        ));
     }
 }
 
 impl Reporter for Human {
     fn event(&mut self, event: &Event) {
+        let now = Instant::now();
+        let said = self.lines.event(event);
+        let mut state = self.shared.state();
+        state.board.hear(event, now);
+        state.stale = true;
+        said.into_iter().for_each(|text| state.say(text, now));
+        if let Event::Print { content, .. } = event {
+            state.print(&printed(content));
+        }
+        drop(state);
         match event {
-            Event::Started { run, flow } => {
-                if !self.quiet && self.bars.is_none() {
-                    eprint_line(&format!("run {run} of {flow}"));
-                }
+            Event::Started { .. } => self.start(),
+            Event::Finished(summary) => {
+                self.stop();
+                let mut state = self.shared.state();
+                state.close();
+                let counts = [summary.ran, summary.cached, summary.failed, summary.skipped];
+                let [ran, cached, failed, skipped] = counts;
+                let took = duration(summary.seconds);
+                eprint_line(&format!("{ran} ran, {cached} cached, {failed} failed, {skipped} skipped in {took}"));
             }
-            Event::Notice { text } => self.line(&format!("notice: {}", visible(text))),
-            Event::Task(task) => self.task(task),
-            Event::Waiting { task, lock, holder } => {
-                let text = format!("waiting  {task} for the lock {lock}, held by {holder}");
-                self.line(&visible_line(&text));
-            }
-            Event::Progress { task, done, total, text } => {
-                if let Some(bar) = self.bars.as_ref().and_then(|bars| bars.running.get(task)) {
-                    bar.set_message(visible_line(&format!("{task} {done}/{total} {text}")).into_owned());
-                }
-            }
-            Event::Metric { .. } => {}
-            Event::Moved { name, task, hash } => {
-                if !self.quiet {
-                    self.line(&visible_line(&format!("moved    {name} to {} of {task}", hash.short())));
-                }
-            }
-            Event::Print { content, .. } => {
-                let text = printed(content);
-                // A program that reads gets the text as it is.
-                let text = if std::io::stdout().is_terminal() { visible(&text) } else { text.as_str().into() };
-                let print = || drop(writeln!(std::io::stdout().lock(), "{text}"));
-                match &self.bars {
-                    Some(bars) => bars.all.suspend(print),
-                    None => print(),
-                }
-            }
-            Event::Finished(summary) => self.finished(summary),
+            _ => {}
         }
     }
 }
 
-impl Bars {
-    fn begin(&mut self, task: &str, why: &str) {
-        if self.running.len() < LINES {
-            let bar = self.all.insert_before(&self.total, ProgressBar::new_spinner());
-            bar.set_style(style("  {msg} {elapsed}"));
-            bar.set_message(format!("{task}{why}"));
-            bar.enable_steady_tick(Duration::from_millis(500));
-            self.running.insert(task.to_owned(), bar);
-        }
-    }
-
-    fn end(&mut self, task: &str) {
-        if let Some(bar) = self.running.remove(task) {
-            bar.finish_and_clear();
-            self.all.remove(&bar);
-        }
-        self.total.inc(1);
-        self.total.set_message(format!("{} tasks done, {} running", self.total.position(), self.running.len()));
+impl Drop for Human {
+    /// A run that ends early leaves no live lines.
+    fn drop(&mut self) {
+        self.stop();
+        self.shared.state().close();
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tick(&self, period: Duration) {
+        let mut state = self.state();
+        while !state.ended {
+            state.frame(Instant::now());
+            state = self.ended.wait_timeout(state, period).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
 }
 
-/// `0.42 s`, `12.3 s`, `12m 4s`, `3h 2m`.
-pub fn duration(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match whole {
-        0..10 => format!("{seconds:.2} s"),
-        10..60 => format!("{seconds:.1} s"),
-        60..3600 => format!("{}m {}s", whole / 60, whole % 60),
-        _ => format!("{}h {}m", whole / 3600, whole % 3600 / 60),
+impl State {
+    fn say(&mut self, text: String, now: Instant) {
+        if self.screen.is_none() {
+            eprint_line(&text);
+            self.written = now;
+            return;
+        }
+        self.said.push(text);
+        if now.duration_since(self.written) >= FRAME {
+            self.draw(now);
+        }
     }
+
+    /// What is due now.
+    fn frame(&mut self, now: Instant) {
+        let since = now.duration_since(self.written);
+        if self.screen.is_some() {
+            if (self.stale && since >= FRAME) || since >= IDLE {
+                self.draw(now);
+            }
+        } else if since >= SILENCE && self.board.is_busy() && !self.quiet {
+            let running = self.board.running_brief(3, now);
+            self.say(format!("progress {}: {running}", self.board.brief(now)), now);
+        }
+    }
+
+    fn draw(&mut self, now: Instant) {
+        let Some(screen) = &mut self.screen else { return };
+        let size = size();
+        let lines = live_lines(&self.board, size, now);
+        match self.said.is_empty() {
+            true => screen.draw(&lines, size),
+            false => screen.above(&std::mem::take(&mut self.said).join("\n"), &lines, size),
+        }
+        self.stale = false;
+        self.written = now;
+    }
+
+    /// What a flow prints; a program that reads it gets it as it is.
+    fn print(&mut self, text: &str) {
+        self.flush();
+        let text = if stdout().is_terminal() { visible(text) } else { text.into() };
+        let _ = writeln!(stdout().lock(), "{text}");
+    }
+
+    /// Writes what was said, and takes the live lines away.
+    fn flush(&mut self) {
+        if let Some(screen) = &mut self.screen {
+            screen.clear(size());
+            self.said.drain(..).for_each(|text| eprint_line(&text));
+        }
+    }
+
+    fn close(&mut self) {
+        self.flush();
+        self.screen = None;
+    }
+}
+
+/// The bar, and as many of the running tasks as fit above it.
+fn live_lines(board: &Board, (columns, rows): Size, now: Instant) -> Vec<String> {
+    // In the last column some terminals begin a new line.
+    let width = columns.saturating_sub(1);
+    let mut lines = board.running(rows.saturating_sub(2), width, now);
+    lines.push(board.bar(width, now));
+    lines
+}
+
+/// The size of the terminal as it is now.
+fn size() -> Size {
+    let size = tcgetwinsize(stderr()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
+    size.map_or((80, 24), |size| (usize::from(size.ws_col), usize::from(size.ws_row)))
 }
 
 fn eprint_line(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::duration;
-
-    #[test]
-    fn durations_are_short() {
-        assert_eq!(duration(0.421), "0.42 s");
-        assert_eq!(duration(12.34), "12.3 s");
-        assert_eq!(duration(724.4), "12m 4s");
-        assert_eq!(duration(10_920.0), "3h 2m");
-    }
+    let _ = writeln!(stderr().lock(), "{text}");
 }

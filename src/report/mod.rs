@@ -1,15 +1,19 @@
 //! Events → terminal, plain lines, JSON lines. A reporter sees every event in order and knows no plan.
 
+mod board;
 mod event;
 mod failure;
 mod human;
 mod json;
+mod lines;
+mod screen;
 mod table;
 
 pub use event::{Event, Failure, Summary, TaskEvent, TaskState};
 pub use failure::Call;
-pub use human::{Human, duration};
+pub use human::{Human, Style};
 pub use json::Json;
+pub use lines::duration;
 pub use table::{printed, table};
 
 /// Shows events.

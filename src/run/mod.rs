@@ -149,6 +149,8 @@ struct Run<'a, 'scope> {
     changed: bool,
     lock_missed: bool,
     prints: Vec<Event>,
+    /// How many tasks the reporter was told of.
+    expected: usize,
     /// Cached instances and their keys.
     cached: Vec<(String, Hash)>,
 }
@@ -191,6 +193,7 @@ pub fn run<'a>(
             changed: true,
             lock_missed: false,
             prints: Vec::new(),
+            expected: 0,
             cached: Vec::new(),
         };
         run.first_plan()?;

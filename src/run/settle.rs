@@ -13,6 +13,9 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         for name in self.planner.take_unexpanded() {
             self.report_unplanned(name);
         }
+        if std::mem::replace(&mut self.expected, self.planner.expected()) != self.expected {
+            self.reporter.event(&Event::Expected { tasks: self.expected });
+        }
         for id in self.planner.take_settled() {
             let name = self.planner.name(id);
             let Some(outcome) = self.planner.outcome(id).cloned() else { continue };

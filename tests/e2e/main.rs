@@ -60,4 +60,5 @@ mod commands {
     mod provenance;
     mod refs;
     mod select;
+    mod terminal;
 }
