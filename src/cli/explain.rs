@@ -14,6 +14,7 @@ pub(super) struct ExplainArgs {
     #[command(flatten)]
     flow: FlowArgs,
     /// A task, or an instance of it (`build[variety=cu,day=2022-02-18]`)
+    #[arg(add = super::completions::tasks())]
     task: String,
 }
 

@@ -11,6 +11,7 @@ use super::{CliError, Exit, Project};
 #[derive(Debug, Args)]
 pub(super) struct GetArgs {
     /// A hash, a ref, a file, or `flow:task[axis=value].output`
+    #[arg(add = super::completions::artifacts())]
     artifact: String,
     /// Where to put it; what lies there is replaced
     #[arg(short, value_name = "PATH")]

@@ -13,6 +13,7 @@ use crate::key::canonical;
 #[derive(Debug, Args)]
 pub(super) struct KindsArgs {
     /// One kind, with all its inputs, parameters and outputs
+    #[arg(add = super::completions::kinds())]
     kind: Option<String>,
     /// How to show them
     #[arg(long, value_enum, default_value_t = KindsFormat::Human)]

@@ -13,6 +13,7 @@ use crate::refs::{Change, Move};
 #[derive(Debug, Args)]
 pub(super) struct LineageArgs {
     /// A hash, a ref, a file, or `flow:task[axis=value].output`
+    #[arg(add = super::completions::artifacts())]
     artifact: String,
     /// What came of it
     #[arg(long)]

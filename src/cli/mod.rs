@@ -17,6 +17,7 @@ mod refs;
 mod run;
 mod runs;
 mod schema;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -80,9 +81,10 @@ impl Color {
 #[derive(Debug, Args)]
 struct FlowArgs {
     /// A name in `flows/`, or a path
+    #[arg(add = completions::flows())]
     flow: String,
     /// A parameter; lists as YAML (`-p varieties=[cu,au]`)
-    #[arg(short = 'p', value_name = "NAME=VALUE")]
+    #[arg(short = 'p', value_name = "NAME=VALUE", add = completions::params())]
     params: Vec<String>,
     /// A YAML file with parameters; `-p` goes before it
     #[arg(long = "params", value_name = "FILE")]
@@ -131,6 +133,9 @@ enum Command {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    if completions::answered() {
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

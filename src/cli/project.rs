@@ -77,7 +77,7 @@ impl Project {
         graph::load(&self.root, &path, &shown, kinds).map_err(CliError::Invalid)
     }
 
-    fn flow_path(&self, name: &str) -> Result<PathBuf, CliError> {
+    pub(super) fn flow_path(&self, name: &str) -> Result<PathBuf, CliError> {
         let in_flows = self.root.join("flows").join(format!("{name}.yaml"));
         let here = std::env::current_dir()?.join(name);
         if !name.contains('/') && in_flows.is_file() {

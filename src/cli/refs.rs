@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::error::print;
 use super::find::find;
 use super::project::user;
-use super::{CliError, Exit, Project};
+use super::{CliError, Exit, Project, completions};
 use crate::cache::State;
 use crate::refs::{Change, Move, Refs};
 use crate::report::table;
@@ -21,18 +21,22 @@ enum RefsCommand {
     /// Every move of a ref, the newest last
     Log {
         /// The ref
+        #[arg(add = completions::refs())]
         name: String,
     },
     /// Point a ref to an artifact
     Set {
         /// The ref
+        #[arg(add = completions::refs())]
         name: String,
         /// A hash, another ref, a file, or `flow:task[axis=value].output`
+        #[arg(add = completions::artifacts())]
         artifact: String,
     },
     /// Point a ref back to what it pointed to before its last move
     Rollback {
         /// The ref
+        #[arg(add = completions::refs())]
         name: String,
     },
 }

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::project::user;
-use super::{CliError, Exit, FlowArgs, Format, Project, plan};
+use super::{CliError, Exit, FlowArgs, Format, Project, completions, plan, watch};
 use crate::cache::Cache;
 use crate::diagnostic::Diagnostic;
 use crate::execute;
@@ -27,16 +27,19 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) flow: FlowArgs,
     /// A task, or instances of it (`build[day=2022-*]`); `TASK+` also what depends on it
-    #[arg(value_name = "TASK")]
+    #[arg(value_name = "TASK", add = completions::tasks())]
     pub(super) tasks: Vec<String>,
     /// Show the plan and the reason for every task; write nothing
     #[arg(short = 'n', long)]
     pub(super) dry_run: bool,
+    /// Run again whenever the flow or an input changes
+    #[arg(long)]
+    watch: bool,
     /// On a failure, finish what does not depend on it
     #[arg(short, long)]
     keep_going: bool,
     /// Run it although a result is recorded
-    #[arg(long, value_name = "TASK")]
+    #[arg(long, value_name = "TASK", add = completions::tasks())]
     pub(super) force: Vec<String>,
     /// At most N tasks at once [default: the cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -70,6 +73,11 @@ enum ExecutorName {
 }
 
 pub(super) fn run(project: &Project, args: &RunArgs) -> Result<Exit, CliError> {
+    if args.watch { watch::watch(project, args) } else { once(project, args) }
+}
+
+/// Runs, or shows the plan.
+pub(super) fn once(project: &Project, args: &RunArgs) -> Result<Exit, CliError> {
     let loaded = project.load(&args.flow)?;
     let graph = loaded.graph()?;
     let wish = Wish { force: selectors(&args.force)?, targets: selectors(&args.tasks)? };
@@ -293,7 +301,7 @@ fn wait(args: &RunArgs) -> Result<Option<Duration>, CliError> {
 }
 
 /// Ctrl-C, and a request to end, as messages.
-fn interrupts() -> Result<Receiver<()>, CliError> {
+pub(super) fn interrupts() -> Result<Receiver<()>, CliError> {
     let (sender, receiver) = channel();
     let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])?;
     std::thread::spawn(move || {

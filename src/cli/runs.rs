@@ -7,7 +7,7 @@ use clap::Args;
 use super::error::print;
 use super::find::instance;
 use super::run::run_folder;
-use super::{CliError, Exit, Project};
+use super::{CliError, Exit, Project, completions};
 use crate::cache::Cache;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::key::canonical;
@@ -18,14 +18,17 @@ use crate::text::visible;
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
     /// A run's id, or its last digits; `last` for the newest
+    #[arg(add = completions::runs())]
     run: String,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
     /// A run's id, or its last digits; `last` for the newest
+    #[arg(add = completions::runs())]
     run: String,
     /// The instance: `train[variety=cu]`
+    #[arg(add = completions::tasks_of_run())]
     task: String,
 }
 

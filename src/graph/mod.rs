@@ -329,4 +329,6 @@ impl Check<'_> {
 }
 
 #[cfg(test)]
+mod drawn;
+#[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ fn errors_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/errors")
 }
 
-fn kinds() -> Kinds {
+pub(super) fn kinds() -> Kinds {
     let text = fs_err::read_to_string(errors_folder().join("kinds.json")).unwrap();
     Kinds::of(serde_json::from_str::<Program>(&text).unwrap().kinds)
 }

@@ -163,6 +163,8 @@ pub struct Planner<'a> {
     params: Mutex<HashMap<Around, Arc<Params>>>,
     /// Files outside the cache that were hashed in this plan.
     sources: HashMap<PathBuf, Artifact>,
+    /// Those that are not there.
+    absent: BTreeSet<PathBuf>,
     /// Which instance publishes to which path, relative to the root.
     published: BTreeMap<PathBuf, InstanceId>,
     /// Which instance moves which ref.
@@ -196,6 +198,7 @@ impl<'a> Planner<'a> {
             json: HashMap::new(),
             params: Mutex::default(),
             sources: HashMap::new(),
+            absent: BTreeSet::new(),
             published: BTreeMap::new(),
             moved: BTreeMap::new(),
             edges: BTreeSet::new(),

@@ -320,6 +320,7 @@ impl Planner<'_> {
         let artifact = match known {
             Some(artifact) => artifact,
             None if std::fs::symlink_metadata(&path).is_err() => {
+                self.absent.insert(path.clone());
                 if plan.decl.optional {
                     return Ok(None);
                 }

@@ -1,6 +1,7 @@
 //! What callers see of a plan: names, outcomes, and the dry run.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -33,6 +34,11 @@ impl<'a> Planner<'a> {
         }
         self.check();
         all
+    }
+
+    /// The files and folders outside the cache that the plan has looked for.
+    pub fn sources(&self) -> impl Iterator<Item = &Path> {
+        self.sources.keys().chain(&self.absent).map(PathBuf::as_path)
     }
 
     /// An instance's name: `main-l5[variety=cu,day=2022-02-18]`.

@@ -53,6 +53,7 @@ mod running {
 
 /// The command line.
 mod commands {
+    mod completions;
     mod dry_run;
     mod history;
     mod line;
@@ -61,4 +62,5 @@ mod commands {
     mod refs;
     mod select;
     mod terminal;
+    mod watch;
 }
