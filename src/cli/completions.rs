@@ -77,9 +77,13 @@ fn flow() -> Option<Flow> {
 }
 
 /// Those of `names` that begin as the present word does; an explanation each.
-fn starting<N: Into<String>>(current: &OsStr, names: impl IntoIterator<Item = (N, String)>) -> Vec<CompletionCandidate> {
+fn starting<N: Into<String>>(
+    current: &OsStr,
+    names: impl IntoIterator<Item = (N, String)>,
+) -> Vec<CompletionCandidate> {
     let current = current.to_string_lossy();
-    let names = names.into_iter().map(|(name, help)| (name.into(), help)).filter(|(name, _)| name.starts_with(&*current));
+    let names =
+        names.into_iter().map(|(name, help)| (name.into(), help)).filter(|(name, _)| name.starts_with(&*current));
     names.map(|(name, help)| CompletionCandidate::new(name).help((!help.is_empty()).then(|| help.into()))).collect()
 }
 
@@ -115,9 +119,9 @@ pub(super) fn params() -> ArgValueCompleter {
             let values = param.choices.iter().flatten().chain(&param.default);
             values.map(|value| (format!("{}={}", param.name, crate::plan::text_of(value)), String::new()))
         });
-        let mut found = starting(current, values);
-        found.dedup();
-        found
+        // A default is often one of the choices.
+        let mut seen = std::collections::BTreeSet::new();
+        starting(current, values.filter(|(value, _)| seen.insert(value.clone())))
     })
 }
 

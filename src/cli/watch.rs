@@ -127,7 +127,8 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 /// The project's folders, but for the cache, what is built, and hidden ones.
 fn folders(project: &Project) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(&project.root).into_iter().flatten().flatten();
-    let paths = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with(['.'])).map(|entry| entry.path());
+    let paths =
+        entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with(['.'])).map(|entry| entry.path());
     let left_out = |path: &PathBuf| project.cache.starts_with(path) || path.ends_with("target");
     paths.filter(|path| path.is_dir() && !left_out(path)).collect()
 }
@@ -153,7 +154,9 @@ impl Watcher {
         let (sender, wakes) = channel();
         let interrupts = interrupts()?;
         let ends: Sender<Wake> = sender.clone();
-        std::thread::spawn(move || interrupts.iter().take_while(|()| ends.send(Wake::Interrupt).is_ok()).for_each(drop));
+        std::thread::spawn(move || {
+            interrupts.iter().take_while(|()| ends.send(Wake::Interrupt).is_ok()).for_each(drop)
+        });
         let heard = move |event: notify::Result<notify::Event>| {
             // Reading is no change, and we read ourselves.
             if event.map_or(true, |event| !event.kind.is_access()) {
@@ -168,8 +171,11 @@ impl Watcher {
     fn watch(&mut self, paths: &BTreeSet<PathBuf>) {
         for path in paths {
             let deep = path.is_dir();
-            let folder = if deep { Some(path.as_path()) } else { path.ancestors().skip(1).find(|above| above.is_dir()) };
-            let Some(folder) = folder.filter(|folder| !self.folders.contains(&(folder.to_path_buf(), deep))) else { continue };
+            let folder =
+                if deep { Some(path.as_path()) } else { path.ancestors().skip(1).find(|above| above.is_dir()) };
+            let Some(folder) = folder.filter(|folder| !self.folders.contains(&(folder.to_path_buf(), deep))) else {
+                continue;
+            };
             let mode = if deep { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
             match self.system.as_mut().map(|system| system.watch(folder, mode)) {
                 Some(Ok(())) => drop(self.folders.insert((folder.to_owned(), deep))),
@@ -187,7 +193,9 @@ impl Watcher {
             };
             match wake {
                 Ok(Wake::Interrupt) => return Ok(Wake::Interrupt),
-                Err(RecvTimeoutError::Disconnected) => return Err(std::io::Error::other("nothing can be watched").into()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(std::io::Error::other("nothing can be watched").into());
+                }
                 Ok(Wake::Change) => {
                     if self.settle() == Wake::Interrupt {
                         return Ok(Wake::Interrupt);

@@ -30,8 +30,12 @@ static SEEDS: LazyLock<Vec<String>> = LazyLock::new(|| {
 
 /// Words and marks of all seeds, to put in the place of others.
 static TOKENS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
-    let mut tokens: Vec<&str> = SEEDS.iter().flat_map(|seed| tokens(seed)).map(|(at, end, seed)| &seed[at..end]).collect();
-    tokens.extend(["\t", "\u{feff}", "\u{0}", "\u{85}", "\r", "&a ", "*a", "!!str ", "---\n", "? ", "|2-\n", ">", "<<: ", "é", "\u{202e}"]);
+    let mut tokens: Vec<&str> =
+        SEEDS.iter().flat_map(|seed| tokens(seed)).map(|(at, end, seed)| &seed[at..end]).collect();
+    tokens.extend([
+        "\t", "\u{feff}", "\u{0}", "\u{85}", "\r", "&a ", "*a", "!!str ", "---\n", "? ", "|2-\n", ">", "<<: ", "é",
+        "\u{202e}",
+    ]);
     tokens.sort_unstable();
     tokens.dedup();
     tokens
@@ -141,7 +145,10 @@ proptest! {
         match text.parse::<Selector>() {
             // What is shown is read as the same.
             Ok(selector) => prop_assert_eq!(selector.to_string().parse::<Selector>().unwrap(), selector),
-            Err(error) => prop_assert!(!render(&[error], false).contains('\u{1b}')),
+            Err(error) => {
+                let shown = render(&[error], false);
+                prop_assert!(!shown.contains('\u{1b}'), "{}", shown);
+            }
         }
     }
 }
