@@ -8,9 +8,10 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::tests::kinds;
-use super::{Graph, Selector, parse};
+use super::{Check, Graph, Selector};
 use crate::diagnostic::render;
 use crate::flow::Flow;
+use crate::flow::files::Files;
 
 /// The flows of the repository, whole and broken.
 static SEEDS: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -101,7 +102,9 @@ fn indented(text: &str, which: usize, blanks: usize) -> String {
 fn check(text: String) {
     thread_local! { static KINDS: crate::kinds::Kinds = kinds(); }
     KINDS.with(|kinds| {
-        let errors = match parse(Path::new("flows/x.yaml"), "flows/x.yaml", text, kinds) {
+        let (root, path) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/errors"), Path::new("x.yaml"));
+        let checks = |flow: &Flow| Check::of(flow, kinds).errors;
+        let errors = match Files::load(&root, path, "x.yaml", text, checks) {
             Ok(flow) => {
                 bind(&flow);
                 Graph::new(&flow, kinds).err().unwrap_or_default()
