@@ -1,6 +1,7 @@
 //! `ghtrader cache stats|verify|gc`: what the store holds, whether it is whole, and removing what nothing uses.
 
 use std::collections::{BTreeSet, HashSet};
+use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::{Args, Subcommand};
@@ -78,6 +79,11 @@ fn stats(project: &Project) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
+/// Shows one line in the place of the one before it. What a terminal does not take is not worth an error.
+fn overwrite(line: &str) {
+    let _ = write!(std::io::stderr(), "\r{line}\x1b[K");
+}
+
 fn verify(project: &Project) -> Result<Exit, CliError> {
     let cache = project.look()?;
     let mut wrong = Vec::new();
@@ -88,11 +94,11 @@ fn verify(project: &Project) -> Result<Exit, CliError> {
         let before = read.fetch_add(bytes, Ordering::Relaxed);
         let now = before + bytes;
         if shown && now / SHOWN_EVERY > before / SHOWN_EVERY {
-            eprint!("\r{} read\x1b[K", size(now));
+            overwrite(&format!("{} read", size(now)));
         }
     })?;
     if shown {
-        eprint!("\r\x1b[K");
+        overwrite("");
     }
     for notice in cache.take_notices() {
         if matches!(notice, Notice::IndexRebuilt { damaged: true, .. }) {

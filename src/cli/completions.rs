@@ -71,9 +71,12 @@ fn argument(name: &str) -> Option<String> {
 
 /// The flow of the command line, also where it is broken.
 fn flow() -> Option<Flow> {
-    let path = project()?.flow_path(&argument("flow")?).ok()?;
-    let text = std::fs::read_to_string(&path).ok()?;
-    Flow::read(&path, "", text).0
+    let (project, name) = (project()?, argument("flow")?);
+    let broken = || {
+        let path = project.flow_path(&name).ok()?;
+        Flow::read(&path, "", std::fs::read_to_string(&path).ok()?).0
+    };
+    project.flow(&name, &installed()).ok().or_else(broken)
 }
 
 /// Those of `names` that begin as the present word does; an explanation each.

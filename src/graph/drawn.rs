@@ -8,9 +8,10 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::tests::kinds;
-use super::{Check, Files, Graph, Selector};
+use super::{Check, Graph, Selector};
 use crate::diagnostic::render;
 use crate::flow::Flow;
+use crate::flow::files::Files;
 
 /// The flows of the repository, whole and broken.
 static SEEDS: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -101,7 +102,9 @@ fn indented(text: &str, which: usize, blanks: usize) -> String {
 fn check(text: String) {
     thread_local! { static KINDS: crate::kinds::Kinds = kinds(); }
     KINDS.with(|kinds| {
-        let errors = match load_text(text, kinds) {
+        let (root, path) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/errors"), Path::new("x.yaml"));
+        let checks = |flow: &Flow| Check::of(flow, kinds).errors;
+        let errors = match Files::load(&root, path, "x.yaml", text, checks) {
             Ok(flow) => {
                 bind(&flow);
                 Graph::new(&flow, kinds).err().unwrap_or_default()
@@ -113,12 +116,6 @@ fn check(text: String) {
             assert!(!render(std::slice::from_ref(error), false).is_empty());
         }
     });
-}
-
-/// As [`super::load`], from a text; files that it names are looked for where there are none.
-fn load_text(text: String, kinds: &crate::kinds::Kinds) -> Result<Flow, Vec<crate::diagnostic::Diagnostic>> {
-    let path = Path::new("flows/x.yaml");
-    Files::load(Path::new("no-such-project"), path, "flows/x.yaml", text, |flow| Check::of(flow, kinds).errors)
 }
 
 /// Each parameter with values of all types.
@@ -150,7 +147,10 @@ proptest! {
     fn any_text_is_a_selector_or_is_refused(text in "[a-c*?\\[\\]=,\"\\\\+ \\x00-\\x1f\u{202e}é]{0,30}") {
         match text.parse::<Selector>() {
             // What is shown is read as the same.
-            Ok(selector) => prop_assert_eq!(selector.to_string().parse::<Selector>().unwrap(), selector),
+            Ok(selector) => {
+                let shown = selector.to_string();
+                prop_assert_eq!(shown.parse::<Selector>().unwrap().to_string(), shown);
+            }
             Err(error) => {
                 let shown = render(&[error], false);
                 prop_assert!(!shown.contains('\u{1b}'), "{}", shown);

@@ -5,19 +5,19 @@ mod event;
 mod failure;
 mod human;
 mod json;
-mod page;
-mod size;
 mod lines;
+mod page;
 mod screen;
+mod size;
 mod table;
 
 pub use event::{Event, Failure, Summary, TaskEvent, TaskState};
 pub use failure::Call;
 pub use human::{Human, Style};
 pub use json::Json;
+pub use lines::duration;
 pub use page::{Page, Row, page};
 pub use size::size;
-pub use lines::duration;
 pub use table::{printed, table};
 
 /// Shows events.

@@ -53,8 +53,8 @@ mod running {
 
 /// The command line.
 mod commands {
-    mod diff;
     mod completions;
+    mod diff;
     mod dry_run;
     mod export;
     mod history;
@@ -67,7 +67,7 @@ mod commands {
     mod report;
     mod select;
     mod store;
-    mod verify;
     mod terminal;
+    mod verify;
     mod watch;
 }
