@@ -208,7 +208,14 @@ pub(crate) fn values(project: &Project, axis: &str) -> Vec<String> {
 
 fn filter(dice: &mut Dice, project: &Project, producer: usize) -> Vec<(String, Filter)> {
     let mut filters = Vec::new();
-    for axis in &project.tasks[producer].axes {
+    let axes = &project.tasks[producer].axes;
+    // Not where another axis has values of its own for each value of this one: whether a gather over `where: {x: [a]}` that is
+    // joined on a value of `y` which only x=b has is empty, or an error, the rules leave open.
+    let nested = matches!(project.axes.get("y"), Some(Values::From(from, _)) if !project.tasks[*from].axes.is_empty());
+    if nested && axes.contains(&"y".to_owned()) {
+        return filters;
+    }
+    for axis in axes {
         let known = values(project, axis);
         if !known.is_empty() && dice.chance(25) {
             let one = dice.pick(&known).clone();
