@@ -7,7 +7,7 @@ use std::fmt;
 const UNIT: f64 = 1000.0;
 
 /// What a task asks for.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Request {
     /// Cores, memory (`memory`, bytes) and tokens: name → thousandths (memory: bytes).
     amounts: BTreeMap<String, u64>,
@@ -84,6 +84,11 @@ impl Pool {
         self
     }
 
+    /// Bytes of memory.
+    pub fn memory(&self) -> u64 {
+        self.amounts.get(MEMORY).copied().unwrap_or_default()
+    }
+
     /// Whether a machine that has all of this pool can ever meet `request`.
     ///
     /// # Errors
@@ -150,19 +155,43 @@ impl Pool {
         }
     }
 
-    /// Keeps what is free for `request`, as far as there is any: nothing that comes later may take it.
+    /// Keeps what is free for `request`, so that nothing that comes later takes it: devices first, then tokens, memory
+    /// and cores, up to the first of which there is too little. What has to be waited for most keeps nothing else idle
+    /// meanwhile; once it is there, the next is gathered.
     pub fn reserve(&mut self, request: &Request) {
-        for (name, asked) in &request.amounts {
-            if let Some(free) = self.amounts.get_mut(name) {
-                *free = free.saturating_sub(*asked);
+        if !self.reserve_devices(request.devices) {
+            return;
+        }
+        let place = |name: &str| [MEMORY, CPU].iter().position(|last| *last == name).map_or(0, |place| place + 1);
+        let mut asked: Vec<(&String, &u64)> = request.amounts.iter().collect();
+        asked.sort_by_key(|(name, _)| place(name));
+        for (name, asked) in asked {
+            let free = self.amounts.entry(name.clone()).or_default();
+            let enough = *free >= *asked;
+            *free = free.saturating_sub(*asked);
+            if !enough {
+                return;
             }
         }
-        let mut wanted = request.devices;
+    }
+
+    /// Whether there are enough.
+    fn reserve_devices(&mut self, wanted: u64) -> bool {
+        if let Some(devices) = self.choose(wanted) {
+            for device in &devices {
+                if let Some(free) = self.devices.get_mut(device) {
+                    *free = free.saturating_sub(wanted.min(thousandths(1.0)));
+                }
+            }
+            return true;
+        }
+        let mut wanted = wanted;
         for free in self.devices.values_mut() {
             let kept = wanted.min(*free);
             *free -= kept;
             wanted -= kept;
         }
+        false
     }
 
     /// Devices for a request: a share goes to the fullest device with room, whole ones to neighbours where they are.

@@ -1,12 +1,20 @@
-//! What starts next: a pure function of the tasks that are ready and of what is free.
+//! What starts next: a pure function of the tasks that are ready, of what is free, and of the lock keys in use.
 //!
-//! A list scheduler: higher priority first, then the longer remaining path, then the order of the flow. What does not
-//! fit keeps its place: what comes after it may only use what it leaves, so that large requests do not starve. It
-//! knows no clock, no process and no file.
+//! A list scheduler: higher priority first, then the longer remaining path, then the order of the flow. The first of each
+//! request that does not fit keeps its place: what comes after it may only use what it leaves, so that large requests do
+//! not starve. It knows no clock, no process and no file.
+//!
+//! Tasks that ask for the same wait in one class, and in it those with the same lock keys in one line, so a decision
+//! looks at the heads of lines and not at all that waits. A line whose keys are in use is parked until they are given
+//! back. The simple rule that all of this comes to is in the tests, which compare the two.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::resources::{Pool, Request};
+
+/// Lock keys, and whether each is shared.
+pub type LockKeys = Vec<(String, bool)>;
 
 /// A task that is ready.
 #[derive(Clone, Debug)]
@@ -20,7 +28,7 @@ pub struct Candidate {
     /// What it asks for.
     pub request: Request,
     /// Lock keys that it holds while it runs, and whether it shares each.
-    pub locks: Vec<(String, bool)>,
+    pub locks: LockKeys,
 }
 
 /// A task to start now, and its devices.
@@ -32,44 +40,171 @@ pub struct Start {
     pub devices: Vec<u32>,
 }
 
-/// Lock keys held by running tasks: how many share each, or `None` for one exclusive holder.
-pub type Held = BTreeMap<String, Option<usize>>;
+/// The place of a task in the order of starts.
+type Rank = (Reverse<i64>, Reverse<u64>, usize);
 
-/// The tasks to start now, at most `slots`. Takes what they need out of `free` and `held`.
-pub fn schedule(ready: &[Candidate], free: &mut Pool, held: &mut Held, slots: usize) -> Vec<Start> {
-    let mut order: Vec<&Candidate> = ready.iter().collect();
-    order.sort_by(|a, b| (b.priority, b.remaining, a.id).cmp(&(a.priority, a.remaining, b.id)));
-    let mut starts = Vec::new();
-    // What is left once the tasks that did not fit have their share.
-    let mut rest = free.clone();
-    for candidate in order {
-        if starts.len() == slots {
-            break;
-        }
-        if !lockable(held, &candidate.locks) {
-            continue;
-        }
-        let Some(devices) = rest.take(&candidate.request) else {
-            rest.reserve(&candidate.request);
-            continue;
-        };
-        // `rest` is a part of `free`, so what fits there fits here; the devices have to be the same.
-        free.take_devices(&candidate.request, &devices);
-        lock(held, &candidate.locks);
-        starts.push(Start { id: candidate.id, devices });
+impl Candidate {
+    fn rank(&self) -> Rank {
+        (Reverse(self.priority), Reverse(self.remaining), self.id)
     }
-    starts
 }
 
-fn lockable(held: &Held, locks: &[(String, bool)]) -> bool {
-    locks.iter().all(|(key, shared)| match held.get(key) {
-        None => true,
-        Some(Some(_)) => *shared,
-        Some(None) => false,
-    })
+/// Tasks with the same request.
+#[derive(Debug, Default)]
+struct Class {
+    /// By lock keys.
+    lines: BTreeMap<LockKeys, BTreeSet<Rank>>,
+    /// The heads of the lines that are not parked.
+    heads: BTreeMap<Rank, LockKeys>,
 }
 
-fn lock(held: &mut Held, locks: &[(String, bool)]) {
+/// What is ready, what is free, and which lock keys are in use.
+#[derive(Debug)]
+pub struct Scheduler {
+    free: Pool,
+    /// How many share each key in use, or `None` for one exclusive holder.
+    held: BTreeMap<String, Option<usize>>,
+    classes: BTreeMap<Request, Class>,
+    /// Lines that wait for a key.
+    parked: BTreeMap<String, Vec<(Request, LockKeys)>>,
+    waiting: usize,
+    looks: usize,
+}
+
+impl Scheduler {
+    /// Nothing is ready, and all of `machine` is free.
+    pub fn new(machine: Pool) -> Self {
+        Self {
+            free: machine,
+            held: BTreeMap::new(),
+            classes: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            waiting: 0,
+            looks: 0,
+        }
+    }
+
+    /// How many are ready and not started.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// How many candidates were looked at so far: what the work of scheduling is measured by.
+    pub fn looks(&self) -> usize {
+        self.looks
+    }
+
+    /// One more is ready.
+    pub fn add(&mut self, candidate: Candidate) {
+        self.waiting += 1;
+        let rank = candidate.rank();
+        let class = self.classes.entry(candidate.request).or_default();
+        let line = class.lines.entry(candidate.locks.clone()).or_default();
+        // A line that is parked has no head.
+        let (before, empty) = (line.first().copied(), line.is_empty());
+        line.insert(rank);
+        if empty || before.is_some_and(|before| rank < before && class.heads.remove(&before).is_some()) {
+            class.heads.insert(rank, candidate.locks);
+        }
+    }
+
+    /// Those that start now, at most `slots`, in the order in which they do. They have what they asked for.
+    pub fn start(&mut self, slots: usize) -> Vec<Start> {
+        let mut starts = Vec::new();
+        if slots == 0 || self.waiting == 0 {
+            return starts;
+        }
+        // What is left once the tasks that did not fit have their share.
+        let mut rest = self.free.clone();
+        let mut next: BTreeMap<Rank, Request> = BTreeMap::new();
+        for (request, class) in &self.classes {
+            next.extend(class.heads.keys().next().map(|rank| (*rank, request.clone())));
+        }
+        while let Some((rank, request)) = next.pop_first().filter(|_| starts.len() < slots) {
+            self.looks += 1;
+            let Some(class) = self.classes.get_mut(&request) else { continue };
+            let Some(locks) = class.heads.get(&rank).cloned() else { continue };
+            if let Some(key) = in_the_way(&self.held, &locks) {
+                class.heads.remove(&rank);
+                self.parked.entry(key).or_default().push((request.clone(), locks));
+            } else if let Some(devices) = rest.take(&request) {
+                // `rest` is a part of `free`, so what fits there fits here; the devices have to be the same.
+                self.free.take_devices(&request, &devices);
+                hold(&mut self.held, &locks);
+                class.advance(rank, locks);
+                self.waiting -= 1;
+                starts.push(Start { id: rank.2, devices });
+            } else {
+                // Nor do those behind it that ask for the same.
+                rest.reserve(&request);
+                continue;
+            }
+            next.extend(class.heads.keys().next().map(|rank| (*rank, request.clone())));
+            if class.lines.is_empty() {
+                self.classes.remove(&request);
+            }
+        }
+        starts
+    }
+
+    /// Takes back what [`Scheduler::start`] gave to a task.
+    pub fn give_back(&mut self, request: &Request, devices: &[u32], locks: &LockKeys) {
+        self.free.give_back(request, devices);
+        for (key, _) in locks {
+            match self.held.get_mut(key) {
+                Some(Some(count)) if *count > 1 => *count -= 1,
+                _ => {
+                    self.held.remove(key);
+                    self.unpark(key);
+                }
+            }
+        }
+    }
+
+    fn unpark(&mut self, key: &str) {
+        for (request, locks) in self.parked.remove(key).unwrap_or_default() {
+            let Some(class) = self.classes.get_mut(&request) else { continue };
+            if let Some(rank) = class.lines.get(&locks).and_then(BTreeSet::first) {
+                class.heads.insert(*rank, locks);
+            }
+        }
+    }
+
+    /// All that is ready and not started, in the order of the flow; nothing waits any more.
+    pub fn clear(&mut self) -> Vec<usize> {
+        self.waiting = 0;
+        self.parked.clear();
+        let classes = std::mem::take(&mut self.classes).into_values();
+        let ids: BTreeSet<usize> =
+            classes.flat_map(|class| class.lines).flat_map(|(_, line)| line).map(|rank| rank.2).collect();
+        ids.into_iter().collect()
+    }
+}
+
+impl Class {
+    /// The head of a line has started.
+    fn advance(&mut self, rank: Rank, locks: LockKeys) {
+        self.heads.remove(&rank);
+        let Some(line) = self.lines.get_mut(&locks) else { return };
+        line.remove(&rank);
+        match line.first() {
+            Some(head) => drop(self.heads.insert(*head, locks)),
+            None => drop(self.lines.remove(&locks)),
+        }
+    }
+}
+
+/// The first of `locks` that cannot be had.
+fn in_the_way(held: &BTreeMap<String, Option<usize>>, locks: &LockKeys) -> Option<String> {
+    let blocks = |(key, shared): &&(String, bool)| match held.get(key) {
+        None => false,
+        Some(Some(_)) => !*shared,
+        Some(None) => true,
+    };
+    locks.iter().find(blocks).map(|(key, _)| key.clone())
+}
+
+fn hold(held: &mut BTreeMap<String, Option<usize>>, locks: &LockKeys) {
     for (key, shared) in locks {
         let entry = held.entry(key.clone()).or_insert(if *shared { Some(0) } else { None });
         if let Some(count) = entry {
@@ -78,24 +213,125 @@ fn lock(held: &mut Held, locks: &[(String, bool)]) {
     }
 }
 
-/// Gives back the lock keys of a task that has ended.
-pub fn unlock(held: &mut Held, locks: &[(String, bool)]) {
-    for (key, _) in locks {
-        match held.get_mut(key) {
-            Some(Some(count)) if *count > 1 => *count -= 1,
-            _ => {
-                held.remove(key);
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The rule: in order, what fits starts; the first of each request that does not keeps its place.
+    #[derive(Debug)]
+    struct Simple {
+        free: Pool,
+        held: BTreeMap<String, Option<usize>>,
+        ready: Vec<Candidate>,
+    }
+
+    impl Simple {
+        fn start(&mut self, slots: usize) -> Vec<Start> {
+            self.ready.sort_by_key(Candidate::rank);
+            let (mut rest, mut blocked, mut starts) = (self.free.clone(), Vec::new(), Vec::new());
+            for candidate in &self.ready {
+                let Candidate { id, request, locks, .. } = candidate;
+                if starts.len() == slots || blocked.contains(request) || in_the_way(&self.held, locks).is_some() {
+                    continue;
+                }
+                if let Some(devices) = rest.take(request) {
+                    self.free.take_devices(request, &devices);
+                    hold(&mut self.held, locks);
+                    starts.push(Start { id: *id, devices });
+                } else {
+                    rest.reserve(request);
+                    blocked.push(request.clone());
+                }
+            }
+            self.ready.retain(|candidate| starts.iter().all(|start| start.id != candidate.id));
+            starts
+        }
+
+        fn give_back(&mut self, request: &Request, devices: &[u32], locks: &LockKeys) {
+            self.free.give_back(request, devices);
+            for (key, _) in locks {
+                match self.held.get_mut(key) {
+                    Some(Some(count)) if *count > 1 => *count -= 1,
+                    _ => drop(self.held.remove(key)),
+                }
             }
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    #[derive(Clone, Debug)]
+    enum Step {
+        Add { priority: i64, remaining: u64, request: usize, locks: LockKeys },
+        Start { slots: usize },
+        End { which: prop::sample::Index },
+    }
+
+    fn requests() -> [Request; 5] {
+        [
+            Request::new(1.0, 0.0),
+            Request::new(3.0, 0.0).memory(2 << 30),
+            Request::new(2.0, 2.0),
+            Request::new(0.0, 0.5).token("seat", 1.0),
+            Request::new(0.0, 0.0),
+        ]
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let locks = prop::collection::btree_map("[abc]", any::<bool>(), 0..3);
+        let add = (0..2_i64, 0..3_u64, 0..requests().len(), locks).prop_map(|(priority, remaining, request, locks)| {
+            Step::Add { priority, remaining, request, locks: locks.into_iter().collect() }
+        });
+        let start = (0..5_usize).prop_map(|slots| Step::Start { slots });
+        let end = any::<prop::sample::Index>().prop_map(|which| Step::End { which });
+        prop::collection::vec(prop_oneof![3 => add, 2 => start, 2 => end], 0..60)
+    }
+
+    proptest! {
+        #[test]
+        fn it_starts_what_the_simple_rule_starts(steps in steps()) {
+            let machine = Pool::new(4.0, 4 << 30, &[0, 1, 2]).token("seat", 2.0);
+            let mut scheduler = Scheduler::new(machine.clone());
+            let mut simple = Simple { free: machine.clone(), held: BTreeMap::new(), ready: Vec::new() };
+            let (mut all, mut running) = (Vec::new(), Vec::new());
+            for step in steps {
+                match step {
+                    Step::Add { priority, remaining, request, locks } => {
+                        let request = requests()[request].clone();
+                        let candidate = Candidate { id: all.len(), priority, remaining, request, locks };
+                        all.push(candidate.clone());
+                        scheduler.add(candidate.clone());
+                        simple.ready.push(candidate);
+                    }
+                    Step::Start { slots } => {
+                        let starts = scheduler.start(slots);
+                        prop_assert_eq!(&starts, &simple.start(slots));
+                        running.extend(starts);
+                    }
+                    Step::End { which } if !running.is_empty() => {
+                        let Start { id, devices } = running.remove(which.index(running.len()));
+                        scheduler.give_back(&all[id].request, &devices, &all[id].locks);
+                        simple.give_back(&all[id].request, &devices, &all[id].locks);
+                    }
+                    Step::End { .. } => {}
+                }
+                prop_assert_eq!(scheduler.waiting(), simple.ready.len());
+                prop_assert_eq!(&scheduler.free, &simple.free);
+            }
+            let mut left: Vec<usize> = simple.ready.iter().map(|candidate| candidate.id).collect();
+            left.sort_unstable();
+            prop_assert_eq!(scheduler.clear(), left);
+        }
+    }
 
     fn task(id: usize, cpu: f64, remaining: u64) -> Candidate {
         Candidate { id, priority: 0, remaining, request: Request::new(cpu, 0.0), locks: Vec::new() }
+    }
+
+    fn with(machine: Pool, ready: &[Candidate]) -> Scheduler {
+        let mut scheduler = Scheduler::new(machine);
+        ready.iter().for_each(|candidate| scheduler.add(candidate.clone()));
+        scheduler
     }
 
     fn ids(starts: &[Start]) -> Vec<usize> {
@@ -110,17 +346,31 @@ mod tests {
     fn the_longest_path_goes_first_and_priority_before_it() {
         let mut ready = vec![task(0, 1.0, 1), task(1, 1.0, 5), task(2, 1.0, 3)];
         ready[0].priority = 1;
-        let starts = schedule(&ready, &mut machine(2.0), &mut Held::new(), 8);
-        assert_eq!(ids(&starts), [0, 1]);
+        assert_eq!(ids(&with(machine(2.0), &ready).start(8)), [0, 1]);
     }
 
     #[test]
     fn a_large_request_is_not_starved_by_small_ones() {
-        let ready = vec![task(0, 4.0, 9), task(1, 1.0, 1), task(2, 1.0, 1)];
-        let mut free = machine(3.0);
-        assert!(schedule(&ready, &mut free, &mut Held::new(), 8).is_empty(), "three free cores are kept for task 0");
-        free = machine(4.0);
-        assert_eq!(ids(&schedule(&ready, &mut free, &mut Held::new(), 8)), [0]);
+        let ready = [task(0, 4.0, 9), task(1, 1.0, 1), task(2, 1.0, 1)];
+        let mut scheduler = with(machine(4.0), &[task(9, 1.0, 99)]);
+        assert_eq!(ids(&scheduler.start(8)), [9]);
+        ready.iter().for_each(|candidate| scheduler.add(candidate.clone()));
+        assert!(scheduler.start(8).is_empty(), "three free cores are kept for task 0");
+        scheduler.give_back(&Request::new(1.0, 0.0), &[], &Vec::new());
+        assert_eq!(ids(&scheduler.start(8)), [0]);
+    }
+
+    #[test]
+    fn a_gang_that_waits_for_devices_keeps_no_cores_meanwhile() {
+        let gang = |id, gpus| Candidate { request: Request::new(2.0, gpus), ..task(id, 2.0, 9) };
+        let mut scheduler = with(Pool::new(4.0, 0, &[0, 1]), &[gang(0, 1.0)]);
+        assert_eq!(ids(&scheduler.start(8)), [0]);
+        [gang(1, 2.0), gang(2, 1.0), task(3, 2.0, 1)].into_iter().for_each(|candidate| scheduler.add(candidate));
+        assert_eq!(ids(&scheduler.start(8)), [3], "device 1 is kept for task 1, the two cores are not");
+        scheduler.give_back(&Request::new(2.0, 1.0), &[0], &Vec::new());
+        scheduler.add(task(4, 1.0, 99));
+        scheduler.add(task(5, 1.0, 0));
+        assert_eq!(ids(&scheduler.start(8)), [4], "now it waits for cores only, and nothing behind it gets any");
     }
 
     #[test]
@@ -128,10 +378,10 @@ mod tests {
         let mut ready = vec![task(0, 0.0, 0), task(1, 0.0, 0), task(2, 0.0, 0)];
         ready[0].locks = vec![("summary".into(), false)];
         ready[1].locks = vec![("summary".into(), false)];
-        let mut held = Held::new();
-        assert_eq!(ids(&schedule(&ready, &mut machine(1.0), &mut held, 8)), [0, 2]);
-        unlock(&mut held, &ready[0].locks);
-        assert_eq!(ids(&schedule(&ready[1..2], &mut machine(1.0), &mut held, 8)), [1]);
+        let mut scheduler = with(machine(1.0), &ready);
+        assert_eq!(ids(&scheduler.start(8)), [0, 2]);
+        scheduler.give_back(&ready[0].request, &[], &ready[0].locks);
+        assert_eq!(ids(&scheduler.start(8)), [1]);
     }
 
     #[test]
@@ -140,17 +390,43 @@ mod tests {
         ready[0].locks = vec![("table".into(), true)];
         ready[1].locks = vec![("table".into(), true)];
         ready[2].locks = vec![("table".into(), false)];
-        let mut held = Held::new();
-        assert_eq!(ids(&schedule(&ready, &mut machine(1.0), &mut held, 8)), [0, 1]);
-        unlock(&mut held, &ready[0].locks);
-        assert!(!lockable(&held, &ready[2].locks));
-        unlock(&mut held, &ready[1].locks);
-        assert!(lockable(&held, &ready[2].locks));
+        let mut scheduler = with(machine(1.0), &ready);
+        assert_eq!(ids(&scheduler.start(8)), [0, 1]);
+        scheduler.give_back(&ready[0].request, &[], &ready[0].locks);
+        assert!(scheduler.start(8).is_empty());
+        scheduler.give_back(&ready[1].request, &[], &ready[1].locks);
+        assert_eq!(ids(&scheduler.start(8)), [2]);
     }
 
     #[test]
     fn no_more_than_the_slots() {
-        let ready = vec![task(0, 0.0, 0), task(1, 0.0, 0)];
-        assert_eq!(ids(&schedule(&ready, &mut machine(1.0), &mut Held::new(), 1)), [0]);
+        assert_eq!(ids(&with(machine(1.0), &[task(0, 0.0, 0), task(1, 0.0, 0)]).start(1)), [0]);
+    }
+
+    /// Runs all, two at a time; gives how many candidates were looked at.
+    fn looks(tasks: Vec<Candidate>) -> usize {
+        let mut scheduler = with(machine(2.0), &tasks);
+        let mut running = scheduler.start(2);
+        while let Some(start) = running.pop() {
+            let ended = &tasks[start.id];
+            scheduler.give_back(&ended.request, &start.devices, &ended.locks);
+            running.extend(scheduler.start(2 - running.len()));
+        }
+        assert_eq!(scheduler.waiting(), 0);
+        scheduler.looks()
+    }
+
+    #[test]
+    fn the_work_grows_with_the_tasks_and_not_with_its_square() {
+        let count = 5000;
+        let named = |id: usize, key: String| Candidate { locks: vec![(key, false)], ..task(id, 1.0, 0) };
+        let alike: Vec<Candidate> = (0..count).map(|id| task(id, 1.0, 0)).collect();
+        let one_key = (0..count).map(|id| named(id, "table".into())).collect();
+        let own_keys = (0..count).map(|id| named(id, format!("day {id}"))).collect();
+        let large = (0..count).map(|id| task(id, if id % 2 == 0 { 2.0 } else { 1.0 }, 0)).collect();
+        for tasks in [alike, one_key, own_keys, large] {
+            let looks = looks(tasks);
+            assert!(looks <= 5 * count, "{looks} looks for {count} tasks");
+        }
     }
 }

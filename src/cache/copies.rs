@@ -2,15 +2,17 @@
 //! what is done to a copy changes nothing else.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rayon::prelude::*;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use ulid::Ulid;
 
+use super::artifact::Kind;
 use super::files::{create_folder_synced, entries, parent, remove, sync};
 use super::listing::Entry;
 use super::walk::{What, walk};
@@ -54,7 +56,10 @@ impl Cache {
     /// # Errors
     /// [`CacheError::Changed`] where it is no longer what it was when it was hashed.
     pub fn copy_source(&self, path: &Path, expected: &Artifact, dest: &Path) -> Result<()> {
-        if fs::metadata(path)?.is_file() {
+        let metadata = fs::metadata(path)?;
+        if metadata.is_file() && metadata.len() <= SMALL {
+            return copy_small(path, expected, dest);
+        } else if metadata.is_file() {
             copy_read_only(path, dest)?;
         } else {
             copy_folder(path, dest)?;
@@ -119,6 +124,22 @@ impl Cache {
         }
         Ok(parent(dest).join(format!(".ghtrader-{}.part", Ulid::generate())))
     }
+}
+
+/// Up to here a file is copied through memory: hashed on its way, and not read again.
+const SMALL: u64 = 256 << 10;
+
+fn copy_small(path: &Path, expected: &Artifact, dest: &Path) -> Result<()> {
+    let mut file = fs::File::open(path)?;
+    let mode = file.metadata()?.permissions().mode();
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    if Kind::of_mode(mode).hash(&bytes) != expected.hash {
+        return Err(CacheError::Changed(path.to_owned()));
+    }
+    let mut options = fs::OpenOptions::new();
+    let mut copy = options.write(true).create_new(true).mode(0o444 | (mode & 0o111)).open(dest)?;
+    Ok(copy.write_all(&bytes)?)
 }
 
 fn copy_read_only(path: &Path, dest: &Path) -> Result<()> {

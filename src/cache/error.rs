@@ -79,6 +79,9 @@ pub enum CacheError {
     /// Another process collects.
     #[error("another `ghtrader cache gc` is at work on this cache; run again when it has ended")]
     Collecting,
+    /// The disk did not take what was written.
+    #[error("what was written does not last: {0}; nothing of it is recorded, check the disk and run again")]
+    NotSynced(String),
     /// A change was asked for of a cache that was opened for reading only.
     #[error("{} was opened for reading only", .0.display())]
     ReadOnly(PathBuf),
@@ -88,6 +91,26 @@ pub enum CacheError {
 pub type Result<T, E = CacheError> = std::result::Result<T, E>;
 
 impl CacheError {
+    /// Whether it is the cache that is at fault, and not what was to be put into it or taken out of it.
+    pub fn is_of_the_store(&self) -> bool {
+        match self {
+            Self::Io(_)
+            | Self::Index { .. }
+            | Self::Missing(_)
+            | Self::Damaged { .. }
+            | Self::Listing { .. }
+            | Self::Manifest { .. }
+            | Self::NotSynced(_)
+            | Self::ReadOnly(_) => true,
+            Self::Unfit { .. }
+            | Self::InTheWay { .. }
+            | Self::Changed(_)
+            | Self::Clash(_)
+            | Self::Json { .. }
+            | Self::Collecting => false,
+        }
+    }
+
     pub(super) fn unfit(path: &Path, why: impl Into<String>) -> Self {
         Self::Unfit { path: path.to_owned(), why: why.into() }
     }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fs_err as fs;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use ulid::Ulid;
 
 /// A folder for temporary files that belongs to one process: it is locked while the process lives, and removed by the
@@ -158,18 +159,35 @@ pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 /// Gives a synced file the name `path` unless something has it already, and syncs the folder. `false`: it was taken.
 /// `temporary` is gone afterwards.
 pub(crate) fn claim(temporary: &Path, path: &Path) -> std::io::Result<bool> {
-    let taken = match fs::hard_link(temporary, path) {
-        Ok(()) => false,
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => true,
+    match name_once(temporary, path) {
+        Ok(true) => sync(parent(path)).map(|()| true),
+        Ok(false) => fs::remove_file(temporary).map(|()| false),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             create_folder_synced(parent(path))?;
-            return claim(temporary, path);
+            claim(temporary, path)
         }
-        Err(error) => return Err(error),
-    };
-    fs::remove_file(temporary)?;
-    sync(parent(path))?;
-    Ok(!taken)
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives a file the name `path` in one step, unless something has it already. `false`: it was taken, and `temporary` is
+/// still there.
+pub(super) fn name_once(temporary: &Path, path: &Path) -> std::io::Result<bool> {
+    use rustix::io::Errno;
+    match renameat_with(CWD, temporary, CWD, path, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        // The file system cannot: a second name, then away with the first.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match fs::hard_link(temporary, path) {
+            Ok(()) => fs::remove_file(temporary).map(|()| true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        },
+        Err(error) => {
+            let error = std::io::Error::from(error);
+            Err(std::io::Error::new(error.kind(), format!("cannot be named {}: {error}", path.display())))
+        }
+    }
 }
 
 /// Gives a file or folder the name `path`, whose folder is made where it is missing.
@@ -209,8 +227,8 @@ pub(crate) fn sync(path: &Path) -> std::io::Result<()> {
     fs::File::open(path)?.sync_all()
 }
 
-/// Files and folders whose content has to be synced before a result that speaks of them is recorded. The seam for a
-/// group commit: those of several tasks can be merged and synced together.
+/// Files and folders whose content has to be synced before a result that speaks of them is recorded. Those of
+/// several tasks are merged and synced together.
 #[derive(Debug, Default)]
 pub(super) struct Unsynced {
     files: Vec<PathBuf>,

@@ -28,7 +28,7 @@ impl Cache {
     }
 
     /// The file or folder at `path` in a folder, through links; `None` where there is nothing. The listing of a folder
-    /// that is found so is stored, unless the cache was opened for reading only.
+    /// that is found so is placed, unless the cache was opened for reading only.
     ///
     /// # Errors
     /// Those of [`Cache::listing`], and what the file system says.
@@ -39,7 +39,7 @@ impl Cache {
         match self.listing(folder)?.find(path) {
             Found::Nothing => Ok(None),
             Found::File(artifact) => Ok(Some(artifact)),
-            Found::Folder(listing) if self.is_writable() => Ok(Some(self.store_listing(&listing)?)),
+            Found::Folder(listing) if self.is_writable() => Ok(Some(self.place_listing(&listing)?)),
             Found::Folder(listing) => Ok(Some(listing.artifact()?.0)),
         }
     }
@@ -50,6 +50,14 @@ impl Cache {
     /// Where two of them clash or a path is not plain, and those of [`Cache::listing`].
     pub fn gather(&self, parts: &[(String, Artifact)]) -> Result<Artifact> {
         self.store_listing(&self.gathered(parts)?)
+    }
+
+    /// [`Cache::gather`], which lasts only from the next [`Cache::record_all`] on.
+    ///
+    /// # Errors
+    /// Those of [`Cache::gather`].
+    pub fn place_gather(&self, parts: &[(String, Artifact)]) -> Result<Artifact> {
+        self.place_listing(&self.gathered(parts)?)
     }
 
     /// What [`Cache::gather`] would give; nothing is stored.

@@ -5,6 +5,7 @@
 mod artifact;
 mod census;
 mod check;
+mod commit;
 mod copies;
 mod error;
 pub(crate) mod files;
@@ -39,6 +40,7 @@ pub use objects::State;
 pub use results::Recorded;
 
 use crate::hash::Hash;
+use commit::{Committing, Placed};
 use files::Scrap;
 use folders::lock;
 use index::{Condition, Index};
@@ -54,6 +56,8 @@ pub struct Cache {
     index: OnceLock<Mutex<Index>>,
     opening: Mutex<()>,
     listings: Mutex<HashMap<Hash, Arc<Listing>>>,
+    placed: Mutex<Placed>,
+    committing: Mutex<Committing>,
     notices: Mutex<Notices>,
 }
 
@@ -124,6 +128,8 @@ impl Cache {
             index: OnceLock::new(),
             opening: Mutex::default(),
             listings: Mutex::default(),
+            placed: Mutex::default(),
+            committing: Mutex::default(),
             notices: Mutex::default(),
         }
     }

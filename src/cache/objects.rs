@@ -14,7 +14,7 @@ use fs_err as fs;
 use rayon::prelude::*;
 
 use super::artifact::Kind;
-use super::files::{Unsynced, rename, sync};
+use super::files::{rename, sync};
 use super::listing::{Entry, Listing};
 use super::stat::Stat;
 use super::walk::{Seen, What, walk};
@@ -42,20 +42,6 @@ impl State {
 /// As in the Nix store: a time that no edit will have.
 const MTIME: Duration = Duration::from_secs(1);
 
-/// Objects that are in their place and wait to be synced.
-#[derive(Debug, Default)]
-pub(super) struct Placed {
-    unsynced: Unsynced,
-    hashes: Vec<Hash>,
-}
-
-impl Placed {
-    pub(super) fn merge(mut self, other: Self) -> Self {
-        self.hashes.extend(other.hashes);
-        Self { unsynced: self.unsynced.merge(other.unsynced), hashes: self.hashes }
-    }
-}
-
 impl Cache {
     /// Where an object lies, or would.
     pub fn object_path(&self, hash: &Hash) -> PathBuf {
@@ -70,24 +56,26 @@ impl Cache {
     /// # Errors
     /// Where `path` is a link, or a folder holds what no artifact can (see the README); else what the file system says.
     pub fn store(&self, path: &Path) -> Result<Artifact> {
-        self.scrap()?;
-        let (artifact, placed) = self.place(path)?;
-        self.settle(placed)?;
+        let artifact = self.place(path)?;
+        self.settle()?;
         Ok(artifact)
     }
 
-    /// [`Cache::store`] of the output at `relative` in a task's folder. That a link on the way leads out of the folder is
-    /// an error.
+    /// As [`Cache::store`], of the output at `relative` in a task's folder. It can be used at once, and lasts from the
+    /// next [`Cache::record_all`] on. That a link on the way leads out of the folder is an error.
     ///
     /// # Errors
     /// Those of [`Cache::store`].
-    pub fn store_output(&self, folder: &Path, relative: &Path) -> Result<Artifact> {
+    pub fn place_output(&self, folder: &Path, relative: &Path) -> Result<Artifact> {
         let path = folder.join(relative);
-        let above = fs::canonicalize(super::files::parent(&path))?;
-        if !above.starts_with(fs::canonicalize(folder)?) {
-            return Err(CacheError::unfit(&path, "a link leads it out of the task's folder; write it there instead"));
+        if !is_straight(folder, relative) {
+            let above = fs::canonicalize(super::files::parent(&path))?;
+            if !above.starts_with(fs::canonicalize(folder)?) {
+                let why = "a link leads it out of the task's folder; write it there instead";
+                return Err(CacheError::unfit(&path, why));
+            }
         }
-        self.store(&path)
+        self.place(&path)
     }
 
     /// Stores a file with these bytes.
@@ -95,19 +83,36 @@ impl Cache {
     /// # Errors
     /// What the file system says.
     pub fn store_bytes(&self, bytes: &[u8]) -> Result<Artifact> {
+        let artifact = self.place_bytes(bytes)?;
+        self.settle()?;
+        Ok(artifact)
+    }
+
+    /// [`Cache::store_bytes`], which lasts only from the next [`Cache::record_all`] on.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn place_bytes(&self, bytes: &[u8]) -> Result<Artifact> {
         let artifact = Artifact::of_bytes(bytes);
-        self.settle(self.place_bytes(Kind::File, artifact.hash, bytes)?)?;
+        self.place_content(Kind::File, artifact.hash, bytes)?;
         Ok(artifact)
     }
 
     pub(super) fn store_listing(&self, listing: &Listing) -> Result<Artifact> {
+        let artifact = self.place_listing(listing)?;
+        self.settle()?;
+        Ok(artifact)
+    }
+
+    pub(super) fn place_listing(&self, listing: &Listing) -> Result<Artifact> {
         let (artifact, bytes) = listing.artifact()?;
-        self.settle(self.place_bytes(Kind::Folder, artifact.hash, &bytes)?)?;
+        self.place_content(Kind::Folder, artifact.hash, &bytes)?;
         Ok(artifact)
     }
 
     /// The first half of [`Cache::store`]: all is in its place, and nothing is synced yet.
-    fn place(&self, path: &Path) -> Result<(Artifact, Placed)> {
+    fn place(&self, path: &Path) -> Result<Artifact> {
+        self.scrap()?;
         let metadata = fs::symlink_metadata(path)?;
         if metadata.is_file() {
             return self.place_file(path, &metadata);
@@ -116,39 +121,34 @@ impl Cache {
             return Err(CacheError::unfit(path, "an output is a file or a folder; write the content itself there"));
         }
         let seen = walk(path)?;
-        let placed: Vec<(String, Entry, Placed)> =
+        let entries: Vec<(String, Entry)> =
             seen.into_par_iter().map(|seen| self.place_entry(seen)).collect::<Result<_>>()?;
         let mut listing = Listing::default();
-        let mut all = Placed::default();
-        for (path, entry, placed) in placed {
-            listing.add(path, entry)?;
-            all = all.merge(placed);
-        }
-        let (artifact, bytes) = listing.artifact()?;
-        let all = all.merge(self.place_bytes(Kind::Folder, artifact.hash, &bytes)?);
-        Ok((artifact, all))
+        entries.into_iter().try_for_each(|(path, entry)| listing.add(path, entry))?;
+        self.place_listing(&listing)
     }
 
-    fn place_entry(&self, seen: Seen) -> Result<(String, Entry, Placed)> {
-        let (entry, placed) = match seen.what {
-            What::EmptyFolder => (Entry::Folder { folder: true }, Placed::default()),
-            What::Link(link) => (Entry::Link { link }, Placed::default()),
+    fn place_entry(&self, seen: Seen) -> Result<(String, Entry)> {
+        let entry = match seen.what {
+            What::EmptyFolder => Entry::Folder { folder: true },
+            What::Link(link) => Entry::Link { link },
             What::File { full, metadata } => {
-                let (Artifact { hash, size, .. }, placed) = self.place_file(&full, &metadata)?;
-                (Entry::File { hash, size }, placed)
+                let Artifact { hash, size, .. } = self.place_file(&full, &metadata)?;
+                Entry::File { hash, size }
             }
         };
-        Ok((seen.path, entry, placed))
+        Ok((seen.path, entry))
     }
 
-    fn place_file(&self, path: &Path, metadata: &Metadata) -> Result<(Artifact, Placed)> {
+    fn place_file(&self, path: &Path, metadata: &Metadata) -> Result<Artifact> {
         let kind = Kind::of_mode(metadata.mode());
         // A file with a second name could be changed through it later: its content goes in, the file does not.
         let copied = if metadata.nlink() > 1 { Some(self.copy_in(path)?) } else { None };
         let path = copied.as_deref().unwrap_or(path);
-        let (hash, size) = kind.hash_reader(&mut fs::File::open(path)?, metadata.len())?;
-        let placed = self.put(kind, hash, path)?;
-        Ok((Artifact { hash, folder: false, size }, placed))
+        let mut file = fs::File::open(path)?;
+        let (hash, size) = kind.hash_reader(&mut file, metadata.len())?;
+        self.put(kind, hash, path, file)?;
+        Ok(Artifact { hash, folder: false, size })
     }
 
     fn copy_in(&self, path: &Path) -> Result<PathBuf> {
@@ -157,54 +157,34 @@ impl Cache {
         Ok(copy)
     }
 
-    fn place_bytes(&self, kind: Kind, hash: Hash, bytes: &[u8]) -> Result<Placed> {
+    fn place_content(&self, kind: Kind, hash: Hash, bytes: &[u8]) -> Result<()> {
         if self.object_state(hash, kind == Kind::Folder)? == State::Whole {
-            return Ok(Placed::default());
+            return Ok(());
         }
         let path = self.scrap()?.path();
         fs::write(&path, bytes)?;
-        self.put(kind, hash, &path)
+        self.put(kind, hash, &path, fs::File::open(&path)?)
     }
 
-    /// Gives the file at `path`, which has this hash, its place.
-    fn put(&self, kind: Kind, hash: Hash, path: &Path) -> Result<Placed> {
+    /// Gives the file at `path`, which has this hash and is open as `file`, its place.
+    fn put(&self, kind: Kind, hash: Hash, path: &Path, file: fs::File) -> Result<()> {
         if self.object_state(hash, kind == Kind::Folder)? == State::Whole {
-            return Ok(Placed::default());
-        }
-        let place = self.object_path(&hash);
-        let seal = |path: &Path| -> Result<()> {
-            let file = fs::File::open(path)?;
-            file.file().set_times(FileTimes::new().set_modified(UNIX_EPOCH + MTIME))?;
-            Ok(file.set_permissions(std::fs::Permissions::from_mode(kind.mode()))?)
-        };
-        let moved = seal(path).and_then(|()| Ok(rename(path, &place)?));
-        if let Err(error) = moved {
-            // Another file system, or a folder that the task made read-only.
-            let CacheError::Io(io) = &error else { return Err(error) };
-            if !matches!(io.kind(), ErrorKind::CrossesDevices | ErrorKind::PermissionDenied) {
-                return Err(error);
-            }
-            let copy = self.copy_in(path)?;
-            seal(&copy)?;
-            rename(&copy, &place)?;
-        }
-        let mut unsynced = Unsynced::default();
-        unsynced.named(place);
-        Ok(Placed { unsynced, hashes: vec![hash] })
-    }
-
-    /// The second half of [`Cache::store`]: syncs what was placed, and writes down that it is whole.
-    pub(super) fn settle(&self, placed: Placed) -> Result<()> {
-        if placed.hashes.is_empty() {
             return Ok(());
         }
-        placed.unsynced.sync(&self.v1)?;
-        let stats: Vec<(Hash, Stat)> = placed
-            .hashes
-            .into_iter()
-            .map(|hash| Ok((hash, Stat::of(&fs::symlink_metadata(self.object_path(&hash))?))))
-            .collect::<std::io::Result<_>>()?;
-        self.write(|index| stats.iter().try_for_each(|(hash, stat)| tables::set_object(index, *hash, *stat)))
+        let place = self.object_path(&hash);
+        let mut file = file;
+        if let Err(error) = seal(&file, kind).and_then(|()| rename(path, &place)) {
+            // Another file system, or a folder that the task made read-only.
+            if !matches!(error.kind(), ErrorKind::CrossesDevices | ErrorKind::PermissionDenied) {
+                return Err(error.into());
+            }
+            let copy = self.copy_in(path)?;
+            file = fs::File::open(&copy)?;
+            seal(&file, kind)?;
+            rename(&copy, &place)?;
+        }
+        self.add_placed(place, hash, Stat::of(&file.metadata()?));
+        Ok(())
     }
 
     /// Whether an artifact can be used: a folder, with all it holds.
@@ -239,7 +219,10 @@ impl Cache {
 
     fn object_state(&self, hash: Hash, folder: bool) -> Result<State> {
         let Some(metadata) = self.object_metadata(hash)? else { return Ok(State::Missing) };
-        let recorded = self.query(|index| tables::object(index, hash))?;
+        let recorded = match self.placed_stat(&hash) {
+            Some(stat) => Some(stat),
+            None => self.query(|index| tables::object(index, hash))?,
+        };
         if recorded == Some(Stat::of(&metadata)) { Ok(State::Whole) } else { self.reread(hash, folder) }
     }
 
@@ -338,4 +321,22 @@ impl Cache {
             State::Damaged => Err(CacheError::Damaged { hash, path }),
         }
     }
+}
+
+/// Lets a file look like an object.
+fn seal(file: &fs::File, kind: Kind) -> std::io::Result<()> {
+    file.file().set_times(FileTimes::new().set_modified(UNIX_EPOCH + MTIME))?;
+    file.set_permissions(std::fs::Permissions::from_mode(kind.mode()))
+}
+
+/// Whether no link can lead an output out of its task's folder: there is nothing but folders on its way.
+fn is_straight(folder: &Path, relative: &Path) -> bool {
+    let mut path = folder.to_owned();
+    let above = relative.parent().into_iter().flat_map(Path::components);
+    let is_folder = |path: &Path| std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
+    is_folder(folder)
+        && above.into_iter().all(|part| {
+            path.push(part);
+            matches!(part, std::path::Component::Normal(_)) && is_folder(&path)
+        })
 }

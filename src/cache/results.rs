@@ -11,7 +11,7 @@ use fs_err as fs;
 use rayon::prelude::*;
 use rusqlite::Transaction;
 
-use super::files::{Unsynced, create_folder_synced, entries, parent, remove};
+use super::files::entries;
 use super::{Artifact, Cache, CacheError, Notice, Result, tables};
 use crate::hash::Hash;
 use crate::provenance::Manifest;
@@ -67,6 +67,12 @@ impl Cache {
             self.write(|index| tables::add_result(index, &manifest, n))?;
         }
         Ok(Some(Recorded::of(&manifest, n)))
+    }
+
+    /// Whether there is a manifest of any execution of a key, whole or not: a look that costs less than
+    /// [`Cache::find_result`].
+    pub fn has_manifest(&self, key: &Hash) -> bool {
+        self.manifest_path(key, 0).exists()
     }
 
     /// The manifest of the newest execution of a key.
@@ -159,57 +165,6 @@ impl Cache {
         let shard = hex.get(..2).unwrap_or_default();
         let name = if n == 0 { format!("{hex}.json") } else { format!("{hex}.{n}.json") };
         self.v1.join("results").join(shard).join(name)
-    }
-
-    /// Records a finished task, whose outputs are stored already.
-    ///
-    /// # Errors
-    /// What the file system says; then nothing counts as recorded.
-    pub fn record(&self, manifest: &Manifest) -> Result<()> {
-        self.record_all(std::slice::from_ref(manifest))
-    }
-
-    /// Records several finished tasks with one wait for the disk: when this returns, all of them last.
-    ///
-    /// # Errors
-    /// Those of [`Cache::record`]; some of them may be recorded then.
-    pub fn record_all(&self, manifests: &[Manifest]) -> Result<()> {
-        let scrap = self.scrap()?;
-        let mut written = Vec::with_capacity(manifests.len());
-        let mut unsynced = Unsynced::default();
-        for manifest in manifests {
-            let bytes = serde_json::to_vec_pretty(manifest).map_err(|error| CacheError::Io(error.into()))?;
-            let temporary = scrap.path();
-            fs::write(&temporary, bytes)?;
-            unsynced.content(temporary.clone());
-            written.push((temporary, manifest));
-        }
-        unsynced.sync(&self.v1)?;
-        let mut names = Unsynced::default();
-        let mut rows = Vec::with_capacity(manifests.len());
-        for (temporary, manifest) in written {
-            let n = self.name_manifest(&temporary, &manifest.key)?;
-            names.name(&self.manifest_path(&manifest.key, n));
-            rows.push((manifest, n));
-        }
-        names.sync(&self.v1)?;
-        self.write(|index| rows.iter().try_for_each(|(manifest, n)| tables::add_result(index, manifest, *n)))
-    }
-
-    /// Gives a synced manifest the next number that is free.
-    fn name_manifest(&self, temporary: &Path, key: &Hash) -> Result<u64> {
-        create_folder_synced(parent(&self.manifest_path(key, 0)))?;
-        for n in 0.. {
-            match fs::hard_link(temporary, self.manifest_path(key, n)) {
-                Ok(()) => {
-                    remove(temporary)?;
-                    return Ok(n);
-                }
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(CacheError::Manifest { path: self.manifest_path(key, 0), why: "it was executed too often".into() })
     }
 
     /// The key that an instance of a flow had at its last execution.

@@ -145,7 +145,7 @@ pub(super) fn tasks_of_run() -> ArgValueCompleter {
             let run = list(&runs).ok()?.into_iter().rfind(|id| run == "last" || id.ends_with(&run.to_uppercase()))?;
             Some(load(&runs, &run).ok()?.1?.tasks)
         };
-        starting(current, tasks().unwrap_or_default().into_iter().map(|(task, entry)| (task, entry.state)))
+        starting(current, tasks().unwrap_or_default().into_iter().map(|(task, entry)| (task, entry.state.to_string())))
     })
 }
 

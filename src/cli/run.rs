@@ -1,7 +1,6 @@
 //! `ghtrader run FLOW [TASK…]`: bring a flow up to date, or say what that would do (`--dry-run`).
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -20,7 +19,7 @@ use crate::provenance::{Commit, RunEnd, RunFolder, RunStart, commit};
 use crate::refs::Refs;
 use crate::report::{Call, Event, Human, Json, Reporter, Style};
 use crate::resources::Pool;
-use crate::run::{Ended, Means, Options, RunError};
+use crate::run::{Ended, Mailbox, Means, Options, RunError};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -117,7 +116,9 @@ fn execute(
         host: start.host.clone(),
         user: start.user.clone(),
     };
-    let (mut executor, events) = execute::local(cache)?;
+    let mailbox = Mailbox::new();
+    let mut executor = execute::local(cache, mailbox.of_executor())?;
+    hear_interrupts(mailbox.of_interrupts())?;
     let (refs, locks) = (Refs::open(cache), Locks::open(cache));
     let mut reporter = Both { shown: reporter(project, args), kept: folder };
     for pid in swept {
@@ -125,14 +126,7 @@ fn execute(
         reporter.event(&Event::Notice { text });
     }
     notices(cache, &mut reporter);
-    let means = Means {
-        refs: &refs,
-        locks: &locks,
-        executor: &mut executor,
-        events,
-        interrupts: interrupts()?,
-        reporter: &mut reporter,
-    };
+    let means = Means { refs: &refs, locks: &locks, executor: &mut executor, mailbox, reporter: &mut reporter };
     let ended = crate::run::run(context, wish, &options, means);
     notices(cache, &mut reporter);
     let ended = match ended {
@@ -167,6 +161,8 @@ pub(super) fn not_started(error: RunError) -> CliError {
 fn exit(ended: &Ended) -> Exit {
     if ended.interrupted {
         Exit::Interrupted
+    } else if ended.cache_failed {
+        Exit::Damaged
     } else if ended.lock_missed {
         Exit::Locked
     } else if ended.summary.failed > 0 {
@@ -305,22 +301,19 @@ fn wait(args: &RunArgs) -> Result<Option<Duration>, CliError> {
     }
 }
 
-/// Ctrl-C, and a request to end, as messages.
-pub(super) fn interrupts() -> Result<Receiver<()>, CliError> {
-    let (sender, receiver) = channel();
+/// Calls `told` at Ctrl-C, and at a request to end, until it says that nobody listens any more.
+pub(super) fn hear_interrupts(told: impl Fn() -> bool + Send + 'static) -> Result<(), CliError> {
     let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
             // A request to end is not asked twice.
             let times = if signal == signal_hook::consts::SIGTERM { 2 } else { 1 };
-            for _ in 0..times {
-                if sender.send(()).is_err() {
-                    return;
-                }
+            if !(0..times).all(|_| told()) {
+                return;
             }
         }
     });
-    Ok(receiver)
+    Ok(())
 }
 
 /// Where the files of a run lie.

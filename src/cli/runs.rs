@@ -11,7 +11,7 @@ use super::{CliError, Exit, Project, completions};
 use crate::cache::Cache;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::key::canonical;
-use crate::provenance::{RunEnd, RunStart, is_log_kept, list, load, log as log_path};
+use crate::provenance::{RunEnd, RunStart, executed, is_log_kept, list, load, log as log_path};
 use crate::report::{duration, table};
 use crate::text::visible;
 
@@ -76,7 +76,7 @@ pub(super) fn show(project: &Project, args: &ShowArgs) -> Result<Exit, CliError>
     let rows = end.tasks.iter().map(|(task, entry)| {
         vec![
             task.clone(),
-            entry.state.clone(),
+            entry.state.to_string(),
             entry.seconds.map(duration).unwrap_or_default(),
             entry.key.map(|key| key.short()).unwrap_or_default(),
             entry.reason.clone().unwrap_or_default(),
@@ -107,6 +107,10 @@ pub(super) fn log(project: &Project, args: &LogArgs) -> Result<Exit, CliError> {
     let task = instance(&args.task);
     let path = log_path(&run_folder(&cache, &run), &task);
     if !path.is_file() {
+        if executed(&cache.runs(), &run)?.contains(&args.task) {
+            // It wrote nothing.
+            return Ok(Exit::Done);
+        }
         let tasks = load(&cache.runs(), &run)?.1.map(|end| end.tasks).unwrap_or_default();
         let why =
             if is_log_kept(&cache.runs(), &run) { "it did not execute it" } else { "it was removed by `cache gc`" };

@@ -1,5 +1,7 @@
 //! `ghtrader verify FLOW`: runs recorded tasks again and compares what they write, to find those that are not deterministic.
 
+use std::sync::mpsc::channel;
+
 use clap::Args;
 
 use super::error::print;
@@ -46,7 +48,8 @@ pub(super) fn verify(project: &Project, args: &VerifyArgs) -> Result<Exit, CliEr
         print(&format!("{} of {} recorded tasks, drawn with --seed {seed}", chosen.len(), survey.recorded.len()));
     }
     execute::sweep(&cache)?;
-    let (mut executor, events) = execute::local(&cache)?;
+    let (sender, events) = channel();
+    let mut executor = execute::local(&cache, move |event| drop(sender.send(event)))?;
     let locks = Locks::open(&cache);
     let run = ulid::Ulid::generate().to_string();
     let (host, who, since) = (host(), user(), String::new());

@@ -7,12 +7,12 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::run::{RunArgs, interrupts, once, selectors};
+use super::run::{RunArgs, hear_interrupts, once, selectors};
 use super::{CliError, Exit, Project};
 use crate::diagnostic::render;
 use crate::hash::Hash;
@@ -152,11 +152,8 @@ struct Watcher {
 impl Watcher {
     fn new() -> Result<Self, CliError> {
         let (sender, wakes) = channel();
-        let interrupts = interrupts()?;
-        let ends: Sender<Wake> = sender.clone();
-        std::thread::spawn(move || {
-            interrupts.iter().take_while(|()| ends.send(Wake::Interrupt).is_ok()).for_each(drop)
-        });
+        let ends = sender.clone();
+        hear_interrupts(move || ends.send(Wake::Interrupt).is_ok())?;
         let heard = move |event: notify::Result<notify::Event>| {
             // Reading is no change, and we read ourselves.
             if event.map_or(true, |event| !event.kind.is_access()) {

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,31 +17,40 @@ use super::wire::{self, MOST_DESCRIPTORS, Start, send_command};
 use super::{ExecEvent, ExecuteError, Executor, Exit, GRACE, Job, Usage, sweep_within};
 
 /// Runs jobs through a supervisor of its own. When it is dropped, what still runs is ended, and that is waited for.
-#[derive(Debug)]
 pub struct LocalExecutor {
     supervisor: Child,
     /// `None` once it is being dropped.
     commands: Option<UnixStream>,
-    sender: Sender<ExecEvent>,
+    sink: Sink,
     running: Running,
     reader: Option<JoinHandle<()>>,
 }
+
+/// Hears of the jobs.
+type Sink = Arc<dyn Fn(ExecEvent) + Send + Sync>;
 
 /// Jobs that were started and have not ended.
 type Running = Arc<Mutex<BTreeSet<u64>>>;
 
 impl LocalExecutor {
     /// Starts a supervisor: this program again. `scratch` is the folder in which the jobs' request files lie.
-    pub(super) fn new(scratch: &Path) -> Result<(Self, Receiver<ExecEvent>), ExecuteError> {
+    pub(super) fn new(scratch: &Path, sink: impl Fn(ExecEvent) + Send + Sync + 'static) -> Result<Self, ExecuteError> {
         // Also right where the program's file was replaced since it was started.
-        Self::with(Path::new("/proc/self/exe"), scratch, GRACE)
+        Self::start_supervisor(Path::new("/proc/self/exe"), scratch, GRACE, Arc::new(sink))
     }
 
-    /// As [`super::local`], with another program and another time between SIGTERM and SIGKILL.
+    /// As [`super::local`], with another program, another time between SIGTERM and SIGKILL, and a channel.
     ///
     /// # Errors
     /// Where it cannot be started.
     pub fn with(program: &Path, scratch: &Path, grace: Duration) -> Result<(Self, Receiver<ExecEvent>), ExecuteError> {
+        let (sender, events) = channel();
+        // Nobody listens any more: nobody who has to know.
+        let sink = move |event| drop(sender.send(event));
+        Ok((Self::start_supervisor(program, scratch, grace, Arc::new(sink))?, events))
+    }
+
+    fn start_supervisor(program: &Path, scratch: &Path, grace: Duration, sink: Sink) -> Result<Self, ExecuteError> {
         let failed = |source| ExecuteError::Supervisor { program: program.to_owned(), source };
         let (near, far) = UnixStream::pair().map_err(failed)?;
         let mut supervisor = Command::new(program)
@@ -53,12 +62,11 @@ impl LocalExecutor {
             .spawn()
             .map_err(failed)?;
         let stdout = supervisor.stdout.take().ok_or_else(|| failed(std::io::Error::other("it has no output")))?;
-        let (sender, events) = channel();
         let running = Running::default();
         let listener =
-            Listener { running: Arc::clone(&running), sender: sender.clone(), scratch: scratch.to_owned(), grace };
+            Listener { running: Arc::clone(&running), sink: Arc::clone(&sink), scratch: scratch.to_owned(), grace };
         let reader = std::thread::spawn(move || listener.listen(stdout));
-        Ok((Self { supervisor, commands: Some(near), sender, running, reader: Some(reader) }, events))
+        Ok(Self { supervisor, commands: Some(near), sink, running, reader: Some(reader) })
     }
 
     /// The supervisor's process.
@@ -72,8 +80,13 @@ impl LocalExecutor {
     }
 
     fn tell_exit(&self, id: u64, exit: Exit) {
-        // Nobody who listens: nobody who has to know.
-        let _ = self.sender.send(ExecEvent::Exited { id, exit, usage: Usage::default() });
+        (self.sink)(ExecEvent::Exited { id, exit, usage: Usage::default() });
+    }
+}
+
+impl std::fmt::Debug for LocalExecutor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalExecutor").field("supervisor", &self.supervisor).finish_non_exhaustive()
     }
 }
 
@@ -111,7 +124,7 @@ impl Drop for LocalExecutor {
 /// Passes on what the supervisor tells.
 struct Listener {
     running: Running,
-    sender: Sender<ExecEvent>,
+    sink: Sink,
     scratch: PathBuf,
     grace: Duration,
 }
@@ -123,8 +136,7 @@ impl Listener {
             if let ExecEvent::Exited { id, .. } = &event {
                 lock(&self.running).remove(id);
             }
-            // Nobody listens any more: the tasks are being ended.
-            let _ = self.sender.send(event);
+            (self.sink)(event);
         }
         let lost = std::mem::take(&mut *lock(&self.running));
         if !lost.is_empty() {
@@ -132,7 +144,7 @@ impl Listener {
             let _ = sweep_within(&self.scratch, self.grace);
         }
         for id in lost {
-            let _ = self.sender.send(ExecEvent::Exited { id, exit: Exit::Lost, usage: Usage::default() });
+            (self.sink)(ExecEvent::Exited { id, exit: Exit::Lost, usage: Usage::default() });
         }
     }
 }

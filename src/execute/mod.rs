@@ -14,7 +14,6 @@ mod wire;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -43,7 +42,8 @@ pub struct Job {
     pub env: Vec<(OsString, OsString)>,
     /// The folder to start it in.
     pub cwd: PathBuf,
-    /// The file to which its standard output (protocol lines left out) and error are appended.
+    /// The file to which its standard output (protocol lines left out) and error are appended; made when there is something
+    /// to write.
     pub log: PathBuf,
     /// Its locks ([`crate::locks::Held::share`]): descriptors that all its processes have open, so that a lock is free only
     /// when the last of them has ended.
@@ -153,12 +153,12 @@ pub trait Executor {
     fn stop(&mut self, id: u64);
 }
 
-/// An executor on this machine for the tasks of `cache`, and what is heard of its jobs.
+/// An executor on this machine for the tasks of `cache`; `sink` hears of its jobs.
 ///
 /// # Errors
 /// Where the supervisor cannot be started.
-pub fn local(cache: &Cache) -> Result<(LocalExecutor, Receiver<ExecEvent>), ExecuteError> {
-    LocalExecutor::new(&cache.scratch())
+pub fn local(cache: &Cache, sink: impl Fn(ExecEvent) + Send + Sync + 'static) -> Result<LocalExecutor, ExecuteError> {
+    LocalExecutor::new(&cache.scratch(), sink)
 }
 
 /// Ends the processes of `cache`'s tasks that have no supervisor any more, and waits for that: what survived when a

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -64,10 +65,42 @@ pub(super) fn trees(table: &BTreeMap<ProcessId, Process>, roots: BTreeSet<Proces
     found
 }
 
-/// The direct children of this process, which has one thread; `None` where the kernel does not tell.
-pub(super) fn own_children() -> Option<Vec<ProcessId>> {
-    let text = std::fs::read_to_string("/proc/thread-self/children").ok()?;
-    Some(text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+/// The direct children of this process, which has one thread.
+#[derive(Debug)]
+pub(super) struct OwnChildren {
+    /// `None` where the kernel does not list them.
+    list: Option<std::fs::File>,
+    text: Vec<u8>,
+}
+
+impl OwnChildren {
+    pub(super) fn new() -> Self {
+        Self { list: std::fs::File::open("/proc/thread-self/children").ok(), text: vec![0; 4096] }
+    }
+
+    pub(super) fn get(&mut self) -> Vec<ProcessId> {
+        self.listed().unwrap_or_else(|| {
+            let own = rustix::process::getpid().as_raw_nonzero().get();
+            let table = table().unwrap_or_default();
+            table.into_iter().filter(|(_, process)| process.parent == own).map(|(pid, _)| pid).collect()
+        })
+    }
+
+    fn listed(&mut self) -> Option<Vec<ProcessId>> {
+        let list = self.list.as_ref()?;
+        let mut length = 0;
+        loop {
+            if length == self.text.len() {
+                self.text.resize(2 * length, 0);
+            }
+            match list.read_at(self.text.get_mut(length..)?, length as u64).ok()? {
+                0 => break,
+                read => length += read,
+            }
+        }
+        let text = str::from_utf8(self.text.get(..length)?).ok()?;
+        Some(text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+    }
 }
 
 /// The value of a variable in the environment that a process was started with.
@@ -93,6 +126,17 @@ pub(super) fn signal(pid: ProcessId, signal: Signal) {
     }
 }
 
+/// What there is to know of the children.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reaped {
+    /// One has ended.
+    Ended(Ended),
+    /// There are some, and none of them has ended.
+    Alive,
+    /// There are none.
+    Childless,
+}
+
 /// A child that has ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ended {
@@ -106,7 +150,7 @@ pub(super) struct Ended {
 
 /// Takes leave of one child that has ended, if there is one.
 #[expect(unsafe_code, reason = "no safe wrapper of wait4 exists; waitid tells no resource usage")]
-pub(super) fn reap() -> Option<Ended> {
+pub(super) fn reap() -> Reaped {
     let mut status = 0;
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: both pointers are to live values of the right types, and wait4 keeps neither. `rusage` holds integers
@@ -118,12 +162,16 @@ pub(super) fn reap() -> Option<Ended> {
     let time = |time: libc::timeval| {
         Duration::from_secs(time.tv_sec.unsigned_abs()) + Duration::from_micros(time.tv_usec.unsigned_abs())
     };
-    (pid > 0).then(|| Ended {
-        pid,
-        status: ExitStatus::from_raw(status),
-        cpu: time(usage.ru_utime) + time(usage.ru_stime),
-        peak_memory: u64::try_from(usage.ru_maxrss).unwrap_or_default() * 1024,
-    })
+    match pid {
+        1.. => Reaped::Ended(Ended {
+            pid,
+            status: ExitStatus::from_raw(status),
+            cpu: time(usage.ru_utime) + time(usage.ru_stime),
+            peak_memory: u64::try_from(usage.ru_maxrss).unwrap_or_default() * 1024,
+        }),
+        0 => Reaped::Alive,
+        _ => Reaped::Childless,
+    }
 }
 
 #[cfg(test)]

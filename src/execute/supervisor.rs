@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::processes::{Process, ProcessId, own_children, process, reap, table, trees, variable};
+use super::processes::{OwnChildren, Process, ProcessId, Reaped, process, reap, table, trees, variable};
 use super::task::{Ending, Running};
 use super::wire::{Command, Inbox};
 use super::{ExecEvent, Exit, GRACE, REQUEST_VARIABLE, Usage};
@@ -20,6 +20,8 @@ use super::{ExecEvent, Exit, GRACE, REQUEST_VARIABLE, Usage};
 /// The hidden subcommand.
 pub(super) const WORD: &str = "__supervise";
 
+/// So long a start may wait to be told together with what comes next: of a short task, its end.
+const HOLD: Duration = Duration::from_millis(20);
 /// While something is being ended.
 const TICK: Duration = Duration::from_millis(5);
 /// While tasks run: what they left behind and what ended meanwhile is looked at.
@@ -52,9 +54,14 @@ struct Supervisor {
     /// What nobody can be held to have left behind.
     strays: BTreeSet<ProcessId>,
     ending_strays: Option<Ending>,
+    children: OwnChildren,
     /// When the children were looked at.
     looked: Instant,
+    /// Whether there were none when the last one that had ended was taken leave of.
+    childless: bool,
     events: Vec<ExecEvent>,
+    /// When the starts among the events have to be told.
+    due: Option<Instant>,
     out: Stdout,
 }
 
@@ -68,8 +75,11 @@ impl Supervisor {
             orphans: BTreeMap::new(),
             strays: BTreeSet::new(),
             ending_strays: None,
+            children: OwnChildren::new(),
             looked: Instant::now(),
+            childless: true,
             events: Vec::new(),
+            due: None,
             out: std::io::stdout(),
         }
     }
@@ -113,8 +123,8 @@ impl Supervisor {
             return Some(TICK);
         }
         let now = Instant::now();
-        let alarm =
-            self.tasks.values().filter_map(Running::alarm).min().map(|alarm| alarm.saturating_duration_since(now));
+        let alarms = self.tasks.values().filter_map(Running::alarm).chain(self.due);
+        let alarm = alarms.min().map(|alarm| alarm.saturating_duration_since(now));
         let round = (!self.tasks.is_empty() || !self.strays.is_empty()).then_some(ROUND);
         alarm.into_iter().chain(round).min()
     }
@@ -152,7 +162,12 @@ impl Supervisor {
 
     /// Takes leave of all children that have ended.
     fn reap(&mut self) {
-        while let Some(ended) = reap() {
+        loop {
+            let ended = match reap() {
+                Reaped::Ended(ended) => ended,
+                Reaped::Alive => return self.childless = false,
+                Reaped::Childless => return self.childless = true,
+            };
             if let Some(task) = self.tasks.values_mut().find(|task| task.main == ended.pid && task.exit.is_none()) {
                 task.ended(&ended);
             } else if let Some(task) = self.orphans.remove(&ended.pid).and_then(|id| self.tasks.get_mut(&id)) {
@@ -165,16 +180,10 @@ impl Supervisor {
     /// Finds out whose the children are that no one here has started.
     fn look_at_children(&mut self) {
         self.looked = Instant::now();
-        let children = own_children().unwrap_or_else(|| {
-            let own = rustix::process::getpid().as_raw_nonzero().get();
-            table()
-                .unwrap_or_default()
-                .into_iter()
-                .filter(|(_, process)| process.parent == own)
-                .map(|(pid, _)| pid)
-                .collect()
-        });
-        for pid in children {
+        if self.childless {
+            return;
+        }
+        for pid in self.children.get() {
             let known = self.orphans.contains_key(&pid) || self.tasks.values().any(|task| task.main == pid);
             if known {
                 continue;
@@ -264,6 +273,13 @@ impl Supervisor {
         if self.events.is_empty() {
             return;
         }
+        if self.events.iter().all(|event| matches!(event, ExecEvent::Started { .. })) {
+            let due = *self.due.get_or_insert_with(|| Instant::now() + HOLD);
+            if Instant::now() < due {
+                return;
+            }
+        }
+        self.due = None;
         let mut text = Vec::new();
         for event in self.events.drain(..) {
             if serde_json::to_writer(&mut text, &event).is_ok() {

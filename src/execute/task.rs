@@ -1,11 +1,13 @@
 //! A task that runs, as the supervisor sees it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -63,8 +65,9 @@ pub(super) struct Running {
     /// Readable when the main process has ended.
     pidfd: Option<OwnedFd>,
     output: Option<std::io::PipeReader>,
+    errors: Option<std::io::PipeReader>,
     lines: Lines,
-    log: fs::File,
+    log: Log,
     progress: Option<Report>,
     told: Instant,
     started: Instant,
@@ -76,10 +79,12 @@ pub(super) struct Running {
 impl Running {
     /// Starts a task.
     pub(super) fn start(start: &Start, inherited: Vec<OwnedFd>) -> std::io::Result<Self> {
-        let log = fs::OpenOptions::new().create(true).append(true).open(Path::new(&start.log))?;
+        let log = Log::new(Path::new(&start.log))?;
         let (output, writer) = std::io::pipe()?;
+        let (errors, error_writer) = std::io::pipe()?;
         rustix::io::ioctl_fionbio(&output, true)?;
-        let child = spawn(start, &inherited, writer, &log)?;
+        rustix::io::ioctl_fionbio(&errors, true)?;
+        let child = spawn(start, &inherited, writer, error_writer)?;
         let main = ProcessId::try_from(child.id()).map_err(std::io::Error::other)?;
         // Without pidfds (a kernel before 5.3) the end is noticed at the next tick.
         let pidfd = Pid::from_raw(main).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
@@ -95,6 +100,7 @@ impl Running {
             timed_out: false,
             pidfd,
             output: Some(output),
+            errors: Some(errors),
             lines: Lines::default(),
             log,
             progress: None,
@@ -108,7 +114,8 @@ impl Running {
     /// Descriptors to wait for.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let pidfd = self.pidfd.as_ref().filter(|_| self.exit.is_none()).map(AsFd::as_fd);
-        pidfd.into_iter().chain(self.output.as_ref().map(AsFd::as_fd))
+        let pipes = [&self.output, &self.errors].into_iter().flatten().map(AsFd::as_fd);
+        pidfd.into_iter().chain(pipes)
     }
 
     /// When there is something to do again without anything being heard.
@@ -144,18 +151,13 @@ impl Running {
     /// Reads what the task has written.
     pub(super) fn read_output(&mut self, events: &mut Vec<ExecEvent>) {
         let mut buffer = [0; 8 << 10];
-        loop {
-            let Some(output) = &mut self.output else { return };
-            match output.read(&mut buffer) {
-                Ok(count) if count > 0 => {
-                    let (mut reports, mut log) = (Vec::new(), Vec::new());
-                    self.lines.push(buffer.get(..count).unwrap_or_default(), &mut reports, &mut log);
-                    self.pass_on(reports, &log, events);
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Ok(_) | Err(_) => self.output = None,
-            }
+        while let Some(read) = read(&mut self.errors, &mut buffer) {
+            self.pass_on(Vec::new(), read, events);
+        }
+        while let Some(read) = read(&mut self.output, &mut buffer) {
+            let (mut reports, mut log) = (Vec::new(), Vec::new());
+            self.lines.push(read, &mut reports, &mut log);
+            self.pass_on(reports, &log, events);
         }
     }
 
@@ -170,7 +172,7 @@ impl Running {
             self.tell_progress(events);
         }
         if !log.is_empty()
-            && let Err(error) = self.log.write_all(log)
+            && let Err(error) = self.log.write(log)
         {
             events.push(ExecEvent::Problem { id: self.id, text: format!("its log is not complete: {error}") });
         }
@@ -196,34 +198,88 @@ impl Running {
     }
 }
 
+/// What is there to be read from a pipe, if anything is.
+fn read<'b>(pipe: &mut Option<std::io::PipeReader>, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    loop {
+        match pipe.as_mut()?.read(buffer) {
+            Ok(count) if count > 0 => return buffer.get(..count),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+            Ok(_) | Err(_) => *pipe = None,
+        }
+    }
+}
+
+/// A task's log: a file from the first byte on.
+#[derive(Debug)]
+struct Log {
+    path: PathBuf,
+    file: Option<fs::File>,
+}
+
+impl Log {
+    fn new(path: &Path) -> std::io::Result<Self> {
+        // That nothing can be written is told before the task runs.
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        match std::fs::metadata(folder) {
+            Ok(metadata) if metadata.is_dir() => Ok(Self { path: path.to_owned(), file: None }),
+            Ok(_) => Err(std::io::Error::other(format!("{} is not a folder", folder.display()))),
+            Err(error) => Err(std::io::Error::new(error.kind(), format!("its log {}: {error}", path.display()))),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        if self.file.is_none() {
+            self.file = Some(fs::OpenOptions::new().create(true).append(true).open(&self.path)?);
+        }
+        self.file.as_mut().map_or(Ok(()), |file| file.write_all(bytes))
+    }
+}
+
 /// Starts the main process in a group of its own. The supervisor has one thread, so no other task can inherit what is
 /// open for this one in between.
 fn spawn(
     start: &Start,
     inherited: &[OwnedFd],
     output: std::io::PipeWriter,
-    log: &fs::File,
+    errors: std::io::PipeWriter,
 ) -> std::io::Result<std::process::Child> {
     let Some((program, arguments)) = start.argv.split_first() else {
         return Err(std::io::Error::other("there is no program to start"));
     };
+    let path = start.env.iter().find(|(name, _)| name.0 == "PATH").map(|(_, path)| path.as_ref());
+    let located = located(program.as_ref(), path)
+        .ok_or_else(|| std::io::Error::other(format!("{}: not in the task's PATH", program.0.display())))?;
     inherited.iter().try_for_each(|descriptor| fcntl_setfd(descriptor, FdFlags::empty()))?;
-    let child = Command::new(program)
+    let child = Command::new(located.as_os_str())
+        .arg0(program)
         .args(arguments)
         .env_clear()
         .envs(start.env.iter().map(|(name, value)| (name, value)))
         .current_dir(Path::new(&start.cwd))
         .stdin(Stdio::null())
         .stdout(output)
-        .stderr(log.file().try_clone()?)
+        .stderr(errors)
         .process_group(0)
         .spawn();
     inherited.iter().try_for_each(|descriptor| fcntl_setfd(descriptor, FdFlags::CLOEXEC))?;
     child.map_err(|error| why_not_started(&error, program.as_ref(), Path::new(&start.cwd)))
 }
 
+/// Where a program lies. One without a slash is looked for here and not by std, which for that would have to fork.
+fn located<'p>(program: &'p OsStr, path: Option<&OsStr>) -> Option<Cow<'p, Path>> {
+    if program.as_bytes().contains(&b'/') {
+        return Some(Path::new(program).into());
+    }
+    let runs = |file: &PathBuf| {
+        let is_file = std::fs::metadata(file).is_ok_and(|metadata| metadata.is_file());
+        is_file && rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok()
+    };
+    std::env::split_paths(path?).map(|folder| folder.join(program)).find(runs).map(Cow::from)
+}
+
 /// The kernel says only "not found", whether it is the program or the folder.
-fn why_not_started(error: &std::io::Error, program: &std::ffi::OsStr, folder: &Path) -> std::io::Error {
+fn why_not_started(error: &std::io::Error, program: &OsStr, folder: &Path) -> std::io::Error {
     let what = if folder.is_dir() { Path::new(program).display() } else { folder.display() };
     std::io::Error::new(error.kind(), format!("{what}: {error}"))
 }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
+use super::LockRequest;
 use super::note::{Posted, beside, open_existing};
-use crate::cache::files::{is_at, remove};
+use crate::cache::files::is_at;
 
 /// Locks that are held. Those that nothing else has (see [`Held::share`]) are free again when this is dropped.
 #[derive(Debug)]
@@ -23,6 +24,14 @@ impl Held {
     pub fn share(&self) -> std::io::Result<Vec<OwnedFd>> {
         let locks = self.locks.iter().map(|(_, file)| file);
         locks.chain(self.notes.iter().map(Posted::file)).map(|file| Ok(file.file().try_clone()?.into())).collect()
+    }
+
+    /// Lets go of all but one.
+    #[must_use]
+    pub fn keep_only(mut self, request: &LockRequest) -> Self {
+        let one = |(path, _): &mut (PathBuf, fs::File)| path.ends_with(&request.file);
+        let kept = self.locks.extract_if(.., one).collect();
+        Self { locks: kept, notes: Vec::new() }
     }
 }
 
@@ -43,7 +52,7 @@ fn tidy(path: &Path) -> std::io::Result<()> {
     if file.file().try_lock().is_ok() && is_at(&file, path) {
         // Fails where somebody waits.
         let _ = std::fs::remove_dir(beside(path));
-        remove(path)?;
+        fs::remove_file(path)?;
     }
     Ok(())
 }

@@ -208,3 +208,14 @@ fn who_waits_behind_another_is_told_who_holds_the_lock() {
     assert_eq!(busy.holder, None, "nobody holds it at this moment");
     assert!(got(&mut claims[0]).is_some());
 }
+
+#[test]
+fn one_of_several_locks_can_be_kept() {
+    let (_folder, locks) = locks();
+    let held = got(&mut locks.claim(&[exclusive("a"), exclusive("b"), shared("c")], holder("one"))).unwrap();
+    let held = held.keep_only(&exclusive("a"));
+    assert!(got(&mut locks.claim(&[exclusive("b"), exclusive("c")], holder("two"))).is_some());
+    assert!(got(&mut locks.claim(&[exclusive("a")], holder("two"))).is_none());
+    drop(held);
+    assert!(locks.list().unwrap().is_empty());
+}

@@ -15,7 +15,7 @@ pub use git::{Commit, commit};
 pub use lineage::{Lineage, LineageNode, descendants, lineage};
 pub use manifest::{Execution, Input, Manifest, Origin, SCHEMA};
 pub use run::{
-    RunEnd, RunFolder, RunStart, RunTask, events, file_name, forget_log, is_log_kept, list, load, log, tasks_so_far,
-    used_keys,
+    RunEnd, RunFolder, RunStart, RunTask, RunTaskState, events, executed, file_name, forget_log, is_log_kept, list,
+    load, log, tasks_so_far, used_keys,
 };
 pub use schema::schema as manifest_schema;

@@ -3,11 +3,11 @@
 //! ```text
 //! runs/<id>/start.json     written when the run starts, never changed
 //! runs/<id>/events.jsonl   the events, as `--format json` prints them, each with its time
-//! runs/<id>/logs/…         one file for each executed task
+//! runs/<id>/logs/…         one file for each executed task that wrote something
 //! runs/<id>/end.json       written when it ends; a run without one was killed
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -73,8 +73,8 @@ pub struct RunEnd {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunTask {
-    /// `ran`, `cached`, `failed` or `skipped`.
-    pub state: String,
+    /// How it ended.
+    pub state: RunTaskState,
     /// Why it ran, failed or was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -92,6 +92,38 @@ struct Kept<'a> {
     at: String,
     #[serde(flatten)]
     event: &'a Event,
+}
+
+/// How a task's part in a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunTaskState {
+    /// It was executed, and its result is recorded.
+    Ran,
+    /// Its result was recorded already.
+    Cached,
+    /// It failed.
+    Failed,
+    /// It was skipped.
+    Skipped,
+}
+
+impl std::fmt::Display for RunTaskState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Ran => "ran",
+            Self::Cached => "cached",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        })
+    }
+}
+
+impl RunTask {
+    /// One that ended so, with nothing more to say.
+    pub fn new(state: RunTaskState) -> Self {
+        Self { state, reason: None, key: None, seconds: None }
+    }
 }
 
 /// The folder of a run that goes on.
@@ -245,7 +277,22 @@ pub fn forget_log(runs: &Path, run: &str, asked: bool) -> std::io::Result<u64> {
     Ok(bytes)
 }
 
-/// Where the log of a task lies in a run's folder.
+/// The instances that a run started, as far as its events say; those of a killed run may lack the last ones.
+///
+/// # Errors
+/// Where the events cannot be read.
+pub fn executed(runs: &Path, run: &str) -> std::io::Result<BTreeSet<String>> {
+    #[derive(Deserialize)]
+    struct Line {
+        task: String,
+        state: Option<String>,
+    }
+    let events = fs_err::read_to_string(runs.join(run).join("events.jsonl"))?;
+    let lines = events.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
+    Ok(lines.filter(|line| line.state.as_deref() == Some("running")).map(|line| line.task).collect())
+}
+
+/// Where the log of a task lies in a run's folder; one that wrote nothing has none.
 pub fn log(run: &Path, task: &str) -> PathBuf {
     run.join("logs").join(format!("{}.log", file_name(task)))
 }

@@ -211,7 +211,7 @@ impl<'r> Round<'r, '_, '_> {
             self.free.give_back(&request, &devices);
             return Ok(Started::Later);
         };
-        let spec = Spec::of(planner, task.id, self.folder.join(name), devices.clone());
+        let spec = Spec::of(planner, task.id, self.folder.join(name), devices.clone(), self.means.machine.memory());
         let command = match lay_out(self.cache, &spec, &task.resolved) {
             Ok(command) => command,
             Err(error) => {

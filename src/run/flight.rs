@@ -5,37 +5,45 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::commit::Finished;
 use super::mask::Mask;
-use super::prepare::Preparation;
-use super::task::{self, Spec};
+use super::prepare::{Begun, Preparation};
+use super::task::{self, Spec, TaskError};
 use super::{Message, Run};
 use crate::execute::{ExecEvent, Exit, Usage};
-use crate::locks::{Held, Holder};
+use crate::locks::{Held, Holder, LockRequest};
 use crate::plan::{Data, InstanceId, Outcome, Resolved};
-use crate::provenance::{Execution, RunTask};
+use crate::provenance::{Execution, RunTask, RunTaskState};
 use crate::report::{Event, Failure, TaskEvent, TaskState, duration};
-use crate::schedule::unlock;
 
-/// A task between its start and its recorded result.
+/// A task between its start and its outputs in the cache.
 pub(super) struct InFlight {
-    pub(super) resolved: Box<Resolved>,
-    pub(super) devices: Vec<u32>,
-    pub(super) ready: Instant,
-    pub(super) started: Option<(Instant, jiff::Timestamp)>,
-    pub(super) attempt: u32,
+    pub(super) resolved: Arc<Resolved>,
+    devices: Vec<u32>,
+    ready: Instant,
+    /// How long its last attempt ran.
+    ran: Option<Duration>,
+    attempt: u32,
     /// Held until the result is recorded, so that whoever waits for the key then finds it.
     pub(super) locks: Option<Held>,
-    pub(super) metrics: BTreeMap<String, f64>,
+    metrics: BTreeMap<String, f64>,
+}
+
+impl InFlight {
+    pub(super) fn new(resolved: Arc<Resolved>, devices: Vec<u32>, ready: Instant) -> Self {
+        Self { resolved, devices, ready, ran: None, attempt: 1, locks: None, metrics: BTreeMap::new() }
+    }
 }
 
 impl<'a: 'scope, 'scope> Run<'a, 'scope> {
-    /// Takes the locks of a task and lays out its folder, in a thread.
+    /// Takes the locks of a task and lays out its folder, in another thread.
     pub(super) fn prepare(&mut self, id: InstanceId, delay: Duration) {
         let spec = self.spec(id);
         let Some(flight) = self.flying.get_mut(&id) else { return };
+        let messages = self.messages.clone();
         let work = Preparation {
             id,
-            resolved: flight.resolved.clone(),
+            resolved: Arc::clone(&flight.resolved),
             held: flight.locks.take(),
             cache: self.context.cache,
             locks: self.locks,
@@ -53,17 +61,20 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
                 since: String::new(),
             },
             spec,
+            messages: messages.clone(),
         };
-        let messages = self.messages.clone();
-        self.scope.spawn(move || {
-            let done = work.prepare(&messages);
-            let _ = messages.send(Message::Prepared(id, done));
+        let scope = self.scope;
+        let tell = move |prepared| drop(messages.send(Message::Prepared(id, prepared)));
+        self.workers.run(move || match work.begin() {
+            Begun::Ended(prepared) => tell(prepared),
+            Begun::Waits(work, claim) => drop(scope.spawn(move || tell(work.wait(claim)))),
         });
     }
 
     fn spec(&self, id: InstanceId) -> Spec {
         let devices = self.flying.get(&id).map(|flight| flight.devices.clone()).unwrap_or_default();
-        Spec::of(&self.planner, id, self.scratch(&self.planner.name(id)), devices)
+        let memory = self.options.machine.memory();
+        Spec::of(&self.planner, id, self.scratch(&self.planner.name(id)), devices, memory)
     }
 
     pub(super) fn scratch(&self, task: &str) -> PathBuf {
@@ -75,8 +86,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             ExecEvent::Started { id, .. } => {
                 let id = id as InstanceId;
                 let task = self.planner.name(id);
-                let Some(flight) = self.flying.get_mut(&id) else { return };
-                flight.started = Some((Instant::now(), jiff::Timestamp::now()));
+                let Some(flight) = self.flying.get(&id) else { return };
                 let event = TaskEvent {
                     reason: Some(flight.resolved.reason.to_string()),
                     key: Some(flight.resolved.key),
@@ -117,9 +127,27 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         {
             self.reporter.event(&Event::Notice { text: format!("a secret may be in a log: {error}") });
         }
-        if *exit == Exit::Code(0) {
-            return self.keep(id, usage);
+        let Some(flight) = self.flying.get_mut(&id) else { return };
+        flight.ran = Some(usage.time);
+        match exit {
+            Exit::Code(0) => self.keep(id, usage),
+            exit => self.retry_or_fail(id, &exit.to_string()),
         }
+    }
+
+    /// What a task wrote cannot be kept.
+    pub(super) fn not_kept(&mut self, id: InstanceId, error: &TaskError, locks: Option<Held>) {
+        let Some(flight) = self.flying.get_mut(&id) else { return };
+        flight.locks = locks;
+        if error.is_of_the_task() {
+            return self.retry_or_fail(id, &error.to_string());
+        }
+        self.cache_failed |= error.is_of_the_store();
+        self.fail(id, error.to_string());
+    }
+
+    /// An attempt failed: another one, if there is one left.
+    fn retry_or_fail(&mut self, id: InstanceId, why: &str) {
         let retries = &self.planner.decl(id).retries;
         let Some(flight) = self.flying.get_mut(&id) else { return };
         let (attempt, attempts) = (flight.attempt, retries.attempts);
@@ -127,17 +155,17 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             flight.attempt += 1;
             flight.metrics.clear();
             let delay = backoff(retries.backoff, retries.max, attempt, id);
+            let task = self.planner.name(id);
             let text = format!(
-                "{} failed: {exit} (attempt {attempt} of {attempts}); again in {:.1} s",
-                self.planner.name(id),
+                "{task} failed: {why} (attempt {attempt} of {attempts}); again in {:.1} s",
                 delay.as_secs_f64()
             );
             self.reporter.event(&Event::Notice { text });
             return self.prepare(id, delay);
         }
-        let mut reason = exit.to_string();
-        if let Some((started, _)) = flight.started {
-            reason.push_str(&format!(" after {}", duration(started.elapsed().as_secs_f64())));
+        let mut reason = why.to_owned();
+        if let Some(ran) = flight.ran.filter(|ran| !ran.is_zero()) {
+            reason.push_str(&format!(" after {}", duration(ran.as_secs_f64())));
         }
         if attempts > 1 {
             reason.push_str(&format!(" (attempt {attempt} of {attempts})"));
@@ -145,20 +173,21 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.fail(id, reason);
     }
 
-    /// Takes what a task wrote into the cache, in a thread.
+    /// Takes what a task wrote into the cache, in another thread, which hands its result on to be recorded.
     fn keep(&mut self, id: InstanceId, usage: &Usage) {
         let spec = self.spec(id);
-        let Some(flight) = self.flying.get(&id) else { return };
+        let Some(flight) = self.flying.get_mut(&id) else { return };
         let log = (self.options.log)(&spec.name);
-        let (begun, started) = flight.started.unwrap_or_else(|| (Instant::now(), jiff::Timestamp::now()));
+        let finished = jiff::Timestamp::now();
+        let started = finished.checked_sub(usage.time).unwrap_or(finished);
         let execution = Execution {
             commit: self.options.commit.hash.clone(),
             dirty: self.options.commit.dirty,
             host: self.options.host.clone(),
             devices: flight.devices.clone(),
             started: started.to_string(),
-            finished: jiff::Timestamp::now().to_string(),
-            waited: begun.duration_since(flight.ready).as_secs_f64(),
+            finished: finished.to_string(),
+            waited: flight.ready.elapsed().saturating_sub(usage.time).as_secs_f64(),
             cpu: usage.cpu.as_secs_f64(),
             peak_memory: usage.peak_memory,
             attempts: flight.attempt,
@@ -166,28 +195,38 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             metrics: flight.metrics.clone(),
             log: None,
         };
-        let resolved = flight.resolved.clone();
-        let (messages, cache, flow, run) =
-            (self.messages.clone(), self.context.cache, self.context.flow, self.options.run.as_str());
-        self.scope.spawn(move || {
+        let (resolved, held) = (Arc::clone(&flight.resolved), flight.locks.take());
+        let (messages, outbox) = (self.messages.clone(), self.committer.outbox());
+        let (cache, flow, run) = (self.context.cache, self.context.flow, self.options.run.as_str());
+        self.workers.run(move || {
             let execution = Execution { log: task::log_hash(&log), ..execution };
-            let kept = task::keep(cache, &spec, &resolved, flow, run, execution);
-            let _ = messages.send(Message::Kept(id, kept));
+            let _ = match task::keep(cache, &spec, &resolved, flow, run, execution) {
+                Ok((done, manifest)) => {
+                    // What the flow locks is locked while the task runs, its key until it is recorded.
+                    let held = held.map(|held| held.keep_only(&LockRequest::key(&resolved.key)));
+                    let told = messages.send(Message::Kept(id, Ok(done)));
+                    outbox.push(Finished { id, manifest, held });
+                    told
+                }
+                Err(error) => messages.send(Message::Kept(id, Err((error, held)))),
+            };
         });
     }
 
     pub(super) fn end(&mut self, id: InstanceId, outcome: Outcome) {
         self.changed = true;
         if let Some(flight) = self.flying.remove(&id) {
-            self.free.give_back(&flight.resolved.request, &flight.devices);
-            unlock(&mut self.held, &flight.resolved.locks);
-            let mut entry =
-                RunTask { state: String::new(), reason: None, key: Some(flight.resolved.key), seconds: None };
+            let InFlight { resolved, devices, ran, .. } = flight;
+            self.scheduler.give_back(&resolved.request, &devices, &resolved.locks);
             if matches!(outcome, Outcome::Ran(_)) {
-                entry.reason = Some(flight.resolved.reason.to_string());
-                entry.seconds = flight.started.map(|(started, _)| started.elapsed().as_secs_f64());
+                let entry = RunTask {
+                    state: RunTaskState::Ran,
+                    reason: Some(resolved.reason.to_string()),
+                    key: Some(resolved.key),
+                    seconds: ran.map(|ran| ran.as_secs_f64()),
+                };
+                self.tasks.insert(self.planner.name(id), entry);
             }
-            self.tasks.insert(self.planner.name(id), entry);
         }
         self.planner.finish(id, outcome);
     }
@@ -201,12 +240,10 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             .get(&id)
             .map(|flight| copies_named(&flight.resolved, self.context.root, &tail))
             .unwrap_or_default();
+        let key = self.flying.get(&id).map(|flight| flight.resolved.key);
         self.end(id, Outcome::Failed);
-        let key = self.tasks.get(&name).and_then(|entry| entry.key);
-        self.tasks.insert(
-            name.clone(),
-            RunTask { state: "failed".to_owned(), reason: Some(reason.clone()), key, seconds: None },
-        );
+        let entry = RunTask { reason: Some(reason.clone()), key, ..RunTask::new(RunTaskState::Failed) };
+        self.tasks.insert(name.clone(), entry);
         // What it blocks settles now, so that the message can name it.
         self.planner.advance();
         let failure = Failure {

@@ -1,18 +1,22 @@
 //! The loop of a run: plan → schedule → execute → record, until nothing is left to do.
 //!
-//! One thread decides; it never waits for a lock or a process. What takes long (laying out a task's folder, taking a
-//! lock, keeping what a task wrote) is done in threads of its own, which report back through one channel. Planning and
-//! scheduling are pure, so all that is particular to a run is in here: what is in flight, and what to do when it ends.
+//! One thread decides; it never waits for a lock, a process or the disk. What takes long (laying out a task's folder,
+//! taking a lock, keeping what a task wrote, publishing) is done in other threads, which report back through one channel.
+//! Planning and scheduling are pure, so all that is particular to a run is in here: what is in flight, and what to do when
+//! it ends. A task's dependents go on as soon as its outputs are in their place; it is told to have run when its result
+//! lasts.
 
 mod again;
+mod commit;
 mod flight;
 mod mask;
+mod pool;
 mod prepare;
 mod publish;
 mod settle;
 mod task;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,9 +33,12 @@ use crate::provenance::{Commit, RunTask};
 use crate::refs::Refs;
 use crate::report::{Event, Reporter, Summary};
 use crate::resources::Pool;
-use crate::schedule::{self, Candidate, schedule};
+use crate::schedule::{Candidate, Scheduler};
 pub use again::{Means as AgainMeans, Recorded, Survey, Verdict, again, survey};
+use commit::{Committed, Committer};
 use flight::InFlight;
+use pool::Workers;
+use publish::PublishError;
 use task::TaskError;
 
 /// What a run works with beside the plan.
@@ -42,10 +49,8 @@ pub struct Means<'a> {
     pub locks: &'a Locks,
     /// Where tasks run.
     pub executor: &'a mut dyn Executor,
-    /// What is heard of them.
-    pub events: Receiver<ExecEvent>,
-    /// A message for each interrupt (Ctrl-C).
-    pub interrupts: Receiver<()>,
+    /// What is heard of them, and of the user.
+    pub mailbox: Mailbox,
     /// Who is told.
     pub reporter: &'a mut dyn Reporter,
 }
@@ -82,6 +87,8 @@ pub struct Ended {
     pub interrupted: bool,
     /// Whether a lock that was asked for was not got.
     pub lock_missed: bool,
+    /// Whether the cache could not be read or written.
+    pub cache_failed: bool,
     /// What the flow wants shown at the end.
     pub prints: Vec<Event>,
 }
@@ -102,28 +109,67 @@ pub enum RunError {
     },
 }
 
+/// Where a run hears of what happens.
+#[derive(Debug)]
+pub struct Mailbox {
+    sender: Sender<Message>,
+    inbox: Receiver<Message>,
+}
+
+impl Mailbox {
+    /// An empty one.
+    #[expect(clippy::new_without_default, reason = "it is a channel and not a value")]
+    pub fn new() -> Self {
+        let (sender, inbox) = channel();
+        Self { sender, inbox }
+    }
+
+    /// For an executor: takes what it tells of its jobs.
+    pub fn of_executor(&self) -> impl Fn(ExecEvent) + Send + Sync + 'static {
+        let sender = self.sender.clone();
+        // A run that is over does not listen.
+        move |event| drop(sender.send(Message::Exec(event)))
+    }
+
+    /// To be called at each interrupt (Ctrl-C); false when the run has ended.
+    pub fn of_interrupts(&self) -> impl Fn() -> bool + Send + 'static {
+        let sender = self.sender.clone();
+        move || sender.send(Message::Interrupt).is_ok()
+    }
+}
+
 /// What the threads and the executor report.
+#[derive(Debug)]
 enum Message {
     Exec(ExecEvent),
-    Prepared(InstanceId, Result<Prepared, Stop>),
-    Kept(InstanceId, Result<Done, TaskError>),
+    Prepared(InstanceId, Result<Prepared, NotStarted>),
+    /// What a task wrote is in the cache, and may be used; or it cannot be kept. The locks come back for another attempt.
+    Kept(InstanceId, Result<Done, (TaskError, Option<Held>)>),
+    Committed(Committed),
     Waiting(InstanceId, String, String),
+    Published(String, Result<(), PublishError>),
+    Told(Event),
     Interrupt,
 }
 
 /// A task that may start, or that somebody else has finished meanwhile.
+#[derive(Debug)]
 enum Prepared {
     Start(Box<Job>, Held),
     Cached(Done),
 }
 
-/// Why a task cannot start.
-enum Stop {
+/// Why a task was not started.
+#[derive(Debug)]
+enum NotStarted {
     Task(TaskError),
     Lock(LockError),
     /// The run was interrupted before it started.
     Interrupted,
 }
+
+/// The most threads beside the deciding one that read and write files; the fewest are two.
+const WORKERS: usize = 16;
 
 /// A run.
 struct Run<'a, 'scope> {
@@ -136,10 +182,16 @@ struct Run<'a, 'scope> {
     reporter: &'scope mut dyn Reporter,
     planner: Planner<'a>,
     messages: Sender<Message>,
-    free: Pool,
-    held: schedule::Held,
-    waiting: Vec<(InstanceId, Box<Resolved>, Instant)>,
+    workers: Workers<'scope>,
+    committer: Committer,
+    scheduler: Scheduler,
+    /// Tasks that are ready and not started, and since when.
+    waiting: HashMap<InstanceId, (Arc<Resolved>, Instant)>,
     flying: BTreeMap<InstanceId, InFlight>,
+    /// How many results are not recorded yet.
+    unrecorded: usize,
+    /// How many instances are being published.
+    publishing: usize,
     tasks: BTreeMap<String, RunTask>,
     summary: Summary,
     /// The first failure stops the start of anything new.
@@ -150,6 +202,7 @@ struct Run<'a, 'scope> {
     /// Whether something may start that could not the last time it was looked at.
     changed: bool,
     lock_missed: bool,
+    cache_failed: bool,
     prints: Vec<Event>,
     /// How many tasks the reporter was told of.
     expected: usize,
@@ -168,11 +221,11 @@ pub fn run<'a>(
     means: Means<'a>,
 ) -> Result<Ended, RunError> {
     let begun = Instant::now();
-    let Means { refs, locks, executor, events, interrupts, reporter } = means;
-    let (messages, inbox) = channel();
-    forward(events, messages.clone(), Message::Exec);
-    forward(interrupts, messages.clone(), |()| Message::Interrupt);
+    let Means { refs, locks, executor, mailbox, reporter } = means;
+    let Mailbox { sender: messages, inbox } = mailbox;
     std::thread::scope(|scope| {
+        let tell = messages.clone();
+        let record = |manifests: &[_]| context.cache.record_all(manifests);
         let mut run = Run {
             scope,
             context,
@@ -183,10 +236,13 @@ pub fn run<'a>(
             reporter,
             planner: Planner::new(context, wish),
             messages,
-            free: options.machine.clone(),
-            held: schedule::Held::new(),
-            waiting: Vec::new(),
+            workers: Workers::start(scope, options.jobs.clamp(2, WORKERS)),
+            committer: Committer::start(scope, record, move |batch| drop(tell.send(Message::Committed(batch)))),
+            scheduler: Scheduler::new(options.machine.clone()),
+            waiting: HashMap::new(),
             flying: BTreeMap::new(),
+            unrecorded: 0,
+            publishing: 0,
             tasks: BTreeMap::new(),
             summary: Summary { run: options.run.clone(), ..Summary::default() },
             halted: None,
@@ -194,6 +250,7 @@ pub fn run<'a>(
             stopping: Arc::default(),
             changed: true,
             lock_missed: false,
+            cache_failed: false,
             prints: Vec::new(),
             expected: 0,
             cached: Vec::new(),
@@ -208,20 +265,10 @@ pub fn run<'a>(
             tasks: run.tasks,
             interrupted: run.interrupts > 0,
             lock_missed: run.lock_missed,
+            cache_failed: run.cache_failed,
             prints: run.prints,
         })
     })
-}
-
-/// Passes what one channel gives on to another, in a thread that ends with either.
-fn forward<T: Send + 'static>(from: Receiver<T>, to: Sender<Message>, wrap: fn(T) -> Message) {
-    std::thread::spawn(move || {
-        for value in from {
-            if to.send(wrap(value)).is_err() {
-                break;
-            }
-        }
-    });
 }
 
 impl<'a: 'scope, 'scope> Run<'a, 'scope> {
@@ -244,18 +291,21 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         loop {
             self.report_settled();
             self.start_what_fits();
-            if self.flying.is_empty() {
-                self.skip_what_waits();
+            let idle = self.flying.is_empty();
+            if idle && self.skip_what_waits() {
                 self.planner.advance();
                 self.collect();
-                if self.waiting.is_empty() {
-                    break;
-                }
                 continue;
+            }
+            self.committer.hurry(idle);
+            if idle && self.unrecorded == 0 && self.publishing == 0 {
+                break;
             }
             // The run holds a sender itself, so this waits until something happens.
             let Ok(message) = inbox.recv() else { break };
             self.handle(message);
+            // What came with it is planned with it.
+            inbox.try_iter().for_each(|message| self.handle(message));
             self.planner.advance();
             self.collect();
         }
@@ -279,7 +329,14 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
                 self.fail(id, error.to_string());
                 continue;
             }
-            self.waiting.push((id, resolved, Instant::now()));
+            self.scheduler.add(Candidate {
+                id,
+                priority: self.planner.decl(id).priority,
+                remaining: self.context.graph.height(self.planner.task(id)),
+                request: resolved.request.clone(),
+                locks: resolved.locks.clone(),
+            });
+            self.waiting.insert(id, (Arc::from(resolved), Instant::now()));
         }
     }
 
@@ -288,64 +345,52 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             return;
         }
         let slots = self.options.jobs.saturating_sub(self.flying.len());
-        if slots == 0 || self.waiting.is_empty() {
-            return;
-        }
-        let candidates: Vec<Candidate> = self
-            .waiting
-            .iter()
-            .map(|(id, resolved, _)| Candidate {
-                id: *id,
-                priority: self.planner.decl(*id).priority,
-                remaining: self.context.graph.height(self.planner.task(*id)),
-                request: resolved.request.clone(),
-                locks: resolved.locks.clone(),
-            })
-            .collect();
-        for start in schedule(&candidates, &mut self.free, &mut self.held, slots) {
-            if let Some(place) = self.waiting.iter().position(|(id, ..)| *id == start.id) {
-                let (id, resolved, ready) = self.waiting.remove(place);
-                let flight = InFlight {
-                    resolved,
-                    devices: start.devices,
-                    ready,
-                    started: None,
-                    attempt: 1,
-                    locks: None,
-                    metrics: BTreeMap::new(),
-                };
-                self.flying.insert(id, flight);
-                self.prepare(id, Duration::ZERO);
-            }
+        for start in self.scheduler.start(slots) {
+            let Some((resolved, ready)) = self.waiting.remove(&start.id) else { continue };
+            self.flying.insert(start.id, InFlight::new(resolved, start.devices, ready));
+            self.prepare(start.id, Duration::ZERO);
         }
     }
 
     fn handle(&mut self, message: Message) {
         match message {
             Message::Exec(event) => self.handle_exec(event),
-            Message::Prepared(id, Ok(Prepared::Start(job, locks))) => {
-                if self.interrupts > 0 {
-                    return self.skip_interrupted(id);
-                }
+            Message::Prepared(id, prepared) => self.prepared(id, prepared),
+            Message::Kept(id, Ok(done)) => {
+                self.unrecorded += 1;
+                self.end(id, Outcome::Ran(done.into()));
+            }
+            Message::Kept(id, Err((error, locks))) => self.not_kept(id, &error, locks),
+            Message::Committed((ids, recorded)) => self.report_recorded(ids, recorded),
+            Message::Waiting(id, lock, holder) => {
+                let task = self.planner.name(id);
+                self.reporter.event(&Event::Waiting { task, lock, holder });
+            }
+            Message::Published(task, published) => self.published(task, published),
+            Message::Told(event) => self.reporter.event(&event),
+            Message::Interrupt => self.interrupt(),
+        }
+    }
+
+    fn prepared(&mut self, id: InstanceId, prepared: Result<Prepared, NotStarted>) {
+        match prepared {
+            Ok(Prepared::Start(_, _)) if self.interrupts > 0 => self.skip_interrupted(id),
+            Ok(Prepared::Start(job, locks)) => {
                 if let Some(flight) = self.flying.get_mut(&id) {
                     flight.locks = Some(locks);
                     self.executor.start(*job);
                 }
             }
-            Message::Prepared(id, Ok(Prepared::Cached(done))) => self.end(id, Outcome::Cached(done.into())),
-            Message::Prepared(id, Err(Stop::Task(error))) => self.fail(id, error.to_string()),
-            Message::Prepared(id, Err(Stop::Interrupted)) => self.skip_interrupted(id),
-            Message::Prepared(id, Err(Stop::Lock(error))) => {
+            Ok(Prepared::Cached(done)) => self.end(id, Outcome::Cached(done.into())),
+            Err(NotStarted::Interrupted) => self.skip_interrupted(id),
+            Err(NotStarted::Task(error)) => {
+                self.cache_failed |= error.is_of_the_store();
+                self.fail(id, error.to_string());
+            }
+            Err(NotStarted::Lock(error)) => {
                 self.lock_missed |= matches!(error, LockError::NotGot(_));
                 self.fail(id, error.to_string());
             }
-            Message::Kept(id, Ok(done)) => self.end(id, Outcome::Ran(done.into())),
-            Message::Kept(id, Err(error)) => self.fail(id, error.to_string()),
-            Message::Waiting(id, lock, holder) => {
-                let task = self.planner.name(id);
-                self.reporter.event(&Event::Waiting { task, lock, holder });
-            }
-            Message::Interrupt => self.interrupt(),
         }
     }
 
@@ -389,15 +434,19 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.end(id, Outcome::Skipped { why: "interrupted".to_owned(), blocked: true });
     }
 
-    /// Says of what is ready but will not be started why it is skipped.
-    fn skip_what_waits(&mut self) {
+    /// Says of what is ready but will not be started why it is skipped; whether there was anything.
+    fn skip_what_waits(&mut self) -> bool {
         let why = match (&self.halted, self.interrupts) {
             (Some(failed), _) => format!("`{failed}` failed"),
             (None, 1..) => "interrupted".to_owned(),
-            (None, 0) => return,
+            (None, 0) => return false,
         };
-        for (id, ..) in std::mem::take(&mut self.waiting) {
+        self.waiting.clear();
+        let ids = self.scheduler.clear();
+        let any = !ids.is_empty();
+        for id in ids {
             self.planner.finish(id, Outcome::Skipped { why: why.clone(), blocked: true });
         }
+        any
     }
 }

@@ -1,4 +1,7 @@
-//! What has to be waited for before a task can start: its locks, and its folder. Done in a thread of its own.
+//! What has to be done before a task can start: its locks, and its folder.
+//!
+//! Where nothing is in the way, it is done at once. What has to be waited for is waited for in a thread of its own, so that
+//! those who wait keep nobody else from work.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,18 +9,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use super::task::{self, Spec};
-use super::{Message, Prepared, Stop};
-use crate::cache::{Cache, State};
+use super::task::{self, Spec, TaskError};
+use super::{Message, NotStarted, Prepared};
+use crate::cache::{Cache, CacheError, State};
 use crate::execute::Job;
-use crate::locks::{Held, Holder, LockError, LockRequest, Locks};
+use crate::locks::{Attempt, Busy, Claim, Held, Holder, LockError, LockRequest, Locks};
 use crate::plan::{Done, InstanceId, Resolved};
 
-/// All that the thread needs.
+/// All that is needed for it.
 pub(super) struct Preparation<'a> {
     pub(super) id: InstanceId,
     pub(super) spec: Spec,
-    pub(super) resolved: Box<Resolved>,
+    pub(super) resolved: Arc<Resolved>,
     /// The locks of an earlier attempt.
     pub(super) held: Option<Held>,
     pub(super) cache: &'a Cache,
@@ -30,40 +33,54 @@ pub(super) struct Preparation<'a> {
     pub(super) timeout: Option<Duration>,
     pub(super) log: PathBuf,
     pub(super) holder: Holder,
+    pub(super) messages: Sender<Message>,
 }
 
-impl Preparation<'_> {
-    pub(super) fn prepare(mut self, messages: &Sender<Message>) -> Result<Prepared, Stop> {
-        self.pause()?;
-        let held = match self.held.take() {
-            Some(held) => held,
-            None => {
-                let held = self.lock(messages)?;
-                if let Some(done) = self.finished_elsewhere()? {
-                    return Ok(Prepared::Cached(done));
-                }
-                held
-            }
-        };
-        let command = task::lay_out(self.cache, &self.spec, &self.resolved).map_err(Stop::Task)?;
-        let job = Job {
-            id: self.id as u64,
-            argv: command.argv,
-            env: command.env,
-            cwd: command.cwd,
-            log: self.log,
-            locks: held.share().map_err(|error| Stop::Task(error.into()))?,
-            timeout: self.timeout,
-        };
-        Ok(Prepared::Start(Box::new(job), held))
+/// How far it came without waiting.
+pub(super) enum Begun<'a> {
+    Ended(Result<Prepared, NotStarted>),
+    /// Something has to be waited for; the claim, if any, has its place in the queues.
+    Waits(Box<Preparation<'a>>, Option<Claim>),
+}
+
+impl<'a> Preparation<'a> {
+    /// Does what can be done without waiting.
+    pub(super) fn begin(mut self) -> Begun<'a> {
+        if !self.delay.is_zero() {
+            return Begun::Waits(Box::new(self), None);
+        }
+        if let Some(held) = self.held.take() {
+            return Begun::Ended(self.lay_out(held));
+        }
+        let mut claim = self.claim();
+        match claim.attempt() {
+            Ok(Attempt::Got(held)) => Begun::Ended(self.look_again(held)),
+            Ok(Attempt::Busy(_)) => Begun::Waits(Box::new(self), Some(claim)),
+            Err(error) => Begun::Ended(Err(NotStarted::Lock(error))),
+        }
     }
 
-    fn pause(&self) -> Result<(), Stop> {
+    /// Waits for the rest.
+    pub(super) fn wait(mut self, claim: Option<Claim>) -> Result<Prepared, NotStarted> {
+        self.pause()?;
+        if let Some(held) = self.held.take() {
+            return self.lay_out(held);
+        }
+        let given_up = || self.stopping.load(Ordering::Relaxed);
+        let claim = claim.unwrap_or_else(|| self.claim());
+        match claim.wait(self.wait, |busy| self.tell(busy), given_up) {
+            Ok(held) => self.look_again(held),
+            Err(LockError::GivenUp) => Err(NotStarted::Interrupted),
+            Err(error) => Err(NotStarted::Lock(error)),
+        }
+    }
+
+    fn pause(&self) -> Result<(), NotStarted> {
         const NAP: Duration = Duration::from_millis(50);
         let begun = Instant::now();
         while begun.elapsed() < self.delay {
             if self.stopping.load(Ordering::Relaxed) {
-                return Err(Stop::Interrupted);
+                return Err(NotStarted::Interrupted);
             }
             std::thread::sleep(NAP.min(self.delay.saturating_sub(begun.elapsed())));
         }
@@ -71,37 +88,55 @@ impl Preparation<'_> {
     }
 
     /// The lock on the key, so that nobody executes it at the same time, and those that the flow asks for.
-    fn lock(&self, messages: &Sender<Message>) -> Result<Held, Stop> {
+    fn claim(&self) -> Claim {
         let mut requests = vec![LockRequest::key(&self.resolved.key)];
         requests.extend(self.resolved.locks.iter().map(|(name, shared)| LockRequest::named(name, *shared)));
-        let told = |busy: &crate::locks::Busy| {
-            let holder = busy.holder.as_ref().map_or_else(
-                || "somebody".to_owned(),
-                |holder| format!("{} of run {} by {} (process {})", holder.task, holder.run, holder.who, holder.pid),
-            );
-            let _ = messages.send(Message::Waiting(self.id, busy.lock.clone(), holder));
-        };
-        let given_up = || self.stopping.load(Ordering::Relaxed);
-        match self.locks.claim(&requests, self.holder.clone()).wait(self.wait, told, given_up) {
-            Err(LockError::GivenUp) => Err(Stop::Interrupted),
-            held => held.map_err(Stop::Lock),
+        self.locks.claim(&requests, self.holder.clone())
+    }
+
+    fn tell(&self, busy: &Busy) {
+        let holder = busy.holder.as_ref().map_or_else(
+            || "somebody".to_owned(),
+            |holder| format!("{} of run {} by {} (process {})", holder.task, holder.run, holder.who, holder.pid),
+        );
+        let _ = self.messages.send(Message::Waiting(self.id, busy.lock.clone(), holder));
+    }
+
+    fn look_again(self, held: Held) -> Result<Prepared, NotStarted> {
+        match self.finished_elsewhere().map_err(|error| NotStarted::Task(error.into()))? {
+            Some(done) => Ok(Prepared::Cached(done)),
+            None => self.lay_out(held),
         }
     }
 
     /// The result, where somebody else recorded it between the plan and the lock.
-    fn finished_elsewhere(&self) -> Result<Option<Done>, Stop> {
+    fn finished_elsewhere(&self) -> Result<Option<Done>, CacheError> {
         let key = self.resolved.key;
-        let Some(recorded) = self.cache.find_result(&key).map_err(|error| Stop::Task(error.into()))? else {
-            return Ok(None);
-        };
-        if self.resolved.seen == Some(recorded.n) {
+        if self.resolved.seen.is_none() && !self.cache.has_manifest(&key) {
             return Ok(None);
         }
+        let Some(recorded) = self.cache.find_result(&key)?.filter(|found| self.resolved.seen != Some(found.n)) else {
+            return Ok(None);
+        };
         for artifact in recorded.outputs.values() {
-            if self.cache.state(artifact).map_err(|error| Stop::Task(error.into()))? != State::Whole {
+            if self.cache.state(artifact)? != State::Whole {
                 return Ok(None);
             }
         }
         Ok(Some(Done { key, outputs: recorded.outputs }))
+    }
+
+    fn lay_out(self, held: Held) -> Result<Prepared, NotStarted> {
+        let command = task::lay_out(self.cache, &self.spec, &self.resolved).map_err(NotStarted::Task)?;
+        let job = Job {
+            id: self.id as u64,
+            argv: command.argv,
+            env: command.env,
+            cwd: command.cwd,
+            log: self.log,
+            locks: held.share().map_err(|error| NotStarted::Task(TaskError::Io(error)))?,
+            timeout: self.timeout,
+        };
+        Ok(Prepared::Start(Box::new(job), held))
     }
 }

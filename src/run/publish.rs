@@ -1,68 +1,96 @@
-//! Publishes: copies of outputs at stable paths, and moves of refs.
+//! Publishes: copies of outputs at stable paths, and moves of refs. What is to be published is worked out at once; it is
+//! done in another thread, for a copy may be large.
+
+use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::{Run, task};
+use super::{Message, Run, task};
+use crate::cache::{Artifact, Cache, CacheError};
+use crate::diagnostic::Diagnostic;
 use crate::flow::{Publish, Target};
 use crate::plan::{Done, InstanceId, text_of};
-use crate::refs::{self, Change};
-use crate::report::Event;
+use crate::refs::{self, Change, RefError, Refs};
+use crate::report::{Event, TaskEvent, TaskState};
 
 /// Why something could not be published.
-pub(super) type PublishError = Box<dyn std::error::Error>;
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PublishError {
+    /// The expression that says where to has no value.
+    #[error("{0}")]
+    Flow(#[from] Diagnostic),
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    #[error(transparent)]
+    Ref(#[from] RefError),
+    #[error("`{output}.{field}` decides whether `{name}` moves, and is neither true nor false: {got}")]
+    Undecided { output: String, field: String, name: String, got: String },
+}
+
+/// Something to publish.
+enum Publication {
+    Copy { artifact: Artifact, path: PathBuf },
+    Move { name: String, change: Box<Change>, when: Option<Condition> },
+}
+
+/// A move that depends on what a task wrote.
+struct Condition {
+    decision: Artifact,
+    output: String,
+    field: String,
+}
 
 impl<'a: 'scope, 'scope> Run<'a, 'scope> {
-    /// Publishes what the flow says of an instance's outputs.
-    pub(super) fn publish(&mut self, id: InstanceId, name: &str, done: &Done) -> Result<(), PublishError> {
-        for publish in &self.planner.decl(id).publish {
-            let Publish { output, target } = publish;
+    /// Publishes what the flow says of an instance's outputs, which last already.
+    pub(super) fn publish(&mut self, id: InstanceId, name: &str, done: &Done) {
+        let publications = match self.publications(id, name, done) {
+            Ok(publications) if publications.is_empty() => return,
+            Ok(publications) => publications,
+            Err(error) => return self.not_published(name.to_owned(), &error),
+        };
+        self.publishing += 1;
+        let (cache, refs, task) = (self.context.cache, self.refs, name.to_owned());
+        let messages = self.messages.clone();
+        self.workers.run(move || {
+            let published = publications.into_iter().try_for_each(|publication| {
+                if let Some(event) = publication.publish(cache, refs, &task)? {
+                    let _ = messages.send(Message::Told(event));
+                }
+                Ok(())
+            });
+            let _ = messages.send(Message::Published(task, published));
+        });
+    }
+
+    fn publications(&self, id: InstanceId, name: &str, done: &Done) -> Result<Vec<Publication>, PublishError> {
+        let mut publications = Vec::new();
+        for Publish { output, target } in &self.planner.decl(id).publish {
             let Some(artifact) = done.outputs.get(&output.value) else { continue };
-            match target {
+            publications.push(match target {
                 Target::Path(template) => {
                     let path = self.context.root.join(text_of(&self.planner.evaluate(id, template)?));
-                    let there = self.context.cache.hash_source(&path).is_ok_and(|there| there.hash == artifact.hash);
-                    if !there {
-                        self.context.cache.export(artifact, &path)?;
-                    }
+                    Publication::Copy { artifact: artifact.clone(), path }
                 }
                 Target::Ref { name: template, when } => {
                     let pointer = text_of(&self.planner.evaluate(id, template)?);
-                    let decision = match when {
+                    let condition = match when {
                         None => None,
                         Some((output, field)) => {
                             let Some(decision) = done.outputs.get(&output.value) else { continue };
-                            let json = self.context.cache.json(&decision.hash)?;
-                            match task::field(&json, &field.value) {
-                                Some(Value::Bool(true)) => Some(decision.clone()),
-                                Some(Value::Bool(false)) => continue,
-                                other => {
-                                    let got = other.map_or("nothing".to_owned(), task::shown);
-                                    let message = format!(
-                                        "`{}.{}` decides whether `{pointer}` moves, and is neither true nor false: {got}",
-                                        output.value, field.value
-                                    );
-                                    return Err(message.into());
-                                }
-                            }
+                            let (output, field) = (output.value.clone(), field.value.clone());
+                            Some(Condition { decision: decision.clone(), output, field })
                         }
                     };
-                    self.move_ref(name, pointer, done, artifact.clone(), decision)?;
+                    let change = Box::new(self.change(name, done, artifact.clone()));
+                    Publication::Move { name: pointer, change, when: condition }
                 }
-            }
+            });
         }
-        Ok(())
+        Ok(publications)
     }
 
-    fn move_ref(
-        &mut self,
-        task: &str,
-        pointer: String,
-        done: &Done,
-        artifact: crate::cache::Artifact,
-        decision: Option<crate::cache::Artifact>,
-    ) -> Result<(), PublishError> {
-        let hash = artifact.hash;
-        let change = Change {
+    fn change(&self, task: &str, done: &Done, artifact: Artifact) -> Change {
+        Change {
             artifact,
             key: Some(done.key),
             flow: Some(self.context.flow.to_owned()),
@@ -70,12 +98,63 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             run: Some(self.options.run.clone()),
             who: self.options.user.clone(),
             at: jiff::Timestamp::now().to_string(),
-            decision,
+            decision: None,
             reason: String::new(),
-        };
-        if let refs::Outcome::Moved(_) = self.refs.set(&pointer, &change)? {
-            self.reporter.event(&Event::Moved { name: pointer, task: task.to_owned(), hash });
         }
-        Ok(())
+    }
+
+    pub(super) fn published(&mut self, task: String, published: Result<(), PublishError>) {
+        self.publishing -= 1;
+        if let Err(error) = published {
+            self.not_published(task, &error);
+        }
+    }
+
+    fn not_published(&mut self, task: String, error: &PublishError) {
+        self.halt(&task);
+        self.summary.failed += 1;
+        let reason = Some(format!("its result is recorded but not published: {error}"));
+        self.reporter.event(&Event::Task(TaskEvent { reason, ..TaskEvent::new(task, TaskState::Failed) }));
+    }
+}
+
+impl Publication {
+    /// Publishes it; gives what there is to tell.
+    fn publish(self, cache: &Cache, refs: &Refs, task: &str) -> Result<Option<Event>, PublishError> {
+        match self {
+            Self::Copy { artifact, path } => {
+                let there = cache.hash_source(&path).is_ok_and(|there| there.hash == artifact.hash);
+                if !there {
+                    cache.export(&artifact, &path)?;
+                }
+                Ok(None)
+            }
+            Self::Move { name, mut change, when } => {
+                if let Some(condition) = when {
+                    if !condition.holds(cache, &name)? {
+                        return Ok(None);
+                    }
+                    change.decision = Some(condition.decision);
+                }
+                let hash = change.artifact.hash;
+                let moved = matches!(refs.set(&name, &change)?, refs::Outcome::Moved(_));
+                Ok(moved.then(|| Event::Moved { name, task: task.to_owned(), hash }))
+            }
+        }
+    }
+}
+
+impl Condition {
+    fn holds(&self, cache: &Cache, name: &str) -> Result<bool, PublishError> {
+        let json = cache.json(&self.decision.hash)?;
+        match task::field(&json, &self.field) {
+            Some(Value::Bool(holds)) => Ok(*holds),
+            other => Err(PublishError::Undecided {
+                output: self.output.clone(),
+                field: self.field.clone(),
+                name: name.to_owned(),
+                got: other.map_or("nothing".to_owned(), task::shown),
+            }),
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! What is told of the parts of the plan that have ended.
 
 use super::Run;
+use crate::cache::CacheError;
 use crate::diagnostic::Diagnostic;
 use crate::plan::{Done, InstanceId, Outcome};
-use crate::provenance::RunTask;
+use crate::provenance::{RunTask, RunTaskState};
 use crate::report::{Event, TaskEvent, TaskState};
 
 impl<'a: 'scope, 'scope> Run<'a, 'scope> {
@@ -21,7 +22,8 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             let Some(outcome) = self.planner.outcome(id).cloned() else { continue };
             match outcome {
                 Outcome::Cached(done) => self.report_done(id, &name, &done, TaskState::Cached),
-                Outcome::Ran(done) => self.report_done(id, &name, &done, TaskState::Ran),
+                // Told when its result lasts.
+                Outcome::Ran(_) => {}
                 Outcome::Skipped { why, .. } => self.report_skipped(name, why),
                 Outcome::Failed => self.report_unplanned(name),
                 Outcome::WillRun(_) | Outcome::MayRun(_) => {}
@@ -29,14 +31,34 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         }
     }
 
+    /// Tells of a batch of executed tasks whose results last now, or could not be recorded.
+    pub(super) fn report_recorded(&mut self, ids: Vec<InstanceId>, recorded: Result<(), CacheError>) {
+        self.unrecorded -= ids.len();
+        for id in ids {
+            let name = self.planner.name(id);
+            match (&recorded, self.planner.outcome(id).cloned()) {
+                (Ok(()), Some(Outcome::Ran(done))) => self.report_done(id, &name, &done, TaskState::Ran),
+                (Ok(()), _) => {}
+                (Err(error), _) => self.report_unrecorded(name, error),
+            }
+        }
+    }
+
+    /// Whatever the caller wants: a cache that cannot be written to ends the run.
+    fn report_unrecorded(&mut self, name: String, error: &CacheError) {
+        self.cache_failed = true;
+        self.halted.get_or_insert_with(|| name.clone());
+        self.summary.failed += 1;
+        let reason = Some(format!("its result is not recorded: {error}"));
+        let entry = self.tasks.entry(name.clone()).or_insert_with(|| RunTask::new(RunTaskState::Failed));
+        *entry = RunTask { key: entry.key, reason: reason.clone(), ..RunTask::new(RunTaskState::Failed) };
+        let event = TaskEvent { reason, key: entry.key, ..TaskEvent::new(name, TaskState::Failed) };
+        self.reporter.event(&Event::Task(event));
+    }
+
     fn report_done(&mut self, id: InstanceId, name: &str, done: &Done, state: TaskState) {
-        let entry = self.tasks.entry(name.to_owned()).or_insert_with(|| RunTask {
-            state: String::new(),
-            reason: None,
-            key: Some(done.key),
-            seconds: None,
-        });
-        entry.state = if state == TaskState::Ran { "ran" } else { "cached" }.to_owned();
+        let cached = || RunTask { key: Some(done.key), ..RunTask::new(RunTaskState::Cached) };
+        let entry = self.tasks.entry(name.to_owned()).or_insert_with(cached);
         let event = TaskEvent {
             key: Some(done.key),
             reason: entry.reason.clone(),
@@ -52,15 +74,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         }
         self.reporter.event(&Event::Task(event));
         self.print(id, name, done);
-        if let Err(error) = self.publish(id, name, done) {
-            self.halt(name);
-            self.summary.failed += 1;
-            let event = TaskEvent {
-                reason: Some(format!("its result is recorded but not published: {error}")),
-                ..TaskEvent::new(name.to_owned(), TaskState::Failed)
-            };
-            self.reporter.event(&Event::Task(event));
-        }
+        self.publish(id, name, done);
     }
 
     /// Keeps what the flow wants shown at the end.
@@ -91,14 +105,14 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.halt(&name);
         self.summary.failed += 1;
         let reason = Some("it could not be planned".to_owned());
-        let entry = RunTask { state: "failed".to_owned(), reason: reason.clone(), key: None, seconds: None };
+        let entry = RunTask { reason: reason.clone(), ..RunTask::new(RunTaskState::Failed) };
         self.tasks.insert(name.clone(), entry);
         self.reporter.event(&Event::Task(TaskEvent { reason, ..TaskEvent::new(name, TaskState::Failed) }));
     }
 
     fn report_skipped(&mut self, name: String, why: String) {
         self.summary.skipped += 1;
-        let entry = RunTask { state: "skipped".to_owned(), reason: Some(why.clone()), key: None, seconds: None };
+        let entry = RunTask { reason: Some(why.clone()), ..RunTask::new(RunTaskState::Skipped) };
         self.tasks.insert(name.clone(), entry);
         self.reporter.event(&Event::Task(TaskEvent { reason: Some(why), ..TaskEvent::new(name, TaskState::Skipped) }));
     }

@@ -1,4 +1,4 @@
-//! One task from its inputs to its recorded result: what is laid out before it starts, and what is kept when it ends.
+//! One task from its inputs to its outputs in the cache: what is laid out before it starts, and what is kept when it ends.
 //!
 //! ```text
 //! scratch/<run>/<task>/in/<name>/<file>   the inputs: copies, so that what the task does to them changes nothing
@@ -47,9 +47,14 @@ pub(super) struct Spec {
     pub(super) folder: PathBuf,
 }
 
+const INPUTS: &str = "in";
+const WORK: &str = "work";
+const TMP: &str = "tmp";
+const REQUEST: &str = "request.json";
+
 impl Spec {
     /// What is known of an instance that runs in `folder` with these devices.
-    pub(super) fn of(planner: &Planner<'_>, id: InstanceId, folder: PathBuf, devices: Vec<u32>) -> Self {
+    pub(super) fn of(planner: &Planner<'_>, id: InstanceId, folder: PathBuf, devices: Vec<u32>, all: u64) -> Self {
         let resources = &planner.decl(id).resources;
         Self {
             name: planner.name(id),
@@ -61,10 +66,14 @@ impl Spec {
                 inputs: kind.spec.inputs.keys().cloned().collect(),
             }),
             cpu: resources.cpu,
-            memory: resources.memory,
+            memory: Some(resources.memory.unwrap_or(all)),
             devices,
             folder,
         }
+    }
+
+    fn input_folder(&self, input: &str) -> PathBuf {
+        self.folder.join(INPUTS).join(input)
     }
 }
 
@@ -75,6 +84,8 @@ pub(super) enum TaskError {
     Cache(#[from] CacheError),
     #[error("{0}{next}", next = crate::cache::hint(.0))]
     Io(#[from] std::io::Error),
+    #[error("{0}{next}", next = crate::cache::hint(.0))]
+    Source(std::io::Error),
     #[error(transparent)]
     Json(#[from] serde_json::Error),
     #[error(
@@ -92,6 +103,32 @@ pub(super) enum TaskError {
     OutputJson(String, serde_json::Error),
 }
 
+impl TaskError {
+    /// Whether the task is at fault, so that another attempt may end otherwise.
+    pub(super) fn is_of_the_task(&self) -> bool {
+        match self {
+            Self::NoOutput(..) | Self::OutputType(..) | Self::OutputJson(..) => true,
+            Self::Cache(error) => matches!(error, CacheError::Unfit { .. }),
+            Self::Io(_) | Self::Source(_) | Self::Json(_) | Self::Ref { .. } | Self::Changed(..) => false,
+        }
+    }
+
+    /// Whether the cache cannot be read or written.
+    pub(super) fn is_of_the_store(&self) -> bool {
+        match self {
+            Self::Cache(error) => error.is_of_the_store(),
+            Self::Io(_) => true,
+            Self::Source(_)
+            | Self::Json(_)
+            | Self::Ref { .. }
+            | Self::Changed(..)
+            | Self::NoOutput(..)
+            | Self::OutputType(..)
+            | Self::OutputJson(..) => false,
+        }
+    }
+}
+
 /// How to start a task that is laid out.
 pub(super) struct Command {
     pub(super) argv: Vec<OsString>,
@@ -101,19 +138,18 @@ pub(super) struct Command {
 
 /// Lays out a task's folder.
 pub(super) fn lay_out(cache: &Cache, spec: &Spec, task: &Resolved) -> Result<Command, TaskError> {
-    if spec.folder.exists() {
-        // An earlier attempt, or a run that was killed.
-        remove_tree(&spec.folder)?;
-    }
-    let work = spec.folder.join("work");
-    let tmp = spec.folder.join("tmp");
-    fs_err::create_dir_all(&work)?;
-    fs_err::create_dir_all(&tmp)?;
+    make_anew(&spec.folder)?;
+    let work = spec.folder.join(WORK);
+    let tmp = spec.folder.join(TMP);
+    fs_err::create_dir(&work)?;
+    fs_err::create_dir(&tmp)?;
     let inputs = lay_out_inputs(cache, spec, task)?;
     let mut outputs = BTreeMap::new();
     for output in &spec.outputs {
         let path = work.join(&output.path);
-        fs_err::create_dir_all(path.parent().unwrap_or(&work))?;
+        if let Some(above) = path.parent().filter(|above| *above != work) {
+            fs_err::create_dir_all(above)?;
+        }
         if spec.kind.is_some() && output.r#type == PathType::Folder {
             fs_err::create_dir_all(&path)?;
         }
@@ -130,8 +166,8 @@ pub(super) fn lay_out(cache: &Cache, spec: &Spec, task: &Resolved) -> Result<Com
         memory: spec.memory,
         devices: spec.devices.clone(),
     };
-    let file = spec.folder.join("request.json");
-    fs_err::write(&file, serde_json::to_vec_pretty(&request)?)?;
+    let file = spec.folder.join(REQUEST);
+    fs_err::write(&file, serde_json::to_vec(&request)?)?;
     let argv = match (&spec.kind, &task.command) {
         (Some(kind), _) => vec![kind.program.clone().into_os_string(), "run".into()],
         (None, command) => {
@@ -154,26 +190,42 @@ fn unusable(error: CacheError, input: &ResolvedInput) -> TaskError {
 
 fn lay_out_inputs(cache: &Cache, spec: &Spec, task: &Resolved) -> Result<BTreeMap<String, PathBuf>, TaskError> {
     let mut paths = BTreeMap::new();
+    if !task.inputs.is_empty() {
+        fs_err::create_dir(spec.folder.join(INPUTS))?;
+    }
     let read = |name: &String| spec.kind.as_ref().is_none_or(|kind| kind.inputs.contains(name));
     for input in task.inputs.iter().filter(|input| read(&input.name)) {
-        let folder = spec.folder.join("in").join(&input.name);
-        fs_err::create_dir_all(&folder)?;
+        let folder = spec.input_folder(&input.name);
+        fs_err::create_dir(&folder)?;
         let path = folder.join(&input.file);
         match &input.data {
             Data::Cached(artifact) => cache.materialise(artifact, &path).map_err(|error| unusable(error, input))?,
             Data::Json(_, bytes) => fs_err::write(&path, bytes)?,
             Data::Gather(artifact, listing) => {
-                cache.gather(listing)?;
+                cache.place_gather(listing)?;
                 cache.materialise(artifact, &path)?;
             }
             Data::Source(artifact, source) => {
                 // What the task reads has to be what its key says, whatever happens to the source meanwhile.
-                cache.copy_source(source, artifact, &path)?;
+                cache.copy_source(source, artifact, &path).map_err(|error| changed(error, &input.name, source))?;
             }
         }
         paths.insert(input.name.clone(), path);
     }
     Ok(paths)
+}
+
+/// A source that is gone has changed too: the cache is not at fault.
+fn changed(error: CacheError, input: &str, source: &Path) -> TaskError {
+    match error {
+        CacheError::Io(error) if error.kind() == std::io::ErrorKind::NotFound && !source.exists() => {
+            TaskError::Changed(input.to_owned(), source.to_owned())
+        }
+        CacheError::Changed(_) => TaskError::Changed(input.to_owned(), source.to_owned()),
+        // A full disk is the cache's, what cannot be read is the source's.
+        CacheError::Io(error) if error.kind() != std::io::ErrorKind::StorageFull => TaskError::Source(error),
+        other => TaskError::Cache(other),
+    }
 }
 
 /// Variables of the caller that every task sees.
@@ -218,7 +270,7 @@ fn environment(request: &Request, task: &Resolved, file: &Path, tmp: &Path) -> V
     env
 }
 
-/// Takes what a task wrote into the cache, and records its result.
+/// Takes what a task wrote into the cache. Gives what it wrote, and what is to be recorded of it.
 pub(super) fn keep(
     cache: &Cache,
     spec: &Spec,
@@ -226,7 +278,7 @@ pub(super) fn keep(
     flow: &str,
     run: &str,
     execution: Execution,
-) -> Result<Done, TaskError> {
+) -> Result<(Done, Manifest), TaskError> {
     for input in &task.inputs {
         if let Data::Source(artifact, path) = &input.data
             && cache.hash_source(path).map_or(true, |now| now.hash != artifact.hash)
@@ -234,12 +286,13 @@ pub(super) fn keep(
             return Err(TaskError::Changed(input.name.clone(), path.clone()));
         }
     }
+    let work = spec.folder.join(WORK);
     for output in &spec.outputs {
-        check_output(output, &spec.folder.join("work").join(&output.path))?;
+        check_output(output, &work.join(&output.path))?;
     }
     let mut outputs = BTreeMap::new();
     for output in &spec.outputs {
-        let artifact = cache.store_output(&spec.folder.join("work"), Path::new(&output.path))?;
+        let artifact = cache.place_output(&work, Path::new(&output.path))?;
         outputs.insert(output.name.clone(), artifact);
     }
     let inputs = task.inputs.iter().map(|input| {
@@ -258,16 +311,15 @@ pub(super) fn keep(
         execution,
     };
     keep_entries(cache, task)?;
-    cache.record(&manifest)?;
-    remove_tree(&spec.folder)?;
-    Ok(Done { key: task.key, outputs })
+    remove(spec, task)?;
+    Ok((Done { key: task.key, outputs }, manifest))
 }
 
 /// Entries of JSON outputs are inputs too: lineage and `get` find them by hash.
 fn keep_entries(cache: &Cache, task: &Resolved) -> Result<(), TaskError> {
     for input in &task.inputs {
         if let Data::Json(_, bytes) = &input.data {
-            cache.store_bytes(bytes)?;
+            cache.place_bytes(bytes)?;
         }
     }
     Ok(())
@@ -291,6 +343,33 @@ fn check_output(output: &OutputDecl, path: &Path) -> Result<(), TaskError> {
     Ok(())
 }
 
+/// Makes an empty folder, whatever lies there: an earlier attempt, or what a run that was killed has left.
+fn make_anew(folder: &Path) -> std::io::Result<()> {
+    use std::io::ErrorKind;
+    match std::fs::create_dir(folder) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            remove_tree(folder)?;
+            fs_err::create_dir(folder)
+        }
+        Err(_) => fs_err::create_dir_all(folder),
+    }
+}
+
+/// Removes a task's folder. Mostly nothing is in it but what was laid out, and that is gone without a look.
+fn remove(spec: &Spec, task: &Resolved) -> std::io::Result<()> {
+    let _ = std::fs::remove_file(spec.folder.join(REQUEST));
+    for input in &task.inputs {
+        let folder = spec.input_folder(&input.name);
+        let _ = std::fs::remove_file(folder.join(&input.file));
+        let _ = std::fs::remove_dir(folder);
+    }
+    for folder in [INPUTS, TMP, WORK] {
+        let _ = std::fs::remove_dir(spec.folder.join(folder));
+    }
+    std::fs::remove_dir(&spec.folder).or_else(|_| remove_tree(&spec.folder))
+}
+
 /// The last lines of a log, for an error message.
 pub(super) fn tail(log: &Path) -> Vec<String> {
     const LINES: usize = 10;
@@ -301,9 +380,12 @@ pub(super) fn tail(log: &Path) -> Vec<String> {
     lines[lines.len().saturating_sub(LINES)..].iter().map(|line| (*line).to_owned()).collect()
 }
 
-/// The hash of a task's log, where it can be read.
+/// The hash of a task's log, where it can be read. A task that wrote nothing has no file for it.
 pub(super) fn log_hash(log: &Path) -> Option<Hash> {
-    std::fs::read(log).ok().map(|bytes| Hash::of(&bytes))
+    match std::fs::read(log) {
+        Ok(bytes) => Some(Hash::of(&bytes)),
+        Err(error) => (error.kind() == std::io::ErrorKind::NotFound).then(|| Hash::of(&[])),
+    }
 }
 
 /// What JSON of one value is called in a path of an output: used by `publish`'s `when: output.field`.

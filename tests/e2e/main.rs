@@ -42,6 +42,7 @@ mod contract {
 
 /// Tasks while they run: failures, kills, several runners, what a machine has.
 mod running {
+    mod commit;
     mod failures;
     mod isolation;
     mod kill;

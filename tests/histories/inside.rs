@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ghtrader::cache::Cache;
@@ -19,7 +19,7 @@ use ghtrader::provenance::Commit;
 use ghtrader::refs::{Refs, Snapshot};
 use ghtrader::report::{Event, Reporter};
 use ghtrader::resources::Pool;
-use ghtrader::run::{Means, Options};
+use ghtrader::run::{Mailbox, Means, Options};
 
 use crate::program::{Make, Seen};
 use crate::project::Project;
@@ -120,16 +120,14 @@ fn run(
         host: "host".to_owned(),
         user: "user".to_owned(),
     };
-    let (sender, events) = channel();
-    let mut executor = Inside { home: place.home.to_owned(), events: sender };
+    let mailbox = Mailbox::new();
+    let mut executor = Inside { home: place.home.to_owned(), tell: Arc::new(mailbox.of_executor()) };
     let mut heard = Heard::default();
-    let (_interrupt, interrupts) = channel();
     let means = Means {
         refs: &Refs::open(context.cache),
         locks: &Locks::open(context.cache),
         executor: &mut executor,
-        events,
-        interrupts,
+        mailbox,
         reporter: &mut heard,
     };
     let ended = ghtrader::run::run(context, wish, &options, means).map_err(|error| match error {
@@ -157,19 +155,19 @@ impl Reporter for Heard {
 /// Computes what tasks do, each in a thread of its own.
 struct Inside {
     home: PathBuf,
-    events: Sender<ExecEvent>,
+    tell: Arc<dyn Fn(ExecEvent) + Send + Sync>,
 }
 
 impl Executor for Inside {
     fn start(&mut self, job: Job) {
-        let (home, events) = (self.home.clone(), self.events.clone());
+        let (home, tell) = (self.home.clone(), Arc::clone(&self.tell));
         std::thread::spawn(move || {
-            let _ = events.send(ExecEvent::Started { id: job.id, pid: 0 });
+            tell(ExecEvent::Started { id: job.id, pid: 0 });
             let code = Work::new(&job, &home).all(&job.argv[4].to_string_lossy());
             // What waits for a lock of this task must find its result.
             let id = job.id;
             drop(job);
-            let _ = events.send(ExecEvent::Exited { id, exit: Exit::Code(code), usage: Usage::default() });
+            tell(ExecEvent::Exited { id, exit: Exit::Code(code), usage: Usage::default() });
         });
     }
 

@@ -1,0 +1,250 @@
+//! Making it last: the group commit.
+//!
+//! An object can be used as soon as it is in its place, for whoever reads it through this [`Cache`]. A result counts only
+//! once all that was placed before is synced, then its manifest's bytes, then the manifest's name, in this order. One
+//! commit does so for any number of results with two waits for the disk.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use super::files::{Unsynced, create_folder_synced, name_once, parent};
+use super::folders::lock;
+use super::stat::Stat;
+use super::{Cache, CacheError, Result, tables};
+use crate::hash::Hash;
+use crate::provenance::Manifest;
+
+/// Objects that are in their place and do not last yet.
+#[derive(Debug, Default)]
+pub(super) struct Placed {
+    unsynced: Unsynced,
+    /// What the file system said of them when they got their place. They stay in here until the index says so too.
+    stats: HashMap<Hash, Stat>,
+    /// Those of `stats` that no commit has taken yet.
+    new: Vec<Hash>,
+}
+
+/// Held by whoever commits: a result may rest on what an earlier commit still syncs.
+#[derive(Debug, Default)]
+pub(super) struct Committing {
+    /// What went wrong when something was synced. The kernel may have dropped it then, and says so only once: whatever is
+    /// said to be synced later may rest on what is lost.
+    failed: Option<String>,
+    /// Lets the next sync fail.
+    #[cfg(test)]
+    pub(super) fails: bool,
+}
+
+impl Cache {
+    /// What the file system said of an object that was placed and is not known to the index yet.
+    pub(super) fn placed_stat(&self, hash: &Hash) -> Option<Stat> {
+        lock(&self.placed).stats.get(hash).copied()
+    }
+
+    /// Notes an object that was just given its place.
+    pub(super) fn add_placed(&self, place: PathBuf, hash: Hash, stat: Stat) {
+        let mut placed = lock(&self.placed);
+        placed.unsynced.named(place);
+        placed.stats.insert(hash, stat);
+        placed.new.push(hash);
+    }
+
+    /// Records a finished task, whose outputs are in their place already.
+    ///
+    /// # Errors
+    /// Those of [`Cache::record_all`].
+    pub fn record(&self, manifest: &Manifest) -> Result<()> {
+        self.record_all(std::slice::from_ref(manifest))
+    }
+
+    /// Records finished tasks, whose outputs are in their place already: when this returns, all of them last, and all
+    /// that was placed.
+    ///
+    /// # Errors
+    /// What the file system says; some of the results may be recorded then. After a sync that failed nothing can be
+    /// recorded any more by this process.
+    pub fn record_all(&self, manifests: &[Manifest]) -> Result<()> {
+        let scrap = self.scrap()?;
+        let mut committing = lock(&self.committing);
+        if let Some(why) = &committing.failed {
+            return Err(CacheError::NotSynced(why.clone()));
+        }
+        let mut written = Vec::with_capacity(manifests.len());
+        let mut contents = Unsynced::default();
+        for manifest in manifests {
+            let bytes = serde_json::to_vec_pretty(manifest).map_err(|error| CacheError::Io(error.into()))?;
+            let temporary = scrap.path();
+            fs::write(&temporary, bytes)?;
+            contents.content(temporary.clone());
+            written.push(temporary);
+        }
+        let new = self.sync_placed(&mut committing, contents)?;
+        let mut names = Unsynced::default();
+        let mut rows = Vec::with_capacity(manifests.len());
+        for (temporary, manifest) in written.iter().zip(manifests) {
+            let n = self.name_manifest(temporary, &manifest.key)?;
+            names.name(&self.manifest_path(&manifest.key, n));
+            rows.push((manifest, n));
+        }
+        self.sync(&mut committing, names)?;
+        self.index_commit(&new, &rows)
+    }
+
+    /// Lets all that was placed last.
+    ///
+    /// # Errors
+    /// Those of [`Cache::record_all`].
+    pub(super) fn settle(&self) -> Result<()> {
+        self.record_all(&[])
+    }
+
+    /// Syncs what was placed, and `more`; gives the objects among it.
+    fn sync_placed(&self, committing: &mut Committing, more: Unsynced) -> Result<Vec<Hash>> {
+        let (unsynced, new) = {
+            let mut placed = lock(&self.placed);
+            (std::mem::take(&mut placed.unsynced), std::mem::take(&mut placed.new))
+        };
+        self.sync(committing, unsynced.merge(more))?;
+        Ok(new)
+    }
+
+    fn sync(&self, committing: &mut Committing, unsynced: Unsynced) -> Result<()> {
+        let synced = unsynced.sync(&self.v1);
+        #[cfg(test)]
+        let synced = if committing.fails { Err(std::io::Error::from(rustix::io::Errno::IO)) } else { synced };
+        synced.map_err(|error| {
+            let why = committing.failed.insert(error.to_string());
+            CacheError::NotSynced(why.clone())
+        })
+    }
+
+    /// Writes down in the index what lasts now.
+    fn index_commit(&self, new: &[Hash], rows: &[(&Manifest, u64)]) -> Result<()> {
+        let objects: Vec<(Hash, Stat)> = {
+            let placed = lock(&self.placed);
+            new.iter().filter_map(|hash| Some((*hash, *placed.stats.get(hash)?))).collect()
+        };
+        if !objects.is_empty() || !rows.is_empty() {
+            self.write(|index| {
+                objects.iter().try_for_each(|(hash, stat)| tables::set_object(index, *hash, *stat))?;
+                rows.iter().try_for_each(|(manifest, n)| tables::add_result(index, manifest, *n))
+            })?;
+        }
+        let mut placed = lock(&self.placed);
+        for (hash, stat) in objects {
+            // It may have been placed anew meanwhile.
+            if placed.stats.get(&hash) == Some(&stat) {
+                placed.stats.remove(&hash);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a synced manifest the next number that is free.
+    fn name_manifest(&self, temporary: &Path, key: &Hash) -> Result<u64> {
+        for n in 0.. {
+            let path = self.manifest_path(key, n);
+            let named = match name_once(temporary, &path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    create_folder_synced(parent(&path))?;
+                    name_once(temporary, &path)
+                }
+                other => other,
+            };
+            if named? {
+                return Ok(n);
+            }
+        }
+        Err(CacheError::Manifest { path: self.manifest_path(key, 0), why: "it was executed too often".into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::cache::{Artifact, State};
+    use crate::provenance::{Execution, SCHEMA};
+
+    fn cache() -> (tempfile::TempDir, Cache) {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
+        (folder, cache)
+    }
+
+    fn manifest(task: &str, output: &Artifact) -> Manifest {
+        Manifest {
+            schema: SCHEMA,
+            key: Hash::of(task.as_bytes()),
+            parts: Vec::new(),
+            flow: "daily".into(),
+            task: task.into(),
+            run: "01X".into(),
+            inputs: BTreeMap::new(),
+            outputs: BTreeMap::from([("out".to_owned(), output.clone())]),
+            execution: Execution::default(),
+        }
+    }
+
+    fn place(cache: &Cache, text: &str) -> Artifact {
+        let folder = cache.temporary().unwrap();
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("out"), text).unwrap();
+        cache.place_output(&folder, Path::new("out")).unwrap()
+    }
+
+    #[test]
+    fn what_is_placed_can_be_used_at_once_and_is_known_to_others_after_the_commit() {
+        let (folder, cache) = cache();
+        let outputs: Vec<Artifact> = (0..40).map(|n| place(&cache, &format!("text {n}"))).collect();
+        let known =
+            |cache: &Cache, artifact: &Artifact| cache.query(|index| tables::object(index, artifact.hash)).unwrap();
+        for output in &outputs {
+            assert_eq!((cache.state(output).unwrap(), known(&cache, output)), (State::Whole, None));
+        }
+        let manifests: Vec<Manifest> =
+            outputs.iter().enumerate().map(|(n, output)| manifest(&n.to_string(), output)).collect();
+        cache.record_all(&manifests).unwrap();
+        let other = Cache::open(folder.path()).unwrap();
+        for (output, manifest) in outputs.iter().zip(&manifests) {
+            assert_eq!(other.find_result(&manifest.key).unwrap().unwrap().outputs, manifest.outputs);
+            assert!(known(&other, output).is_some() && other.state(output).unwrap() == State::Whole);
+        }
+        assert!(lock(&cache.placed).stats.is_empty(), "nothing is left to do");
+    }
+
+    #[test]
+    fn an_object_that_is_spoilt_before_the_commit_is_seen_to_be() {
+        let (_folder, cache) = cache();
+        let output = place(&cache, "text");
+        let path = cache.object_path(&output.hash);
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "other").unwrap();
+        assert_eq!(cache.state(&output).unwrap(), State::Damaged);
+        cache.record(&manifest("a", &output)).unwrap();
+        assert_eq!(cache.state(&output).unwrap(), State::Damaged);
+        assert_eq!(place(&cache, "text"), output, "it can be made again");
+        assert_eq!(cache.state(&output).unwrap(), State::Whole);
+    }
+
+    #[test]
+    fn after_a_sync_that_failed_nothing_is_recorded() {
+        let (folder, cache) = cache();
+        cache.record(&manifest("before", &place(&cache, "before"))).unwrap();
+        lock(&cache.committing).fails = true;
+        let output = place(&cache, "text");
+        let error = cache.record(&manifest("a", &output)).unwrap_err();
+        assert!(error.to_string().contains("does not last"), "{error}");
+        // A later sync would say that all is well: the kernel reports an error once.
+        lock(&cache.committing).fails = false;
+        assert!(matches!(cache.record(&manifest("b", &place(&cache, "b"))), Err(CacheError::NotSynced(_))));
+        let other = Cache::open(folder.path()).unwrap();
+        for (task, found) in [("before", true), ("a", false), ("b", false)] {
+            assert_eq!(other.find_result(&Hash::of(task.as_bytes())).unwrap().is_some(), found, "{task}");
+        }
+    }
+}

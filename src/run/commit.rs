@@ -1,0 +1,194 @@
+//! The group commit: finished tasks are collected, and recorded together.
+//!
+//! While one batch is being synced, the next one gathers. The locks on the keys are held until their results are
+//! recorded, so that whoever waits for one then finds it.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::Scope;
+use std::time::{Duration, Instant};
+
+use crate::cache::CacheError;
+use crate::locks::Held;
+use crate::plan::InstanceId;
+use crate::provenance::Manifest;
+
+/// How long a finished task waits for others while more are running.
+const GATHER: Duration = Duration::from_millis(50);
+/// So many are not kept waiting.
+const MOST: usize = 500;
+
+/// A finished task whose outputs are in their place, on its way to a recorded result.
+pub(super) struct Finished {
+    pub(super) id: InstanceId,
+    pub(super) manifest: Manifest,
+    /// The lock on its key.
+    pub(super) held: Option<Held>,
+}
+
+/// What became of a batch.
+pub(super) type Committed = (Vec<InstanceId>, Result<(), CacheError>);
+
+/// The way to the thread that records. It ends when its [`Committer`] is dropped and nothing is left to record.
+#[derive(Clone)]
+pub(super) struct Outbox(Arc<Shared>);
+
+/// The thread that records.
+pub(super) struct Committer(Outbox);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    batch: Vec<Finished>,
+    hurried: bool,
+    closed: bool,
+}
+
+impl Committer {
+    /// Starts the thread: `record` makes results last, `tell` hears of each batch.
+    pub(super) fn start<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        record: impl Fn(&[Manifest]) -> Result<(), CacheError> + Send + 'scope,
+        tell: impl Fn(Committed) + Send + 'scope,
+    ) -> Self {
+        let outbox = Outbox(Arc::default());
+        let inbox = outbox.clone();
+        scope.spawn(move || {
+            while let Some(batch) = inbox.0.next() {
+                let (mut ids, mut manifests, mut locks) = (Vec::new(), Vec::new(), Vec::new());
+                for Finished { id, manifest, held } in batch {
+                    ids.push(id);
+                    manifests.push(manifest);
+                    locks.push(held);
+                }
+                let recorded = record(&manifests);
+                drop(locks);
+                tell((ids, recorded));
+            }
+        });
+        Self(outbox)
+    }
+
+    pub(super) fn outbox(&self) -> Outbox {
+        self.0.clone()
+    }
+
+    /// Whether nothing else is going on, so that there is nothing to wait for.
+    pub(super) fn hurry(&self, hurried: bool) {
+        let mut state = self.0.0.lock();
+        if state.hurried != hurried {
+            state.hurried = hurried;
+            self.0.0.changed.notify_one();
+        }
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.0.0.lock().closed = true;
+        self.0.0.changed.notify_one();
+    }
+}
+
+impl Outbox {
+    pub(super) fn push(&self, finished: Finished) {
+        let mut state = self.0.lock();
+        state.batch.push(finished);
+        // In between it sleeps: a batch costs two wakes and not one for each task.
+        if state.batch.len() == 1 || state.batch.len() == MOST {
+            self.0.changed.notify_one();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next batch; `None` when there will be none.
+    fn next(&self) -> Option<Vec<Finished>> {
+        let mut state = self.lock();
+        while state.batch.is_empty() {
+            if state.closed {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let begun = Instant::now();
+        while !state.hurried && !state.closed && state.batch.len() < MOST {
+            let Some(left) = GATHER.checked_sub(begun.elapsed()) else { break };
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Some(std::mem::take(&mut state.batch))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::hash::Hash;
+    use crate::provenance::Execution;
+
+    fn finished(id: InstanceId) -> Finished {
+        let manifest = Manifest {
+            schema: 1,
+            key: Hash::of(&id.to_le_bytes()),
+            parts: Vec::new(),
+            flow: String::new(),
+            task: String::new(),
+            run: String::new(),
+            inputs: Default::default(),
+            outputs: Default::default(),
+            execution: Execution::default(),
+        };
+        Finished { id, manifest, held: None }
+    }
+
+    /// What is told of tasks 0 to 19, the commits of which end as `record` says.
+    fn told(record: impl Fn(&[Manifest]) -> Result<(), CacheError> + Send) -> Vec<Committed> {
+        let told = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            let committer = Committer::start(scope, record, |batch| told.lock().unwrap().push(batch));
+            (0..20).for_each(|id| committer.outbox().push(finished(id)));
+        });
+        told.into_inner().unwrap()
+    }
+
+    #[test]
+    fn what_gathers_is_recorded_together_and_each_is_told_once() {
+        let commits = AtomicUsize::new(0);
+        let told = told(|_| {
+            commits.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        });
+        let ids: Vec<InstanceId> = told.into_iter().flat_map(|(ids, _)| ids).collect();
+        assert_eq!(ids, (0..20).collect::<Vec<_>>());
+        assert!(commits.into_inner() < 10, "twenty pushes take less than the time that is waited for more");
+    }
+
+    #[test]
+    fn a_batch_that_could_not_be_recorded_is_told_so() {
+        let told = told(|_| Err(CacheError::NotSynced("the disk is gone".into())));
+        assert!(!told.is_empty() && told.iter().all(|(_, recorded)| recorded.is_err()));
+    }
+
+    #[test]
+    fn nothing_waits_when_nothing_else_goes_on() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let committer = Committer::start(scope, |_| Ok(()), |(ids, _)| sender.send(ids).unwrap());
+            committer.hurry(true);
+            for id in 0..3 {
+                committer.outbox().push(finished(id));
+                assert_eq!(receiver.recv().unwrap(), [id]);
+            }
+        });
+    }
+}
