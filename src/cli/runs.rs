@@ -11,7 +11,7 @@ use super::{CliError, Exit, Project, completions};
 use crate::cache::Cache;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::key::canonical;
-use crate::provenance::{RunEnd, RunStart, executed, is_log_kept, list, load, log as log_path};
+use crate::provenance::{RunEnd, RunStart, events, executed, is_log_kept, list, load, log as log_path};
 use crate::report::{duration, table};
 use crate::text::visible;
 
@@ -107,7 +107,7 @@ pub(super) fn log(project: &Project, args: &LogArgs) -> Result<Exit, CliError> {
     let task = instance(&args.task);
     let path = log_path(&run_folder(&cache, &run), &task);
     if !path.is_file() {
-        if executed(&cache.runs(), &run)?.contains(&args.task) {
+        if executed(&events(&cache.runs(), &run)?).contains(&task) {
             // It wrote nothing.
             return Ok(Exit::Done);
         }

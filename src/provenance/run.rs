@@ -277,19 +277,10 @@ pub fn forget_log(runs: &Path, run: &str, asked: bool) -> std::io::Result<u64> {
     Ok(bytes)
 }
 
-/// The instances that a run started, as far as its events say; those of a killed run may lack the last ones.
-///
-/// # Errors
-/// Where the events cannot be read.
-pub fn executed(runs: &Path, run: &str) -> std::io::Result<BTreeSet<String>> {
-    #[derive(Deserialize)]
-    struct Line {
-        task: String,
-        state: Option<String>,
-    }
-    let events = fs_err::read_to_string(runs.join(run).join("events.jsonl"))?;
-    let lines = events.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
-    Ok(lines.filter(|line| line.state.as_deref() == Some("running")).map(|line| line.task).collect())
+/// The instances that were started, as far as the events of a run say; those of a killed run may lack the last ones.
+pub fn executed(events: &[Value]) -> BTreeSet<String> {
+    let started = events.iter().filter(|event| event["state"] == "running");
+    started.filter_map(|event| event["task"].as_str().map(str::to_owned)).collect()
 }
 
 /// Where the log of a task lies in a run's folder; one that wrote nothing has none.

@@ -15,7 +15,6 @@ tasks:
     with: { p: 1 }
     matrix: { m: [1] }
     env: [WORD]
-    resources: { memory: 1MiB }
     outputs: { x: x }
 "#,
     );

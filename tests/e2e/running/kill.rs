@@ -145,6 +145,12 @@ tasks:
     resources: { gpu: 1 }
 "#;
 
+/// Waits until the first task's result is recorded, and the second one runs.
+fn wait_for_both(space: &Space) {
+    wait_for("the result", || space.call(&["get", "test:before", "-o", "kept.txt"]).code == 0);
+    wait_for("the task", || space.exists("started"));
+}
+
 fn carries_on(space: &Space) {
     space.write("go", "");
     let counts = space.up_to_date(&["--gpus", "1", "--no-wait"]);
@@ -158,7 +164,7 @@ fn carries_on(space: &Space) {
 fn a_killed_runner_leaves_no_orphan_that_holds_a_device_or_a_lock() {
     let space = Space::with_flow(ALONE);
     let mut child = space.spawn(&["run", "test", "--gpus", "1"]);
-    wait_for("the task", || space.exists("started"));
+    wait_for_both(&space);
     let task = space.read("pid").trim().to_owned();
     assert!(alive(&task));
     kill(&mut child);
@@ -170,7 +176,7 @@ fn a_killed_runner_leaves_no_orphan_that_holds_a_device_or_a_lock() {
 fn when_runner_and_supervisor_are_killed_the_next_start_ends_what_survived_before_its_task_starts_again() {
     let space = Space::with_flow(ALONE);
     let mut child = space.spawn(&["run", "test", "--gpus", "1"]);
-    wait_for("the task", || space.exists("started"));
+    wait_for_both(&space);
     let task = space.read("pid").trim().to_owned();
     // Stopped first, so that it cannot end the task when its supervisor is gone.
     signal(child.id(), "STOP");
@@ -185,7 +191,7 @@ fn when_runner_and_supervisor_are_killed_the_next_start_ends_what_survived_befor
 fn a_dry_run_ends_nothing_that_survived() {
     let space = Space::with_flow(ALONE);
     let mut child = space.spawn(&["run", "test", "--gpus", "1"]);
-    wait_for("the task", || space.exists("started"));
+    wait_for_both(&space);
     let task = space.read("pid").trim().to_owned();
     assert_eq!(space.run(&["-n", "--gpus", "1"]).counts(), Counts(1, 1, 0, 0));
     assert!(alive(&task), "that of a runner which lives");

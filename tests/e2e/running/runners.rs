@@ -76,6 +76,7 @@ tasks:
     space.write("x.txt", "x");
     let runners = [space.spawn(&["run", "test"]), space.spawn(&["run", "test"])];
     wait_for("the slow task", || space.exists("started"));
+    wait_for("the first result", || space.call(&["get", "test:first", "-o", "kept.txt"]).code == 0);
     for args in [
         &["runs"][..],
         &["show", "last"],
