@@ -10,6 +10,8 @@
 //! | outputs | name and relative path | a command reads the path |
 //! | task name, flow, resources, locks, retries, machine, times | no | they do not change what is computed |
 
+use std::sync::LazyLock;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -124,7 +126,7 @@ impl Identity {
             visitor.part(Group::Matrix, name, &canonical(value));
         }
         for (name, hash) in &self.inputs {
-            visitor.part(Group::Input, name, &hash.to_string());
+            visitor.part(Group::Input, name, &hash.hex());
         }
         for (name, value) in &self.env {
             match value {
@@ -140,7 +142,7 @@ impl Identity {
 
     /// The key.
     pub fn key(&self) -> Hash {
-        let mut hasher = KeyHasher(blake3::Hasher::new_derive_key("ghtrader 2026 task key v1"));
+        let mut hasher = KeyHasher(HASHER.clone());
         self.walk(&mut hasher);
         hasher.0.finalize().into()
     }
@@ -152,6 +154,9 @@ impl Identity {
         parts.0
     }
 }
+
+/// Ready to take the parts: the context is hashed once.
+static HASHER: LazyLock<blake3::Hasher> = LazyLock::new(|| blake3::Hasher::new_derive_key("ghtrader 2026 task key v1"));
 
 struct KeyHasher(blake3::Hasher);
 

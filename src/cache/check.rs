@@ -1,6 +1,6 @@
 //! `cache verify`: reads everything and says what is damaged or lost. It changes nothing.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::artifact::Kind;
 use super::census::{Amount, each_result};
 use super::results::{manifest_paths, read_manifest};
-use super::{Artifact, Cache, CacheError, Result};
+use super::{Artifact, Cache, CacheError, Outputs, Result};
 use crate::hash::Hash;
 
 /// Something that is not as it was written.
@@ -57,7 +57,7 @@ struct Written {
     n: u64,
     flow: String,
     task: String,
-    outputs: BTreeMap<String, Artifact>,
+    outputs: Outputs,
 }
 
 impl Cache {
@@ -81,7 +81,7 @@ impl Cache {
                 checked.collected += 1;
                 continue;
             }
-            for (name, output) in &result.outputs {
+            for (name, output) in result.outputs.iter() {
                 let before = lost.len();
                 let named = format!("output {name} of {}:{}", result.flow, result.task);
                 self.look_for(output, &named, &present, &mut lost)?;
@@ -132,7 +132,7 @@ impl Cache {
                     Ok(Some(manifest)) => {
                         checked.manifests += 1;
                         if newest.get(&key).is_none_or(|other| other.n < n) {
-                            let (flow, task, outputs) = (manifest.flow, manifest.task, manifest.outputs);
+                            let (flow, task, outputs) = (manifest.flow, manifest.task, manifest.outputs.into());
                             newest.insert(key, Written { n, flow, task, outputs });
                         }
                     }
@@ -216,6 +216,8 @@ fn is_whole(hash: Hash, path: &Path, metadata: &Metadata) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::provenance::{Execution, Input, Manifest, SCHEMA};
 

@@ -211,7 +211,7 @@ mod tests {
         cache.record_all(&manifests).unwrap();
         let other = Cache::open(folder.path()).unwrap();
         for (output, manifest) in outputs.iter().zip(&manifests) {
-            assert_eq!(other.find_result(&manifest.key).unwrap().unwrap().outputs, manifest.outputs);
+            assert_eq!(other.find_result(&manifest.key).unwrap().unwrap().outputs, manifest.outputs.clone().into());
             assert!(known(&other, output).is_some() && other.state(output).unwrap() == State::Whole);
         }
         assert!(lock(&cache.placed).stats.is_empty(), "nothing is left to do");

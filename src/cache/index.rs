@@ -29,7 +29,7 @@ pub(super) struct Index {
     /// Which making of the database this is; 0 for one in memory.
     id: i64,
     /// Held for as long as the database at `path` is open.
-    _lock: Option<fs::File>,
+    held: Option<fs::File>,
 }
 
 /// How the index was found.
@@ -52,7 +52,7 @@ impl Index {
         let found = if path.exists() { Condition::Whole } else { Condition::Missing };
         let failed = |source| CacheError::Index { path: path.clone(), source };
         match Self::connect(&path, scrap, fill).map_err(failed)? {
-            Ok((connection, id)) => Ok((Self { connection, path, id, _lock: Some(lock) }, found)),
+            Ok((connection, id)) => Ok((Self { connection, path, id, held: Some(lock) }, found)),
             Err(_) => Ok((Self::renew(path, lock, scrap, fill, 0)?, Condition::Damaged)),
         }
     }
@@ -63,7 +63,7 @@ impl Index {
         if path.exists()
             && let Ok((connection, id)) = connect_read_only(&path)
         {
-            return Ok((Self { connection, path, id, _lock: None }, Condition::Whole));
+            return Ok((Self { connection, path, id, held: None }, Condition::Whole));
         }
         let found = if path.exists() { Condition::Damaged } else { Condition::Missing };
         Ok((Self::in_memory(path, fill)?, found))
@@ -84,6 +84,19 @@ impl Index {
             }
             Err(source) => Err(self.error(source)),
         }
+    }
+
+    /// Two more connections that only read, for two threads; none to one in memory.
+    pub(super) fn readers(&self) -> Option<(Connection, Connection)> {
+        let connect = || match (&self.held, self.id) {
+            (_, 0) => None,
+            (None, _) => connect_read_only(&self.path).ok().map(|(connection, _)| connection),
+            (Some(_), _) => {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                Connection::open_with_flags(&self.path, flags).ok()
+            }
+        };
+        connect().zip(connect())
     }
 
     fn repair(&mut self, scrap: Option<&Scrap>, fill: Fill<'_>) -> Result<()> {
@@ -121,7 +134,7 @@ impl Index {
         let (connection, id) = connection.map_err(failed)?;
         // From here on as everybody else. The conversion is not atomic, but who comes between finds a whole database.
         lock.file().lock_shared()?;
-        Ok(Self { connection, path, id, _lock: Some(lock) })
+        Ok(Self { connection, path, id, held: Some(lock) })
     }
 
     /// Opens the database, made first where it is missing. The inner error is damage.
@@ -145,7 +158,7 @@ impl Index {
             Ok(connection)
         };
         let connection = open().map_err(|source| CacheError::Index { path: path.clone(), source })?;
-        Ok(Self { connection, path, id: 0, _lock: None })
+        Ok(Self { connection, path, id: 0, held: None })
     }
 
     fn error(&self, source: rusqlite::Error) -> CacheError {

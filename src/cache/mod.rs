@@ -2,6 +2,7 @@
 //!
 //! What lies where, what is guaranteed, and why: see the README beside this file.
 
+mod ahead;
 mod artifact;
 mod census;
 mod check;
@@ -14,6 +15,7 @@ mod gc;
 mod index;
 mod listing;
 mod objects;
+mod outputs;
 mod results;
 mod sources;
 mod stat;
@@ -25,7 +27,7 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use fs_err as fs;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -37,9 +39,11 @@ pub use error::{CacheError, Result, hint};
 pub use gc::{Collected, Roots, is_older};
 pub use listing::{Entry, Listing};
 pub use objects::State;
-pub use results::Recorded;
+pub use outputs::Outputs;
+pub use results::{Known, Recorded};
 
 use crate::hash::Hash;
+use ahead::Ahead;
 use commit::{Committing, Placed};
 use files::Scrap;
 use folders::lock;
@@ -55,6 +59,7 @@ pub struct Cache {
     /// Opened at the first question, so that what asks none writes nothing.
     index: OnceLock<Mutex<Index>>,
     opening: Mutex<()>,
+    ahead: RwLock<Option<Arc<Ahead>>>,
     listings: Mutex<HashMap<Hash, Arc<Listing>>>,
     placed: Mutex<Placed>,
     committing: Mutex<Committing>,
@@ -127,6 +132,7 @@ impl Cache {
             scrap,
             index: OnceLock::new(),
             opening: Mutex::default(),
+            ahead: RwLock::default(),
             listings: Mutex::default(),
             placed: Mutex::default(),
             committing: Mutex::default(),

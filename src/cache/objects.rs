@@ -45,9 +45,12 @@ const MTIME: Duration = Duration::from_secs(1);
 impl Cache {
     /// Where an object lies, or would.
     pub fn object_path(&self, hash: &Hash) -> PathBuf {
-        let hex = hash.to_string();
+        let hex = hash.hex();
         let (shard, name) = hex.split_at(2);
-        self.v1.join("objects").join(shard).join(name)
+        let mut path = PathBuf::with_capacity(self.v1.as_os_str().len() + "/objects//".len() + hex.len());
+        path.push(&self.v1);
+        ["objects", shard, name].iter().for_each(|part| path.push(part));
+        path
     }
 
     /// Moves an output of a task into the store and syncs it: a file, or a folder with all it holds. What lay at `path`
@@ -219,11 +222,13 @@ impl Cache {
 
     fn object_state(&self, hash: Hash, folder: bool) -> Result<State> {
         let Some(metadata) = self.object_metadata(hash)? else { return Ok(State::Missing) };
-        let recorded = match self.placed_stat(&hash) {
-            Some(stat) => Some(stat),
-            None => self.query(|index| tables::object(index, hash))?,
+        let now = Some(Stat::of(&metadata));
+        // What this process placed and has not committed yet is newer than any row.
+        let whole = match self.placed_stat(&hash) {
+            Some(placed) => Some(placed) == now,
+            None => self.object_ahead(&hash) == now || self.query(|index| tables::object(index, hash))? == now,
         };
-        if recorded == Some(Stat::of(&metadata)) { Ok(State::Whole) } else { self.reread(hash, folder) }
+        if whole { Ok(State::Whole) } else { self.reread(hash, folder) }
     }
 
     fn object_metadata(&self, hash: Hash) -> Result<Option<Metadata>> {

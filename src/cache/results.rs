@@ -12,11 +12,11 @@ use rayon::prelude::*;
 use rusqlite::Transaction;
 
 use super::files::entries;
-use super::{Artifact, Cache, CacheError, Notice, Result, tables};
+use super::{Artifact, Cache, CacheError, Notice, Outputs, Result, tables};
 use crate::hash::Hash;
 use crate::provenance::Manifest;
 
-/// What the index knows of the newest execution of a key: enough to plan with.
+/// What the index knows of the newest execution of a key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
     /// The task's key.
@@ -30,7 +30,7 @@ pub struct Recorded {
     /// When it ended, RFC 3339 in UTC.
     pub finished: String,
     /// What it wrote.
-    pub outputs: BTreeMap<String, Artifact>,
+    pub outputs: Outputs,
     /// How many executions of the key came before.
     pub n: u64,
 }
@@ -43,13 +43,43 @@ impl Recorded {
             task: manifest.task.clone(),
             run: manifest.run.clone(),
             finished: manifest.execution.finished.clone(),
-            outputs: manifest.outputs.clone(),
+            outputs: manifest.outputs.clone().into(),
             n,
         }
     }
 }
 
+/// As much of [`Recorded`] as it takes to plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// The task's key.
+    pub key: Hash,
+    /// When it ended, RFC 3339 in UTC.
+    pub finished: String,
+    /// What it wrote.
+    pub outputs: Outputs,
+    /// How many executions of the key came before.
+    pub n: u64,
+}
+
+impl From<Recorded> for Known {
+    fn from(Recorded { key, finished, outputs, n, .. }: Recorded) -> Self {
+        Self { key, finished, outputs, n }
+    }
+}
+
 impl Cache {
+    /// The newest result of a key, as it was when the index was read ahead, or as it is.
+    ///
+    /// # Errors
+    /// Where the index cannot be used.
+    pub fn known_result(&self, key: &Hash) -> Result<Option<Known>> {
+        match self.result_ahead(key) {
+            None => Ok(self.find_result(key)?.map(Known::from)),
+            known => Ok(known),
+        }
+    }
+
     /// The newest result of a key.
     ///
     /// # Errors
@@ -185,6 +215,15 @@ impl Cache {
         }
         let now = jiff::Timestamp::now().to_string();
         self.write(|index| keys.iter().try_for_each(|(task, key)| tables::set_last(index, flow, task, key, &now)))
+    }
+
+    /// As [`Cache::set_last`], of instances sorted by name, and only of those that had another key.
+    ///
+    /// # Errors
+    /// Where the index cannot be used.
+    pub fn update_last(&self, flow: &str, keys: &[(&str, Hash)]) -> Result<()> {
+        let new = self.query(|index| tables::not_last(index, flow, keys))?;
+        self.set_last(flow, &new)
     }
 
     /// The instances of a flow with the keys of their last executions.

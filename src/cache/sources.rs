@@ -1,5 +1,6 @@
 //! Files and folders outside the cache: their hashes, read again only where the file system says that they changed.
 
+use std::borrow::Cow;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -30,20 +31,26 @@ impl Cache {
     /// # Errors
     /// Where it is missing, cannot be read, keeps changing, or holds what no artifact can (see the README).
     pub fn hash_source(&self, path: &Path) -> Result<Artifact> {
-        let path = std::path::absolute(path)?;
+        let path = plain(path)?;
         let metadata = fs::metadata(&path)?;
         if metadata.is_file() {
-            self.hash_source_file(&path)
+            self.hash_source_file(&path, Stat::of(&metadata))
         } else if metadata.is_dir() {
+            if fs::canonicalize(&path).is_ok_and(|folder| self.runs().starts_with(folder)) {
+                return Err(CacheError::unfit(&path, "it contains the cache, which every run changes"));
+            }
             self.hash_source_folder(&path)
         } else {
             Err(CacheError::unfit(&path, "an input is a file or a folder"))
         }
     }
 
-    fn hash_source_file(&self, path: &Path) -> Result<Artifact> {
-        let stat = Stat::of(&fs::metadata(path)?);
-        if let Some(hash) = self.query(|index| tables::source(index, path, stat))? {
+    fn hash_source_file(&self, path: &Path, stat: Stat) -> Result<Artifact> {
+        let known = match self.source_ahead(path, stat) {
+            None => self.query(|index| tables::source(index, path, stat))?,
+            known => known,
+        };
+        if let Some(hash) = known {
             return Ok(Artifact { hash, folder: false, size: stat.size });
         }
         let fresh = hash_file(path)?;
@@ -116,6 +123,13 @@ impl Cache {
         entries.into_iter().try_for_each(|(path, entry)| listing.add(path, entry))?;
         Ok(listing.artifact()?.0)
     }
+}
+
+/// The path from the root on, without `.` and `//`: one file is known under one name.
+fn plain(path: &Path) -> Result<Cow<'_, Path>> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let is_plain = bytes.first() == Some(&b'/') && !bytes.windows(2).any(|pair| pair == b"//" || pair == b"/.");
+    Ok(if is_plain { Cow::Borrowed(path) } else { Cow::Owned(std::path::absolute(path)?) })
 }
 
 fn hash_file(path: &Path) -> Result<Fresh> {

@@ -6,7 +6,8 @@ use std::path::Path;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, Type, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, ToSql, params};
 
-use super::results::Recorded;
+use super::ahead::ByHash;
+use super::results::{Known, Recorded};
 use super::stat::Stat;
 use crate::hash::Hash;
 use crate::provenance::{Manifest, Origin};
@@ -93,6 +94,53 @@ pub(super) fn recorded(row: &Row<'_>, key: Hash) -> Result<Recorded> {
     })
 }
 
+/// A row of the results, its outputs as they are written.
+#[derive(Debug)]
+pub(super) struct ResultRow {
+    n: u64,
+    finished: Box<str>,
+    outputs: Box<str>,
+}
+
+impl ResultRow {
+    /// `None` where its outputs cannot be read.
+    pub(super) fn known(&self, key: Hash) -> Option<Known> {
+        let outputs = serde_json::from_str(&self.outputs).ok()?;
+        Some(Known { key, n: self.n, finished: self.finished.to_string(), outputs })
+    }
+}
+
+/// The newest execution of every key.
+pub(super) fn all_results(index: &Connection) -> Result<ByHash<ResultRow>> {
+    index
+        .prepare("SELECT key, n, finished, outputs FROM results")?
+        .query_map([], |row| {
+            let n: i64 = row.get(1)?;
+            let text = |column| Ok::<_, rusqlite::Error>(Box::from(row.get_ref(column)?.as_str()?));
+            Ok((row.get(0)?, ResultRow { n: n.cast_unsigned(), finished: text(2)?, outputs: text(3)? }))
+        })?
+        .collect()
+}
+
+/// What the file system said of every object when it was whole.
+pub(super) fn all_objects(index: &Connection) -> Result<ByHash<Stat>> {
+    index
+        .prepare("SELECT size, mtime, ctime, inode, mode, hash FROM objects")?
+        .query_map([], |row| Ok((row.get(5)?, stat(row)?)))?
+        .collect()
+}
+
+/// What the file system said of source files when they had these hashes, by path.
+pub(super) type Sources = HashMap<Box<[u8]>, (Stat, Hash)>;
+
+/// All source files.
+pub(super) fn all_sources(index: &Connection) -> Result<Sources> {
+    index
+        .prepare("SELECT size, mtime, ctime, inode, mode, hash, path FROM sources")?
+        .query_map([], |row| Ok((Box::from(row.get_ref(6)?.as_blob()?), (stat(row)?, row.get(5)?))))?
+        .collect()
+}
+
 /// The key of the last execution of an instance.
 pub(super) fn last(index: &Connection, flow: &str, task: &str) -> Result<Option<Hash>> {
     index
@@ -107,6 +155,30 @@ pub(super) fn all_last(index: &Connection, flow: &str) -> Result<BTreeMap<String
         .prepare_cached("SELECT task, key FROM last WHERE flow = ?1")?
         .query_map([flow], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()
+}
+
+/// Those of the instances of a flow, sorted by name, whose key is not the one that is known for them. One pass over the
+/// known ones, which come in the same order.
+pub(super) fn not_last(index: &Connection, flow: &str, keys: &[(&str, Hash)]) -> Result<Vec<(String, Hash)>> {
+    let (Some((first, _)), Some((end, _))) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
+    let sql = "SELECT task, key FROM last WHERE flow = ?1 AND task BETWEEN ?2 AND ?3 ORDER BY task";
+    let mut statement = index.prepare_cached(sql)?;
+    let mut rows = statement.query([flow, first, end])?;
+    let mut keys = keys.iter().peekable();
+    let mut new = Vec::new();
+    while let Some(row) = rows.next()? {
+        let task = row.get_ref(0)?.as_str()?;
+        while let Some((name, key)) = keys.next_if(|(name, _)| *name < task) {
+            new.push(((*name).to_owned(), *key));
+        }
+        if let Some((name, key)) = keys.next_if(|(name, _)| *name == task)
+            && row.get::<_, Hash>(1)? != *key
+        {
+            new.push(((*name).to_owned(), *key));
+        }
+    }
+    new.extend(keys.map(|(name, key)| ((*name).to_owned(), *key)));
+    Ok(new)
 }
 
 /// Keys that wrote `hash`, with the output's name.

@@ -370,6 +370,62 @@ fn an_export_replaces_whatever_is_there_in_one_step() {
 }
 
 #[test]
+fn what_is_read_ahead_hides_no_change() {
+    let bench = Bench::new();
+    let source = bench.write("ticks", "old");
+    std::thread::sleep(Duration::from_millis(50));
+    let first = bench.cache.hash_source(&source).unwrap();
+    let [lost, damaged, whole] =
+        ["lost", "damaged", "whole"].map(|text| bench.cache.store_bytes(text.as_bytes()).unwrap());
+    bench.cache.record(&manifest("a", &[("out", &whole)])).unwrap();
+    for cache in [bench.again(), Cache::open_read_only(bench.cache.root()).unwrap()] {
+        cache.read_ahead(usize::MAX);
+        assert!(cache.object_ahead(&whole.hash).is_some() && cache.result_ahead(&Hash::of(b"a")).is_some());
+        assert_eq!(cache.hash_source(&source).unwrap(), first);
+        fs::write(&source, "new").unwrap();
+        assert_ne!(cache.hash_source(&source).unwrap(), first);
+        fs::write(&source, "old").unwrap();
+        bench.damage(&damaged.hash, "DAMAGED");
+        let _ = fs::remove_file(cache.object_path(&lost.hash));
+        let states = [&lost, &damaged, &whole].map(|artifact| cache.state(artifact).unwrap());
+        assert_eq!(states, [State::Missing, State::Damaged, State::Whole]);
+        bench.cache.record(&manifest("b", &[("out", &whole)])).unwrap();
+        assert!(cache.known_result(&Hash::of(b"b")).unwrap().is_some());
+        cache.forget_ahead();
+        assert!(cache.object_ahead(&whole.hash).is_none());
+    }
+    let cache = bench.again();
+    cache.read_ahead(0);
+    assert!(cache.object_ahead(&whole.hash).is_none(), "not where the index holds much more than what is wanted");
+}
+
+#[test]
+fn what_is_placed_or_recorded_since_counts_before_what_was_read_ahead() {
+    let bench = Bench::new();
+    let output = bench.cache.store_bytes(b"text").unwrap();
+    let manifest = manifest("a", &[("out", &output)]);
+    bench.cache.record(&manifest).unwrap();
+    let cache = bench.again();
+    cache.read_ahead(usize::MAX);
+    bench.damage(&output.hash, "other");
+    assert_eq!(cache.state(&output).unwrap(), State::Damaged);
+    cache.place_bytes(b"text").unwrap();
+    assert!(
+        cache.placed_stat(&output.hash).is_some()
+            && cache.placed_stat(&output.hash) != cache.object_ahead(&output.hash)
+    );
+    assert_eq!(cache.state(&output).unwrap(), State::Whole);
+    cache.record(&manifest).unwrap();
+    assert_eq!(cache.state(&output).unwrap(), State::Whole);
+    let n = || {
+        (cache.known_result(&manifest.key).unwrap().unwrap().n, cache.find_result(&manifest.key).unwrap().unwrap().n)
+    };
+    assert_eq!(n(), (0, 1), "who holds the lock on a key asks for what is there now");
+    cache.forget_ahead();
+    assert_eq!(n(), (1, 1));
+}
+
+#[test]
 fn results_are_found_and_each_execution_is_kept() {
     let bench = Bench::new();
     let (one, two) = (bench.cache.store_bytes(b"1").unwrap(), bench.cache.store_bytes(b"2").unwrap());
@@ -380,15 +436,21 @@ fn results_are_found_and_each_execution_is_kept() {
     assert_eq!(bench.cache.find_result(&key).unwrap(), None);
     bench.cache.record(&first).unwrap();
     let found = bench.cache.find_result(&key).unwrap().unwrap();
-    assert_eq!((&found.outputs, found.n, found.task.as_str()), (&first.outputs, 0, "a"));
+    assert_eq!((found.outputs, found.n, found.task.as_str()), (first.outputs.clone().into(), 0, "a"));
     let second = manifest("a", &[("out", &two)]);
     bench.again().record(&second).unwrap();
-    assert_eq!(bench.cache.find_result(&key).unwrap().unwrap().outputs, second.outputs);
+    assert_eq!(bench.cache.find_result(&key).unwrap().unwrap().outputs, second.outputs.clone().into());
     assert_eq!(bench.cache.manifest(&key).unwrap(), Some(second.clone()));
     assert_eq!(bench.cache.executions(&key).unwrap(), [first, second]);
     assert_eq!(bench.cache.manifests().unwrap().len(), 2);
     assert_eq!(bench.cache.last("daily", "a").unwrap(), Some(key));
-    assert_eq!(bench.cache.all_last("daily").unwrap(), BTreeMap::from([("a".to_owned(), key)]));
+    let other = Hash::of(b"another key");
+    bench.cache.update_last("daily", &[("0", other), ("a", key), ("b", other)]).unwrap();
+    bench.cache.update_last("daily", &[("0", key), ("a", key)]).unwrap();
+    let last = ["0", "a", "b", "c"].map(|task| bench.cache.last("daily", task).unwrap());
+    assert_eq!(last, [Some(key), Some(key), Some(other), None]);
+    let all = [("0", key), ("a", key), ("b", other)].map(|(task, key)| (task.to_owned(), key));
+    assert_eq!(bench.cache.all_last("daily").unwrap(), BTreeMap::from(all));
     assert_eq!(bench.cache.last("other", "a").unwrap(), None);
     assert_eq!(bench.cache.produced(&two.hash).unwrap(), [(key, "out".to_owned())]);
     assert_eq!(bench.cache.consumed(&two.hash).unwrap(), [(key, "in".to_owned())]);
@@ -437,7 +499,7 @@ fn an_index_that_is_lost_or_damaged_is_rebuilt_with_a_notice() {
             let cache = if read_only { Cache::open_read_only(&root) } else { Cache::open(&root) }.unwrap();
             for manifest in &manifests {
                 let found = cache.find_result(&manifest.key).unwrap().unwrap();
-                assert_eq!(found.outputs, manifest.outputs, "{name}");
+                assert_eq!(found.outputs, manifest.outputs.clone().into(), "{name}");
                 assert_eq!(cache.last("daily", &manifest.task).unwrap(), Some(manifest.key), "{name}");
             }
             assert_eq!(cache.state(&output).unwrap(), State::Whole);
@@ -550,7 +612,7 @@ fn many_at_once_store_the_same_and_different_things() {
     for round in 0..25 {
         for worker in 0..8 {
             let found = cache.find_result(&Hash::of(format!("out-{worker}-{round}").as_bytes())).unwrap().unwrap();
-            assert_eq!(cache.verify(&found.outputs["out"]).unwrap(), State::Whole);
+            assert_eq!(cache.verify(found.outputs.get("out").unwrap()).unwrap(), State::Whole);
         }
         assert_eq!(cache.executions(&Hash::of(format!("all {round}").as_bytes())).unwrap().len(), 8);
         assert_eq!(cache.find_result(&Hash::of(format!("all {round}").as_bytes())).unwrap().unwrap().n, 7);

@@ -1,12 +1,14 @@
 //! `ghtrader explain FLOW TASK`: the parts of its key now and at its last run, and what differs.
 
+use std::collections::HashMap;
+
 use clap::Args;
 
 use super::error::print;
 use super::run::selectors;
 use super::{CliError, Exit, FlowArgs, Project};
 use crate::key::Part;
-use crate::plan::{Outcome, Planner, Wish, differences};
+use crate::plan::{InstanceId, Outcome, Planner, Resolved, Wish, differences};
 use crate::refs::Refs;
 
 #[derive(Debug, Args)]
@@ -27,7 +29,7 @@ pub(super) fn explain(project: &Project, args: &ExplainArgs) -> Result<Exit, Cli
     let refs = Refs::open(&cache).snapshot()?;
     let context = loaded.context(project, &graph, &cache, &refs);
     let mut planner = Planner::new(context, Wish { targets: targets.clone(), force: Vec::new() });
-    let runs = planner.to_the_end();
+    let runs: HashMap<InstanceId, Box<Resolved>> = planner.to_the_end().into_iter().collect();
     let errors = planner.take_errors();
     if !errors.is_empty() {
         return Err(CliError::Invalid(errors));
@@ -49,8 +51,8 @@ pub(super) fn explain(project: &Project, args: &ExplainArgs) -> Result<Exit, Cli
             _ => "not known".to_owned(),
         };
         print(&format!("{name}: {state}"));
-        let now = match (planner.outcome(id), runs.iter().find(|(other, _)| *other == id)) {
-            (_, Some((_, resolved))) => Some(resolved.parts.clone()),
+        let now = match (planner.outcome(id), runs.get(&id)) {
+            (_, Some(resolved)) => Some(resolved.parts.clone()),
             (Some(Outcome::Cached(done)), None) => cache.manifest(&done.key)?.map(|manifest| manifest.parts),
             _ => None,
         };

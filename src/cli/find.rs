@@ -81,12 +81,12 @@ fn by_instance(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
         (Some(output), _) => match result.outputs.get(output) {
             Some(artifact) => Some(artifact.clone()),
             None => {
-                let known: Vec<&str> = result.outputs.keys().map(String::as_str).collect();
+                let known: Vec<&str> = result.outputs.iter().map(|(name, _)| name).collect();
                 let message = format!("`{task}` has no output `{output}`");
                 return Err(CliError::usage(message, format!("it has: {}", known.join(", "))));
             }
         },
-        (None, 1) => result.outputs.into_values().next(),
+        (None, 1) => result.outputs.iter().next().map(|(_, artifact)| artifact.clone()),
         (None, _) => None,
     };
     Ok(Some(Found { hash: artifact.as_ref().map(|artifact| artifact.hash), artifact, keys: vec![key], moved: None }))

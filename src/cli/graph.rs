@@ -64,13 +64,9 @@ pub(super) fn graph(project: &Project, args: &GraphArgs) -> Result<Exit, CliErro
 }
 
 fn text(drawing: &Drawing) {
-    for (index, node) in drawing.nodes.iter().enumerate() {
-        let reads: Vec<&str> = drawing
-            .edges
-            .iter()
-            .filter(|(_, to)| *to == index)
-            .map(|(from, _)| drawing.nodes[*from].as_str())
-            .collect();
+    let mut read: Vec<Vec<&str>> = vec![Vec::new(); drawing.nodes.len()];
+    drawing.edges.iter().for_each(|(from, to)| read[*to].push(&drawing.nodes[*from]));
+    for (node, reads) in drawing.nodes.iter().zip(read) {
         let after = if reads.is_empty() { String::new() } else { format!("  ← {}", reads.join(", ")) };
         print(&format!("{node}{after}"));
     }

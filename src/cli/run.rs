@@ -17,7 +17,7 @@ use crate::locks::Locks;
 use crate::plan::{Context, Wish};
 use crate::provenance::{Commit, RunEnd, RunFolder, RunStart, commit};
 use crate::refs::Refs;
-use crate::report::{Call, Event, Human, Json, Reporter, Style};
+use crate::report::{Call, Event, Human, Json, Reporter, Style, TaskState};
 use crate::resources::Pool;
 use crate::run::{Ended, Mailbox, Means, Options, RunError};
 
@@ -179,6 +179,10 @@ struct Both {
 }
 
 impl Reporter for Both {
+    fn shows(&self, state: TaskState) -> bool {
+        self.kept.shows(state) || self.shown.shows(state)
+    }
+
     fn event(&mut self, event: &Event) {
         self.kept.event(event);
         self.shown.event(event);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -95,7 +95,7 @@ impl Seen {
         for (id, resolved) in planner.to_the_end() {
             self.runs.push((planner.name(id), resolved.key));
         }
-        self.paths.extend(planner.sources().map(Path::to_owned));
+        self.paths.extend(planner.sources());
         let mut said = render(&planner.take_errors(), false);
         for id in planner.take_settled() {
             let outcome = match planner.outcome(id) {

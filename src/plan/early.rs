@@ -6,11 +6,11 @@
 //! present one. Nothing is executed for it, and a dry run finds what a run finds.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::resolve::Reader;
 use super::tree::AxisValue;
-use super::{Context, Instance, InstanceId, Outcome, Planner, Wish};
+use super::{Context, Instance, InstanceId, Outcome, Planner, Wish, lock};
 use crate::flow::{Source, Target, Task};
 use crate::graph::{Graph, Selector};
 use crate::hash::Hash;
@@ -31,7 +31,7 @@ struct Trial {
     /// Readers that turned out not to be upstream of the mover, by ref.
     outside: HashSet<(String, String)>,
     /// Readers that were given the value before.
-    reads: Vec<(String, InstanceId)>,
+    reads: Mutex<Vec<(String, InstanceId)>>,
 }
 
 /// A move that a task of this flow made.
@@ -55,7 +55,7 @@ impl Early {
         let mut outside = HashSet::new();
         while !moves.is_empty() {
             let targets = moves.values().map(|moved| moved.selector.clone()).collect();
-            let trial = Trial { moves: moves.clone(), outside: outside.clone(), reads: Vec::new() };
+            let trial = Trial { moves: moves.clone(), outside: outside.clone(), reads: Mutex::default() };
             let early = Self { trial: Some(trial), ..Self::default() };
             let mut planner = Planner::begin(context, Wish { targets, ..Wish::default() }, early);
             planner.keep_edges();
@@ -84,18 +84,18 @@ impl Early {
 
 impl Planner<'_> {
     /// The value before the move, where that counts for a reader: none in it where the ref was not set then.
-    pub(super) fn value_before(&mut self, reader: Reader<'_>, name: &str) -> Option<Option<Move>> {
+    pub(super) fn value_before(&self, reader: Reader<'_>, name: &str) -> Option<Option<Move>> {
         let id = reader.id?;
         if self.early.trial.is_none() && self.early.pins.is_empty() {
             return None;
         }
         let key = (name.to_owned(), self.name(id));
-        let Some(trial) = &mut self.early.trial else { return self.early.pins.get(&key).cloned() };
+        let Some(trial) = &self.early.trial else { return self.early.pins.get(&key).cloned() };
         let moved = trial.moves.get(name).filter(|moved| moved.upstream.contains(&reader.task))?;
         if moved.mover == key.1 || trial.outside.contains(&key) {
             return None;
         }
-        trial.reads.push((key.0, id));
+        lock(&trial.reads).push((key.0, id));
         Some(moved.before.clone())
     }
 
@@ -124,7 +124,7 @@ impl Planner<'_> {
         let edges = Edges::of(self);
         for (name, moved) in moves {
             let upstream = edges.upstream(&self.instances, movers.get(&moved.mover).copied());
-            for (_, id) in trial.reads.iter().filter(|(read, _)| read == name) {
+            for (_, id) in lock(&trial.reads).iter().filter(|(read, _)| read == name) {
                 let key = (name.clone(), self.name(*id));
                 let _ = if upstream.contains(id) { inside.insert(key) } else { outside.insert(key) };
             }
@@ -134,17 +134,17 @@ impl Planner<'_> {
 }
 
 /// What each instance reads, and what the axes of each task come from.
-struct Edges<'p> {
+struct Edges {
     inputs: HashMap<InstanceId, Vec<InstanceId>>,
-    axes: HashMap<usize, Vec<(&'p [AxisValue], InstanceId)>>,
+    axes: HashMap<usize, Vec<(Vec<AxisValue>, InstanceId)>>,
 }
 
-impl<'p> Edges<'p> {
-    fn of(planner: &'p Planner<'_>) -> Self {
+impl Edges {
+    fn of(planner: &Planner<'_>) -> Self {
         let mut edges = Self { inputs: HashMap::new(), axes: HashMap::new() };
-        planner.edges.iter().for_each(|(from, to)| edges.inputs.entry(*to).or_default().push(*from));
-        for (from, task, values) in &planner.axis_edges {
-            edges.axes.entry(*task).or_default().push((values, *from));
+        lock(&planner.edges).iter().for_each(|(from, to)| edges.inputs.entry(*to).or_default().push(*from));
+        for (from, task, values) in lock(&planner.axis_edges).iter() {
+            edges.axes.entry(*task).or_default().push((values.clone(), *from));
         }
         edges
     }
@@ -155,7 +155,7 @@ impl<'p> Edges<'p> {
         let mut todo: Vec<InstanceId> = start.into_iter().collect();
         while let Some(id) = todo.pop() {
             let Instance { task, axes, .. } = &instances[id];
-            let has = |values: &[AxisValue]| values.iter().zip(axes).all(|(value, own)| value.text == own.text);
+            let has = |values: &[AxisValue]| values.iter().zip(&**axes).all(|(value, own)| value.text == own.text);
             let of_axes = self.axes.get(task).into_iter().flatten().filter(|(values, _)| has(values));
             let read = self.inputs.get(&id).into_iter().flatten().chain(of_axes.map(|(_, from)| from));
             todo.extend(read.copied().filter(|from| found.insert(*from)));

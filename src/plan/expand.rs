@@ -1,14 +1,13 @@
 //! Expands the axes of a task, one after the other, as their values become known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::prepare::AxisPlan;
 use super::resolve::{Entries, Reader, Step, Stop};
-use super::tree::{AxisValue, InstanceId, NodeId, State, text_of};
+use super::tree::{AxisValue, InstanceId, NodeId, State, longer, text_of};
 use super::{Instance, Item, Lost, Outcome, Planner};
 use crate::diagnostic::Diagnostic;
 use crate::flow::{Target, Template};
@@ -20,7 +19,7 @@ impl Planner<'_> {
         }
         if self.tasks[task].axes.is_empty() {
             let id = self.add_instance(task, Vec::new());
-            self.trees[task].expand(node, vec![Value::Null.into()], |_| Some(id));
+            self.trees[task].expand(node, vec![(Value::Null.into(), Some(id))]);
             return self.wake(Item::Node(task, node));
         }
         let depth = self.trees[task].node(node).values.len();
@@ -51,11 +50,9 @@ impl Planner<'_> {
     fn expand(&mut self, task: usize, node: NodeId, values: Vec<AxisValue>) {
         let before = self.trees[task].node(node).values.clone();
         let last = before.len() + 1 == self.tasks[task].axes.len();
-        let mut leaves: BTreeMap<Arc<str>, InstanceId> = BTreeMap::new();
         let mut kept = Vec::with_capacity(values.len());
         for value in values {
-            let mut all = before.clone();
-            all.push(value.clone());
+            let all = longer(&before, value.clone());
             match self.excluded(task, &all) {
                 Ok(true) => continue,
                 Ok(false) => {}
@@ -65,16 +62,10 @@ impl Planner<'_> {
                     continue;
                 }
             }
-            if last {
-                let id = self.add_instance(task, all);
-                leaves.insert(value.text.clone(), id);
-            }
-            kept.push(value);
+            let leaf = last.then(|| self.add_instance(task, all));
+            kept.push((value, leaf));
         }
-        let opened = self.trees[task].expand(node, kept, |all| {
-            let text = &all.last()?.text;
-            leaves.get(text).copied()
-        });
+        let opened = self.trees[task].expand(node, kept);
         for node in opened {
             self.enqueue_asked(task, node);
         }
@@ -94,7 +85,7 @@ impl Planner<'_> {
 
     pub(super) fn add_instance(&mut self, task: usize, axes: Vec<AxisValue>) -> InstanceId {
         let id = self.instances.len();
-        self.instances.push(Instance { task, axes, outcome: None, demanded: false });
+        self.instances.push(Instance { task, axes: axes.into(), outcome: None, demanded: false, queued: false });
         self.check_publish(id);
         if self.is_target(id) {
             self.demand(id);
@@ -200,17 +191,6 @@ impl Planner<'_> {
         }
         Ok(false)
     }
-
-    /// Sees to it that the nodes are expanded, and says that they are to be waited for.
-    pub(super) fn open(&mut self, task: usize, nodes: Vec<NodeId>) -> BTreeSet<Item> {
-        nodes
-            .into_iter()
-            .map(|node| {
-                self.demand_node(task, node);
-                Item::Node(task, node)
-            })
-            .collect()
-    }
 }
 
 /// The values of an axis: the items of a list, or the keys of an object.
@@ -220,9 +200,9 @@ pub(super) fn values(list: Value) -> Result<Vec<AxisValue>, String> {
         Value::Object(map) => map.into_iter().map(|(key, _)| Value::from(key).into()).collect(),
         other => return Err(format!("is neither a list nor an object: {other}")),
     };
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::with_capacity(values.len());
     for value in &values {
-        if !seen.insert(value.text.clone()) {
+        if !seen.insert(&*value.text) {
             return Err(format!("has the value `{}` twice", value.text));
         }
     }

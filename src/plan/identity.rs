@@ -1,6 +1,5 @@
 //! The identity of an instance whose inputs are known, and what it takes to run it.
 
-use std::collections::BTreeMap;
 use std::env::VarError;
 use std::path::PathBuf;
 
@@ -11,7 +10,7 @@ use super::prepare::InputPlan;
 use super::resolve::{Read, Reader, Step, Stop, failed};
 use super::tree::text_of;
 use super::{InstanceId, Planner, Reason};
-use crate::cache::Artifact;
+use crate::cache::Outputs;
 use crate::diagnostic::Diagnostic;
 use crate::flow::{Action, Resources, Spanned, Template};
 use crate::hash::Hash;
@@ -100,12 +99,7 @@ impl Planner<'_> {
     }
 
     /// What a ref points to, as it stood when the run started.
-    pub(super) fn pointer(
-        &mut self,
-        reader: Reader<'_>,
-        plan: &InputPlan<'_>,
-        template: &Template,
-    ) -> Step<Option<Read>> {
+    pub(super) fn pointer(&self, reader: Reader<'_>, plan: &InputPlan<'_>, template: &Template) -> Step<Option<Read>> {
         let name = text_of(&self.eval(reader, template)?);
         check_name(&name).map_err(|error| failed(&error))?;
         let value = match self.value_before(reader, &name) {
@@ -141,6 +135,9 @@ impl Planner<'_> {
         identity: &Identity,
         inputs: &[ResolvedInput],
     ) -> Step<Option<(Identity, Vec<ResolvedInput>)>> {
+        if !inputs.iter().any(|input| matches!(input.origins.as_slice(), [Origin::Ref { .. }])) {
+            return Ok(None);
+        }
         let name = self.name(id);
         let mut before = inputs.to_vec();
         let mut made = None;
@@ -200,16 +197,11 @@ impl Planner<'_> {
     }
 
     /// Asks a kind whose results lie outside the cache whether one is still there: why it is not, if so.
-    pub(super) fn probe(
-        &self,
-        reader: Reader<'_>,
-        identity: &Identity,
-        outputs: &BTreeMap<String, Artifact>,
-    ) -> Step<Option<String>> {
+    pub(super) fn probe(&self, reader: Reader<'_>, identity: &Identity, outputs: &Outputs) -> Step<Option<String>> {
         let Some(kind) = self.tasks[reader.task].kind.filter(|kind| kind.spec.probes) else { return Ok(None) };
         let outputs: Vec<(String, PathBuf)> = outputs
             .iter()
-            .map(|(name, artifact)| (name.clone(), self.context.cache.object_path(&artifact.hash)))
+            .map(|(name, artifact)| (name.to_owned(), self.context.cache.object_path(&artifact.hash)))
             .collect();
         kind.probe(&identity.with, &outputs).map_err(|error| Stop::Error(Diagnostic::new(error.to_string())))
     }

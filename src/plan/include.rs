@@ -121,16 +121,14 @@ impl Planner<'_> {
                 }
                 below.entry(value.text).or_default().push(combination);
             }
-            let mut leaves: BTreeMap<Arc<str>, InstanceId> = BTreeMap::new();
-            if last {
-                for value in &order {
-                    if let Some(combination) = below.get(&value.text).and_then(|all| all.first()) {
-                        leaves.insert(Arc::clone(&value.text), self.add_instance(task, combination.clone()));
-                    }
-                }
-            }
             let texts: Vec<Arc<str>> = order.iter().map(|value| Arc::clone(&value.text)).collect();
-            let opened = self.trees[task].expand(node, order, |all| leaves.get(&all.last()?.text).copied());
+            let mut children: Vec<(AxisValue, Option<InstanceId>)> = Vec::with_capacity(order.len());
+            for value in order {
+                let first = below.get(&value.text).and_then(|all| all.first()).filter(|_| last);
+                let leaf = first.cloned().map(|combination| self.add_instance(task, combination));
+                children.push((value, leaf));
+            }
+            let opened = self.trees[task].expand(node, children);
             for (child, text) in opened.into_iter().zip(texts) {
                 todo.push((child, below.remove(&text).unwrap_or_default()));
             }

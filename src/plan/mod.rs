@@ -6,6 +6,7 @@
 //! two cannot disagree. Everything waits in one queue; nothing recurses, and nothing is looked at again before all that
 //! it waited for is there.
 
+mod batch;
 mod cycle;
 mod early;
 mod expand;
@@ -23,7 +24,7 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -32,7 +33,7 @@ pub use input::{Data, Resolved, ResolvedInput};
 pub use reason::{Reason, differences};
 pub use tree::{AxisValue, InstanceId, text_of};
 
-use crate::cache::{Artifact, Cache};
+use crate::cache::{Artifact, Cache, Outputs};
 use crate::diagnostic::Diagnostic;
 use crate::flow::Params;
 use crate::graph::{Graph, Selector};
@@ -101,7 +102,7 @@ pub struct Done {
     /// The task's key.
     pub key: Hash,
     /// Its outputs.
-    pub outputs: BTreeMap<String, Artifact>,
+    pub outputs: Outputs,
 }
 
 /// Why a part of a task's instances will never be known in this plan.
@@ -123,9 +124,11 @@ pub(crate) enum Item {
 /// An instance of a task.
 pub(crate) struct Instance {
     pub(crate) task: usize,
-    pub(crate) axes: Vec<AxisValue>,
+    pub(crate) axes: Box<[AxisValue]>,
     pub(crate) outcome: Option<Outcome>,
     demanded: bool,
+    /// Whether it is in the queue, so that nothing is in it twice.
+    queued: bool,
 }
 
 /// A flow in the flow, and the values of the axes around it.
@@ -142,6 +145,14 @@ struct Waits {
     waiters: Vec<Item>,
 }
 
+/// From as many instances in the queue on, the index of the cache is read at once.
+const AHEAD: usize = 512;
+
+/// What several threads fill in.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A plan in the making.
 pub struct Planner<'a> {
     pub(crate) context: Context<'a>,
@@ -154,27 +165,27 @@ pub struct Planner<'a> {
     /// How many instances are demanded.
     expected: usize,
     queue: VecDeque<Item>,
-    /// What is in the queue, so that nothing is in it twice.
-    queued: HashSet<Item>,
+    /// The nodes that are in the queue.
+    queued: HashSet<(usize, NodeId)>,
     ready: Vec<(InstanceId, Box<Resolved>)>,
     settled: Vec<InstanceId>,
     errors: Vec<Diagnostic>,
     /// JSON outputs that were read, by content: a schedule is read once, not once for each day.
-    json: HashMap<Hash, Arc<Value>>,
+    json: Mutex<HashMap<Hash, Arc<Value>>>,
     /// Parameters of the flows in the flow, by flow and the axes around it.
     params: Mutex<HashMap<Around, Arc<Params>>>,
     /// Files outside the cache that were hashed in this plan.
-    sources: HashMap<PathBuf, Artifact>,
+    sources: Mutex<HashMap<String, Artifact>>,
     /// Those that are not there.
-    absent: BTreeSet<PathBuf>,
+    absent: Mutex<BTreeSet<PathBuf>>,
     /// Which instance publishes to which path, relative to the root.
     published: BTreeMap<PathBuf, InstanceId>,
     /// Which instance moves which ref.
     moved: BTreeMap<String, InstanceId>,
     /// Who reads whom, for drawings.
-    edges: BTreeSet<(InstanceId, InstanceId)>,
+    edges: Mutex<BTreeSet<(InstanceId, InstanceId)>>,
     /// The same for axes.
-    axis_edges: Vec<AxisEdge>,
+    axis_edges: Mutex<Vec<AxisEdge>>,
     draws: bool,
     /// What readers before a mover read.
     early: Early,
@@ -205,14 +216,14 @@ impl<'a> Planner<'a> {
             ready: Vec::new(),
             settled: Vec::new(),
             errors: Vec::new(),
-            json: HashMap::new(),
+            json: Mutex::default(),
             params: Mutex::default(),
-            sources: HashMap::new(),
-            absent: BTreeSet::new(),
+            sources: Mutex::default(),
+            absent: Mutex::default(),
             published: BTreeMap::new(),
             moved: BTreeMap::new(),
-            edges: BTreeSet::new(),
-            axis_edges: Vec::new(),
+            edges: Mutex::default(),
+            axis_edges: Mutex::default(),
             draws: false,
             early,
             secrets: Secrets::default(),
@@ -233,13 +244,24 @@ impl<'a> Planner<'a> {
 
     /// Carries the plan on until everything waits for tasks that were handed out.
     pub fn advance(&mut self) {
+        // The longest queue that the index was read ahead for.
+        let mut ahead = AHEAD / 2;
         while let Some(item) = self.queue.pop_front() {
-            self.queued.remove(&item);
             match item {
-                Item::Node(task, node) => self.advance_node(task, node),
-                Item::Instance(id) => self.advance_instance(id),
+                Item::Node(task, node) => {
+                    self.queued.remove(&(task, node));
+                    self.advance_node(task, node);
+                }
+                Item::Instance(id) => {
+                    if self.queue.len() >= 2 * ahead {
+                        ahead = self.queue.len();
+                        self.context.cache.read_ahead(ahead);
+                    }
+                    self.advance_batch(id);
+                }
             }
         }
+        self.context.cache.forget_ahead();
     }
 
     /// The tasks that have to run and whose inputs are all there; each is handed out once.
@@ -296,6 +318,9 @@ impl<'a> Planner<'a> {
     }
 
     fn wake(&mut self, item: Item) {
+        if self.waits.is_empty() {
+            return;
+        }
         let Some(waits) = self.waits.remove(&item) else { return };
         for waiter in waits.waiters {
             let Some(waiting) = self.waits.get_mut(&waiter) else { continue };
@@ -308,13 +333,23 @@ impl<'a> Planner<'a> {
     }
 
     fn enqueue(&mut self, item: Item) {
-        if self.queued.insert(item) {
+        let new = match item {
+            Item::Node(task, node) => self.queued.insert((task, node)),
+            Item::Instance(id) => !std::mem::replace(&mut self.instances[id].queued, true),
+        };
+        if new {
             self.queue.push_back(item);
         }
     }
 
-    /// Lets `item` wait for all of `on`.
+    /// Lets `item` wait for all of `on`, which are brought up to date for it.
     fn wait(&mut self, item: Item, on: BTreeSet<Item>) {
+        for other in &on {
+            match *other {
+                Item::Node(task, node) => self.demand_node(task, node),
+                Item::Instance(id) => self.demand(id),
+            }
+        }
         for other in &on {
             self.waits.entry(*other).or_default().waiters.push(item);
         }

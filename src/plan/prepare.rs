@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::flow::names::source_templates;
 use crate::flow::{AxisValues, Input, Matrix, Source, Spanned, Subflow, Task, Template};
 use crate::graph::{Graph, OutputDecl};
 use crate::kinds::{Kind, Kinds};
@@ -22,6 +23,8 @@ pub(crate) struct TaskPlan<'a> {
     pub(super) needs: Arc<[FromPlan<'a>]>,
     pub(crate) kind: Option<&'a Kind>,
     pub(crate) outputs: &'a [OutputDecl],
+    /// The tasks that an instance may have to wait for.
+    pub(super) reads: Vec<usize>,
 }
 
 /// A matrix.
@@ -102,7 +105,7 @@ fn prepare<'a>(graph: &'a Graph<'a>, kinds: &'a Kinds, index: usize, task: &'a T
     let outer_axes = stages.last().map_or(0, |own| own.start);
     let inputs = graph.input_order(index).iter().filter_map(|place| task.inputs.get(*place)).map(|decl| InputPlan {
         decl,
-        uses: uses(decl),
+        uses: uses(&decl.source),
         from: match &decl.source {
             Source::From { task, output, filter, at } => {
                 let output = output.as_ref().map(|output| output.value.as_str());
@@ -111,13 +114,16 @@ fn prepare<'a>(graph: &'a Graph<'a>, kinds: &'a Kinds, index: usize, task: &'a T
             Source::Path(_) | Source::Ref(_) => None,
         },
     });
+    let inputs: Arc<[InputPlan<'a>]> = inputs.collect();
+    let reads = inputs.iter().filter_map(|input| input.from.as_ref()).chain(needs.iter()).map(|from| from.producer);
     TaskPlan {
+        reads: reads.collect(),
         decl: task,
         axes: names.iter().map(|name| Arc::from(*name)).collect(),
         outer_axes,
         stages: stages.into(),
         whens: around.iter().filter_map(|subflow| Some((*subflow, subflow.task.when.as_ref()?))).collect(),
-        inputs: inputs.collect(),
+        inputs,
         needs: needs.into(),
         kind: graph.kind_name(index).and_then(|name| kinds.get(name)),
         outputs: graph.outputs(index),
@@ -171,10 +177,7 @@ fn last_part(path: &str) -> String {
 }
 
 /// The inputs whose values the place of an input depends on.
-fn uses(decl: &Input) -> Vec<String> {
-    let templates: Vec<&Template> = match &decl.source {
-        Source::From { filter, at, .. } => filter.iter().map(|(_, template)| template).chain(at).collect(),
-        Source::Path(template) | Source::Ref(template) => vec![template],
-    };
-    templates.iter().flat_map(|template| template.uses().inputs.iter().cloned()).collect()
+fn uses(source: &Source) -> Vec<String> {
+    let templates = source_templates(source).into_iter();
+    templates.flat_map(|template| template.uses().inputs.iter().cloned()).collect()
 }

@@ -10,7 +10,7 @@ use super::input::{Data, ResolvedInput};
 use super::prepare::{FromPlan, InputPlan, Join};
 use super::resolve::{Read, Reader, Step, Stop, failed};
 use super::tree::{Filter, text_of};
-use super::{Done, InstanceId, Item, Lost, Outcome, Planner};
+use super::{Done, InstanceId, Item, Lost, Outcome, Planner, lock};
 use crate::cache::{Artifact, CacheError};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::flow::Template;
@@ -38,7 +38,7 @@ const OPTIONAL: &str = "add `optional: true` if the task can do without it";
 
 impl Planner<'_> {
     /// An output of another task, or a gather.
-    pub(super) fn read(&mut self, reader: Reader<'_>, plan: &InputPlan<'_>, from: &FromPlan<'_>) -> Step<Option<Read>> {
+    pub(super) fn read(&self, reader: Reader<'_>, plan: &InputPlan<'_>, from: &FromPlan<'_>) -> Step<Option<Read>> {
         let name = &plan.decl.name;
         match self.look_up(reader, from, name.span)? {
             Lookup::Absent if plan.decl.optional => Ok(None),
@@ -64,7 +64,7 @@ impl Planner<'_> {
     }
 
     /// The instances of a producer that are read, all of them ended.
-    fn look_up(&mut self, reader: Reader<'_>, from: &FromPlan<'_>, span: Span) -> Step<Lookup> {
+    fn look_up(&self, reader: Reader<'_>, from: &FromPlan<'_>, span: Span) -> Step<Lookup> {
         let Some((filter, over)) = self.filter(reader, from)? else { return Ok(Lookup::Absent) };
         let producer = self.tasks[from.producer].decl.name.value.clone();
         let found = self.trees[from.producer].find(&filter);
@@ -84,18 +84,18 @@ impl Planner<'_> {
             }));
         }
         let (leaves, open) = (found.leaves, found.open);
-        let mut on = self.open(from.producer, open);
-        for leaf in &leaves {
-            self.demand(*leaf);
-            match reader.id.filter(|_| self.draws) {
-                Some(id) => drop(self.edges.insert((*leaf, id))),
-                None if self.draws => self.axis_edges.push((*leaf, reader.task, reader.axes.to_vec())),
-                None => {}
-            }
-            if self.instances[*leaf].outcome.is_none() {
-                on.insert(Item::Instance(*leaf));
+        if self.draws {
+            match reader.id {
+                Some(id) => lock(&self.edges).extend(leaves.iter().map(|leaf| (*leaf, id))),
+                None => {
+                    let of_axis = leaves.iter().map(|leaf| (*leaf, reader.task, reader.axes.to_vec()));
+                    lock(&self.axis_edges).extend(of_axis);
+                }
             }
         }
+        let nodes = open.into_iter().map(|node| Item::Node(from.producer, node));
+        let pending = leaves.iter().copied().filter(|leaf| self.instances[*leaf].outcome.is_none());
+        let on: BTreeSet<Item> = nodes.chain(pending.map(Item::Instance)).collect();
         if !on.is_empty() {
             return Err(Stop::Blocked(on));
         }
@@ -152,7 +152,7 @@ impl Planner<'_> {
 
     /// One output of one instance, or the entry of it that `at` names.
     fn take(
-        &mut self,
+        &self,
         reader: Reader<'_>,
         plan: &InputPlan<'_>,
         from: &FromPlan<'_>,
@@ -201,7 +201,7 @@ impl Planner<'_> {
     }
 
     /// An entry of an output: of a folder by path, of a JSON file by key.
-    fn entry(&mut self, artifact: &Artifact, at: &str) -> Step<Option<Entry>> {
+    fn entry(&self, artifact: &Artifact, at: &str) -> Step<Option<Entry>> {
         if artifact.folder {
             let entry = self.context.cache.entry(artifact, at).map_err(|error| failed(&error))?;
             return Ok(entry.map(Entry::File));
@@ -210,8 +210,8 @@ impl Planner<'_> {
     }
 
     /// A JSON output, read once.
-    fn json(&mut self, artifact: &Artifact) -> Step<Arc<Value>> {
-        if let Some(json) = self.json.get(&artifact.hash) {
+    fn json(&self, artifact: &Artifact) -> Step<Arc<Value>> {
+        if let Some(json) = lock(&self.json).get(&artifact.hash) {
             return Ok(Arc::clone(json));
         }
         let json = match self.context.cache.json(&artifact.hash) {
@@ -219,12 +219,12 @@ impl Planner<'_> {
             Err(CacheError::Json { source, .. }) => return Err(Stop::Error(Diagnostic::new(source.to_string()))),
             Err(error) => return Err(failed(&error)),
         };
-        self.json.insert(artifact.hash, Arc::clone(&json));
+        lock(&self.json).insert(artifact.hash, Arc::clone(&json));
         Ok(json)
     }
 
     /// The value that an axis reads: a whole JSON output, or an entry of it.
-    pub(super) fn axis_source(&mut self, reader: Reader<'_>, from: &FromPlan<'_>, span: Span) -> Step<Value> {
+    pub(super) fn axis_source(&self, reader: Reader<'_>, from: &FromPlan<'_>, span: Span) -> Step<Value> {
         let Lookup::One(producer) = self.look_up(reader, from, span)? else {
             return Err(self
                 .error(reader.scope, span, "an axis reads one instance of a task", "this one reads several")
@@ -262,7 +262,7 @@ impl Planner<'_> {
 
     /// Outputs of several instances, as one folder.
     fn gather(
-        &mut self,
+        &self,
         plan: &InputPlan<'_>,
         from: &FromPlan<'_>,
         producers: &[InstanceId],
@@ -288,19 +288,14 @@ impl Planner<'_> {
         let instance = &self.instances[producer];
         let names = &self.tasks[instance.task].axes;
         let mut path = String::new();
-        for ((name, value), _) in names.iter().zip(&instance.axes).zip(over).filter(|(_, over)| **over) {
+        for ((name, value), _) in names.iter().zip(&*instance.axes).zip(over).filter(|(_, over)| **over) {
             path.push_str(&format!("{name}={}/", percent_encoded(&value.text)));
         }
         path + &from.file
     }
 
     /// A file or folder outside the cache.
-    pub(super) fn source(
-        &mut self,
-        reader: Reader<'_>,
-        plan: &InputPlan<'_>,
-        template: &Template,
-    ) -> Step<Option<Read>> {
+    pub(super) fn source(&self, reader: Reader<'_>, plan: &InputPlan<'_>, template: &Template) -> Step<Option<Read>> {
         let text = match self.eval(reader, template)? {
             Value::Null if plan.decl.optional => return Ok(None),
             Value::String(text) => text,
@@ -311,35 +306,38 @@ impl Planner<'_> {
             }
         };
         let path = self.context.root.join(&text);
-        if let Some(place) = super::expand::publishable(&text)
+        if !self.published.is_empty()
+            && let Some(place) = super::expand::publishable(&text)
             && let Some(other) = place.ancestors().find_map(|above| self.published.get(above))
         {
             let message = format!("input `{}` lies where `{}` publishes", plan.decl.name, self.name(*other));
             let help = "read the output itself, with `from`";
             return Err(self.error(reader.scope, template.span(), message, "read here").help(help).into());
         }
-        let known = self.sources.get(&path).cloned();
+        let known = lock(&self.sources).get(&text).cloned();
         let artifact = match known {
             Some(artifact) => artifact,
-            None if std::fs::symlink_metadata(&path).is_err() => {
-                self.absent.insert(path.clone());
-                if plan.decl.optional {
-                    return Ok(None);
+            None => match self.context.cache.hash_source(&path) {
+                Ok(artifact) => lock(&self.sources).entry(text.clone()).or_insert(artifact).clone(),
+                Err(_) if self.holds_cache(&path) => {
+                    let message = format!("input `{}` contains the cache, which every run changes", plan.decl.name);
+                    let help = "name the files or folders in it that the task reads, or keep the cache elsewhere with `--cache DIR`";
+                    return Err(self.error(reader.scope, template.span(), message, "this folder").help(help).into());
                 }
-                let message = format!("input `{}` is not there: {}", plan.decl.name, path.display());
-                return Err(self.error(reader.scope, template.span(), message, "read here").help(OPTIONAL).into());
-            }
-            None if self.holds_cache(&path) => {
-                let message = format!("input `{}` contains the cache, which every run changes", plan.decl.name);
-                let help = "name the files or folders in it that the task reads, or keep the cache elsewhere with `--cache DIR`";
-                return Err(self.error(reader.scope, template.span(), message, "this folder").help(help).into());
-            }
-            None => self.context.cache.hash_source(&path).map_err(|error| {
-                let message = format!("input `{}` cannot be read: {error}", plan.decl.name);
-                self.error(reader.scope, template.span(), message, "read here")
-            })?,
+                Err(_) if std::fs::symlink_metadata(&path).is_err() => {
+                    lock(&self.absent).insert(path.clone());
+                    if plan.decl.optional {
+                        return Ok(None);
+                    }
+                    let message = format!("input `{}` is not there: {}", plan.decl.name, path.display());
+                    return Err(self.error(reader.scope, template.span(), message, "read here").help(OPTIONAL).into());
+                }
+                Err(error) => {
+                    let message = format!("input `{}` cannot be read: {error}", plan.decl.name);
+                    return Err(self.error(reader.scope, template.span(), message, "read here").into());
+                }
+            },
         };
-        self.sources.insert(path.clone(), artifact.clone());
         let name = plan.decl.name.value.clone();
         let file = path.file_name().map_or_else(|| name.clone(), |file| file.to_string_lossy().into_owned());
         let origins = vec![Origin::Path(text)];
@@ -352,7 +350,7 @@ impl Planner<'_> {
     }
 
     /// Whether what `needs` names has ended.
-    pub(super) fn order(&mut self, reader: Reader<'_>, need: &FromPlan<'_>) -> Step<()> {
+    pub(super) fn order(&self, reader: Reader<'_>, need: &FromPlan<'_>) -> Step<()> {
         let span = self.tasks[reader.task].decl.name.span;
         let ids = match self.look_up(reader, need, span)? {
             Lookup::One(id) => vec![id],

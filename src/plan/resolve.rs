@@ -1,7 +1,7 @@
 //! Resolves an instance: collects its inputs, works out its key, and looks for a recorded result.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -9,8 +9,8 @@ use super::input::{Resolved, ResolvedInput};
 use super::prepare::InputPlan;
 use super::reason::difference;
 use super::tree::AxisValue;
-use super::{Context, Done, InstanceId, Item, Lost, Outcome, Planner, Reason};
-use crate::cache::{Recorded, State};
+use super::{Context, Done, InstanceId, Item, Lost, Outcome, Planner, Reason, lock};
+use crate::cache::{Known, State};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::flow::{CachePolicy, Params, Scope, Source, Template};
 use crate::key::Identity;
@@ -42,7 +42,7 @@ pub(super) type Entries = BTreeMap<String, Value>;
 pub(super) type Read = (ResolvedInput, Option<Value>);
 
 /// What to do with an instance whose key is known.
-enum Verdict {
+pub(super) enum Verdict {
     Cached(Arc<Done>),
     Run(Box<Resolved>),
 }
@@ -61,11 +61,9 @@ pub(super) struct Reader<'r> {
 }
 
 impl Planner<'_> {
-    pub(super) fn advance_instance(&mut self, id: InstanceId) {
-        if self.instances[id].outcome.is_some() {
-            return;
-        }
-        match self.resolve(id) {
+    /// Goes on with what came out for an instance.
+    pub(super) fn apply(&mut self, id: InstanceId, verdict: Step<Verdict>) {
+        match verdict {
             Ok(Verdict::Cached(done)) => self.settle(id, Outcome::Cached(done)),
             Ok(Verdict::Run(resolved)) => self.ready.push((id, resolved)),
             Err(Stop::Blocked(on)) => self.wait(Item::Instance(id), on),
@@ -78,22 +76,23 @@ impl Planner<'_> {
         }
     }
 
-    fn resolve(&mut self, id: InstanceId) -> Step<Verdict> {
+    /// What to do with an instance, as far as that is known. It changes nothing, so many are looked at in parallel.
+    pub(super) fn resolve(&self, id: InstanceId) -> Step<Verdict> {
         let task = self.instances[id].task;
-        let axes = self.instances[id].axes.clone();
+        let axes = &*self.instances[id].axes;
         let when = self.tasks[task].decl.when.as_ref();
         let early = when.filter(|when| when.uses().inputs.is_empty());
         let late = when.filter(|when| !when.uses().inputs.is_empty());
         let mut entries = Entries::new();
         for (subflow, when) in &self.tasks[task].whens {
-            let reader = Reader { scope: subflow.outer, ..self.reader(id, &axes, &entries) };
+            let reader = Reader { scope: subflow.outer, ..self.reader(id, axes, &entries) };
             self.check_when(reader, when, &format!("the `when` of `{}`", subflow.task.name))?;
         }
         if let Some(when) = early {
-            self.check_when(self.reader(id, &axes, &entries), when, "its `when`")?;
+            self.check_when(self.reader(id, axes, &entries), when, "its `when`")?;
         }
-        let inputs = self.inputs(id, &axes, &mut entries)?;
-        let reader = self.reader(id, &axes, &entries);
+        let inputs = self.inputs(id, axes, &mut entries)?;
+        let reader = self.reader(id, axes, &entries);
         if let Some(when) = late {
             self.check_when(reader, when, "its `when`")?;
         }
@@ -111,10 +110,9 @@ impl Planner<'_> {
     }
 
     /// All inputs, and the order that `needs` asks for.
-    fn inputs(&mut self, id: InstanceId, axes: &[AxisValue], entries: &mut Entries) -> Step<Vec<ResolvedInput>> {
+    fn inputs(&self, id: InstanceId, axes: &[AxisValue], entries: &mut Entries) -> Step<Vec<ResolvedInput>> {
         let task = self.instances[id].task;
-        let plans = Arc::clone(&self.tasks[task].inputs);
-        let needs = Arc::clone(&self.tasks[task].needs);
+        let (plans, needs) = (&self.tasks[task].inputs, &self.tasks[task].needs);
         let mut found = Vec::with_capacity(plans.len());
         let mut pending = Pending::default();
         for plan in plans.iter() {
@@ -143,7 +141,7 @@ impl Planner<'_> {
     }
 
     /// One input: `None` where it is optional and absent.
-    fn input(&mut self, reader: Reader<'_>, plan: &InputPlan<'_>) -> Step<Option<Read>> {
+    fn input(&self, reader: Reader<'_>, plan: &InputPlan<'_>) -> Step<Option<Read>> {
         match (&plan.decl.source, &plan.from) {
             (Source::From { .. }, Some(from)) => self.read(reader, plan, from),
             (Source::Path(template), _) => self.source(reader, plan, template),
@@ -153,10 +151,10 @@ impl Planner<'_> {
     }
 
     /// Works out the key, and whether its result is recorded.
-    fn judge(&mut self, id: InstanceId, reader: Reader<'_>, inputs: Vec<ResolvedInput>) -> Step<Verdict> {
+    fn judge(&self, id: InstanceId, reader: Reader<'_>, inputs: Vec<ResolvedInput>) -> Step<Verdict> {
         let (identity, variables) = self.identity(reader, &inputs)?;
         let (identity, inputs) = self.standing(id, &identity, &inputs)?.unwrap_or((identity, inputs));
-        let recorded = self.context.cache.find_result(&identity.key()).map_err(|error| failed(&error))?;
+        let recorded = self.context.cache.known_result(&identity.key()).map_err(|error| failed(&error))?;
         let seen = recorded.as_ref().map(|recorded| recorded.n);
         let reason = match recorded {
             _ if self.is_selected(&self.force, id) => Reason::Forced,
@@ -174,7 +172,7 @@ impl Planner<'_> {
     }
 
     /// Why a recorded result is of no use, if it is not.
-    fn of_no_use(&self, reader: Reader<'_>, identity: &Identity, recorded: &Recorded) -> Step<Option<Reason>> {
+    fn of_no_use(&self, reader: Reader<'_>, identity: &Identity, recorded: &Known) -> Step<Option<Reason>> {
         if let CachePolicy::Ttl(ttl) = &self.tasks[reader.task].decl.cache
             && age(&recorded.finished).is_none_or(|age| age > *ttl)
         {
@@ -230,7 +228,7 @@ impl Planner<'_> {
         let around = self.tasks[reader.task].stages.iter().find(|stage| stage.scope == reader.scope);
         let around = around.map_or(0, |stage| stage.start).min(axes.len());
         let key = (reader.scope, reader.axes.iter().take(around).map(|axis| Arc::clone(&axis.text)).collect());
-        let mut known = self.params.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.params);
         if let Some(known) = known.get(&key) {
             return Ok(Arc::clone(known));
         }

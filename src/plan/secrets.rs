@@ -1,17 +1,18 @@
 //! The secrets that a plan has met, as they enter keys: each is hashed once, for that is slow on purpose.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Mutex;
 
+use super::lock;
 use crate::key::EnvValue;
 
 /// What each variable's value has become.
 #[derive(Default)]
-pub(super) struct Secrets(RefCell<HashMap<(String, String), EnvValue>>);
+pub(super) struct Secrets(Mutex<HashMap<(String, String), EnvValue>>);
 
 impl Secrets {
     pub(super) fn get(&self, name: &str, value: &str) -> EnvValue {
-        let mut known = self.0.borrow_mut();
+        let mut known = lock(&self.0);
         known.entry((name.to_owned(), value.to_owned())).or_insert_with(|| EnvValue::secret(name, value)).clone()
     }
 }

@@ -55,7 +55,8 @@ fn dependents(graph: &Graph<'_>, selector: &Selector) -> BTreeSet<usize> {
     let chosen = |task: &usize| selector.task_matches(&graph.tasks()[*task].name.value);
     let mut stack: Vec<usize> = (0..graph.tasks().len()).filter(chosen).collect();
     while let Some(task) = stack.pop() {
-        for (_, reader) in edges.iter().filter(|(from, _)| *from == task) {
+        let start = edges.partition_point(|(from, _)| *from < task);
+        for (_, reader) in edges[start..].iter().take_while(|(from, _)| *from == task) {
             if found.insert(*reader) {
                 stack.push(*reader);
             }

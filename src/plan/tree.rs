@@ -108,23 +108,17 @@ impl<L> Tree<L> {
         self.nodes.iter()
     }
 
-    /// Gives `id` its children; a node for each value, or a leaf where `leaf` makes one.
-    pub(super) fn expand(
-        &mut self,
-        id: NodeId,
-        values: Vec<AxisValue>,
-        mut leaf: impl FnMut(Vec<AxisValue>) -> Option<InstanceId>,
-    ) -> Vec<NodeId> {
+    /// Gives `id` its children: for each value the instance, or a new node where there are more axes.
+    pub(super) fn expand(&mut self, id: NodeId, values: Vec<(AxisValue, Option<InstanceId>)>) -> Vec<NodeId> {
         let mut children = IndexMap::with_capacity(values.len());
         let mut opened = Vec::new();
-        for value in values {
+        for (value, leaf) in values {
             let text = value.text.clone();
-            let mut all = self.nodes[id].values.clone();
-            all.push(value);
-            let child = match leaf(all.clone()) {
+            let child = match leaf {
                 Some(instance) => Child::Leaf(instance),
                 None => {
-                    self.nodes.push(Node { values: all, state: State::Open });
+                    let values = longer(&self.nodes[id].values, value);
+                    self.nodes.push(Node { values, state: State::Open });
                     opened.push(self.nodes.len() - 1);
                     Child::Node(self.nodes.len() - 1)
                 }
@@ -167,6 +161,14 @@ impl<L> Tree<L> {
     }
 }
 
+/// The values of the axes before, and the next one.
+pub(super) fn longer(before: &[AxisValue], value: AxisValue) -> Vec<AxisValue> {
+    let mut all = Vec::with_capacity(before.len() + 1);
+    all.extend_from_slice(before);
+    all.push(value);
+    all
+}
+
 /// Puts nodes on the stack, and leaves on the list in the order of the axis (they come in reverse).
 fn visit<'a>(
     children: impl Iterator<Item = &'a Child>,
@@ -197,12 +199,8 @@ mod tests {
     /// Axes variety (cu, au) and day; the days of au are not known.
     fn tree() -> Tree<&'static str> {
         let mut tree = Tree::new();
-        let opened = tree.expand(ROOT, values(&["cu", "au"]), |_| None);
-        let mut next = 0;
-        tree.expand(opened[0], values(&["1", "2"]), |_| {
-            next += 1;
-            Some(next - 1)
-        });
+        let opened = tree.expand(ROOT, values(&["cu", "au"]).into_iter().map(|value| (value, None)).collect());
+        tree.expand(opened[0], values(&["1", "2"]).into_iter().zip([Some(0), Some(1)]).collect());
         tree
     }
 

@@ -1,7 +1,7 @@
 //! What callers see of a plan: names, outcomes, and the dry run.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use super::identity::request;
 use super::prepare::TaskPlan;
 use super::resolve::Entries;
 use super::tree::{AxisValue, Node, State};
-use super::{InstanceId, Lost, Outcome, Planner, Resolved};
+use super::{InstanceId, Lost, Outcome, Planner, Resolved, lock};
 use crate::diagnostic::Diagnostic;
 use crate::flow::{Task, Template};
 use crate::graph::{OutputDecl, Selector, axis_text, instance_name};
@@ -37,8 +37,10 @@ impl<'a> Planner<'a> {
     }
 
     /// The files and folders outside the cache that the plan has looked for.
-    pub fn sources(&self) -> impl Iterator<Item = &Path> {
-        self.sources.keys().chain(&self.absent).map(PathBuf::as_path)
+    pub fn sources(&self) -> Vec<PathBuf> {
+        let mut paths: Vec<PathBuf> = lock(&self.sources).keys().map(|path| self.context.root.join(path)).collect();
+        paths.extend(lock(&self.absent).iter().cloned());
+        paths
     }
 
     /// An instance's name: `main-l5[variety=cu,day=2022-02-18]`.
@@ -69,7 +71,7 @@ impl<'a> Planner<'a> {
 
     /// The axes of an instance and their values.
     pub fn axes(&self, id: InstanceId) -> impl Iterator<Item = (&str, &AxisValue)> {
-        self.plan(id).axes.iter().map(|axis| &**axis).zip(&self.instances[id].axes)
+        self.plan(id).axes.iter().map(|axis| &**axis).zip(&*self.instances[id].axes)
     }
 
     /// The axes of an instance that it sees: without those of the flows around its task.
@@ -98,6 +100,9 @@ impl<'a> Planner<'a> {
 
     /// Whether one of the selectors names an instance.
     pub fn is_selected(&self, selectors: &[Selector], id: InstanceId) -> bool {
+        if selectors.is_empty() {
+            return false;
+        }
         let axes: Vec<(&str, &str)> = self.axes(id).map(|(axis, value)| (axis, &*value.text)).collect();
         let name = &self.decl(id).name.value;
         selectors.iter().any(|selector| selector.matches(name, &axes))
@@ -108,11 +113,17 @@ impl<'a> Planner<'a> {
         let name = |task: &usize| &self.tasks[*task].decl.name.value;
         let mut needed: BTreeSet<usize> =
             (0..self.tasks.len()).filter(|task| self.targets.has_task(*task, name(task))).collect();
-        let edges = self.context.graph.edges();
+        if needed.len() == self.tasks.len() {
+            return needed;
+        }
+        let mut reads: Vec<(usize, usize)> =
+            self.context.graph.edges().into_iter().map(|(from, reader)| (reader, from)).collect();
+        reads.sort_unstable();
         let mut todo: Vec<usize> = needed.iter().copied().collect();
         while let Some(task) = todo.pop() {
-            let read = edges.iter().filter(|(_, reader)| *reader == task).map(|(from, _)| *from);
-            todo.extend(read.filter(|from| needed.insert(*from)));
+            let start = reads.partition_point(|(reader, _)| *reader < task);
+            let read = reads[start..].iter().take_while(|(reader, _)| *reader == task);
+            todo.extend(read.map(|(_, from)| *from).filter(|from| needed.insert(*from)));
         }
         needed
     }
@@ -129,6 +140,9 @@ impl<'a> Planner<'a> {
 
     /// Whether the call asks for an instance.
     pub(super) fn is_target(&self, id: InstanceId) -> bool {
+        if self.targets.selectors().is_empty() {
+            return true;
+        }
         let axes: Vec<(&str, &str)> = self.axes(id).map(|(axis, value)| (axis, &*value.text)).collect();
         self.targets.has(self.task(id), &self.decl(id).name.value, &axes)
     }
@@ -185,7 +199,8 @@ impl<'a> Planner<'a> {
         let Some(Outcome::MayRun(task)) = self.outcome(id) else { return None };
         let mut task = task;
         while seen.insert(task) {
-            let of_task = (0..self.instances.len()).filter(|id| self.decl(*id).name.value == *task);
+            let index = self.context.graph.index(task)?;
+            let of_task = self.trees[index].find(&Vec::new()).leaves;
             let mut next = None;
             for id in of_task {
                 match self.outcome(id) {
@@ -202,7 +217,7 @@ impl<'a> Planner<'a> {
     /// Every instance that is known, and the edges from what is read to what reads it.
     pub fn drawing(&self) -> (Vec<String>, Vec<(usize, usize)>) {
         let names = (0..self.instances.len()).map(|id| self.name(id)).collect();
-        (names, self.edges.iter().copied().collect())
+        (names, lock(&self.edges).iter().copied().collect())
     }
 
     pub(super) fn name_of(&self, task: usize, values: &[AxisValue]) -> String {

@@ -145,7 +145,7 @@ impl Document {
 
 /// What the task with this key wrote as `output`.
 fn written(cache: &Cache, key: &Hash, output: &str) -> Result<Option<Artifact>, CacheError> {
-    Ok(cache.find_result(key)?.and_then(|mut recorded| recorded.outputs.remove(output)))
+    Ok(cache.find_result(key)?.and_then(|recorded| recorded.outputs.get(output).cloned()))
 }
 
 fn entity(hash: &Hash) -> String {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! runs/<id>/start.json     written when the run starts, never changed
-//! runs/<id>/events.jsonl   the events, as `--format json` prints them, each with its time
+//! runs/<id>/events.jsonl   the events, as `--format json` prints them, each with its time, but for what was cached
 //! runs/<id>/logs/…         one file for each executed task that wrote something
 //! runs/<id>/end.json       written when it ends; a run without one was killed
 //! ```
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::hash::Hash;
-use crate::report::{Event, Reporter, Summary};
+use crate::report::{Event, Reporter, Summary, TaskState};
 
 /// What was asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -173,7 +173,15 @@ impl RunFolder {
 }
 
 impl Reporter for RunFolder {
+    /// What was cached is in `end.json`.
+    fn shows(&self, state: TaskState) -> bool {
+        state != TaskState::Cached
+    }
+
     fn event(&mut self, event: &Event) {
+        if matches!(event, Event::Task(task) if task.state == TaskState::Cached) {
+            return;
+        }
         // The record of a run is for people; results do not depend on it, so a full disk must not end the run here.
         let kept = Kept { at: jiff::Timestamp::now().to_string(), event };
         let _ = serde_json::to_writer(&mut self.events, &kept).map(|()| self.events.write_all(b"\n"));
@@ -239,7 +247,7 @@ pub fn events(runs: &Path, run: &str) -> std::io::Result<Vec<Value>> {
     }
 }
 
-/// What the events of a run without an end tell of its tasks so far, by instance.
+/// What the events of a run without an end tell of its tasks so far, by instance: all but those that are cached.
 pub fn tasks_so_far(events: &[Value]) -> BTreeMap<String, RunTask> {
     let mut tasks = BTreeMap::new();
     for event in events.iter().filter(|event| event["event"] == "task") {
@@ -296,7 +304,8 @@ pub fn file_name(task: &str) -> String {
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> std::io::Result<()> {
-    let mut text = serde_json::to_string_pretty(value)?;
+    // On one line: with 100,000 tasks, spaces would be half of it.
+    let mut text = serde_json::to_string(value)?;
     text.push('\n');
     let half = path.with_extension("part");
     fs_err::write(&half, text)?;

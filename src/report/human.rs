@@ -13,7 +13,7 @@ use rustix::termios::tcgetwinsize;
 use super::board::Board;
 use super::lines::Lines;
 use super::screen::{Screen, Size};
-use super::{Call, Event, Reporter, duration, printed};
+use super::{Call, Event, Reporter, TaskState, duration, printed};
 use crate::text::visible;
 
 /// The live lines are drawn again at most this often.
@@ -100,6 +100,12 @@ impl Human {
 }
 
 impl Reporter for Human {
+    /// The bar and the lines about progress count what is cached.
+    fn shows(&self, state: TaskState) -> bool {
+        let Style { quiet, verbose, .. } = self.lines.style;
+        state != TaskState::Cached || verbose || !quiet
+    }
+
     fn event(&mut self, event: &Event) {
         let now = Instant::now();
         let said = self.lines.event(event);

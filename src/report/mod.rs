@@ -22,6 +22,11 @@ pub use table::{printed, table};
 
 /// Shows events.
 pub trait Reporter {
+    /// Whether it makes a difference that a task came into a state: what nobody shows is not put into words.
+    fn shows(&self, _state: TaskState) -> bool {
+        true
+    }
+
     /// Shows one event.
     fn event(&mut self, event: &Event);
 }

@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 
 use super::task::{Spec, lay_out};
 use crate::cache::files::remove_tree;
-use crate::cache::{Artifact, Cache, CacheError, State};
+use crate::cache::{Cache, CacheError, Outputs, State};
 use crate::diagnostic::Diagnostic;
 use crate::execute::{ExecEvent, Executor, Exit, Job};
 use crate::hash::Hash;
@@ -22,7 +22,7 @@ pub struct Recorded {
     /// The instance.
     pub task: String,
     resolved: Box<Resolved>,
-    outputs: BTreeMap<String, Artifact>,
+    outputs: Outputs,
 }
 
 /// The recorded tasks of a flow.
@@ -120,7 +120,7 @@ fn why_not(outcome: &Outcome) -> Option<String> {
     }
 }
 
-fn whole_result(cache: &Cache, key: &Hash) -> Result<Option<BTreeMap<String, Artifact>>, CacheError> {
+fn whole_result(cache: &Cache, key: &Hash) -> Result<Option<Outputs>, CacheError> {
     let Some(recorded) = cache.find_result(key)? else { return Ok(None) };
     for output in recorded.outputs.values() {
         if cache.state(output)? != State::Whole {

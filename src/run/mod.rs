@@ -29,7 +29,7 @@ use crate::execute::{ExecEvent, Executor, Job};
 use crate::hash::Hash;
 use crate::locks::{Held, LockError, Locks};
 use crate::plan::{Context, Done, InstanceId, Outcome, Planner, Resolved, Wish};
-use crate::provenance::{Commit, RunTask};
+use crate::provenance::{Commit, RunTask, RunTaskState};
 use crate::refs::Refs;
 use crate::report::{Event, Reporter, Summary};
 use crate::resources::Pool;
@@ -206,8 +206,6 @@ struct Run<'a, 'scope> {
     prints: Vec<Event>,
     /// How many tasks the reporter was told of.
     expected: usize,
-    /// Cached instances and their keys.
-    cached: Vec<(String, Hash)>,
 }
 
 /// Brings a flow up to date.
@@ -253,7 +251,6 @@ pub fn run<'a>(
             cache_failed: false,
             prints: Vec::new(),
             expected: 0,
-            cached: Vec::new(),
         };
         run.first_plan()?;
         run.reporter.event(&Event::Started { run: options.run.clone(), flow: context.flow.to_owned() });
@@ -414,11 +411,9 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     /// Remembers the keys of cached instances that had another one before: what people ask for by name is the present one.
     fn keep_last(&mut self) {
         let (cache, flow) = (self.context.cache, self.context.flow);
-        let kept = cache.all_last(flow).and_then(|last| {
-            self.cached.retain(|(task, key)| last.get(task) != Some(key));
-            cache.set_last(flow, &self.cached)
-        });
-        if let Err(error) = kept {
+        let cached = self.tasks.iter().filter(|(_, task)| task.state == RunTaskState::Cached);
+        let keys: Vec<(&str, Hash)> = cached.filter_map(|(name, task)| Some((name.as_str(), task.key?))).collect();
+        if let Err(error) = cache.update_last(flow, &keys) {
             self.reporter.event(&Event::Notice { text: error.to_string() });
         }
     }

@@ -59,20 +59,15 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     fn report_done(&mut self, id: InstanceId, name: &str, done: &Done, state: TaskState) {
         let cached = || RunTask { key: Some(done.key), ..RunTask::new(RunTaskState::Cached) };
         let entry = self.tasks.entry(name.to_owned()).or_insert_with(cached);
-        let event = TaskEvent {
-            key: Some(done.key),
-            reason: entry.reason.clone(),
-            seconds: entry.seconds,
-            ..TaskEvent::new(name.to_owned(), state)
-        };
         match state {
             TaskState::Ran => self.summary.ran += 1,
-            _ => {
-                self.summary.cached += 1;
-                self.cached.push((name.to_owned(), done.key));
-            }
+            _ => self.summary.cached += 1,
         }
-        self.reporter.event(&Event::Task(event));
+        if self.reporter.shows(state) {
+            let (key, reason, seconds) = (Some(done.key), entry.reason.clone(), entry.seconds);
+            let event = TaskEvent { key, reason, seconds, ..TaskEvent::new(name.to_owned(), state) };
+            self.reporter.event(&Event::Task(event));
+        }
         self.print(id, name, done);
         self.publish(id, name, done);
     }

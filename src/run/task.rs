@@ -312,7 +312,7 @@ pub(super) fn keep(
     };
     keep_entries(cache, task)?;
     remove(spec, task)?;
-    Ok((Done { key: task.key, outputs }, manifest))
+    Ok((Done { key: task.key, outputs: outputs.into() }, manifest))
 }
 
 /// Entries of JSON outputs are inputs too: lineage and `get` find them by hash.

@@ -1,0 +1,102 @@
+//! What the index knows, read at once. A plan of thousands of instances asks for as many rows of three tables, and a look
+//! at each costs ten times what it costs to read them all in their order.
+//!
+//! What is read ahead only saves questions: a row that is not here, or does not fit what the file system says, is asked
+//! for as ever. So it may be as old as the moment at which planning began, and is forgotten when planning pauses.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::results::Known;
+use super::stat::Stat;
+use super::{Cache, tables};
+use crate::hash::Hash;
+
+/// Rows by hash. A hash needs no hashing: its first bytes are as good as drawn.
+pub(super) type ByHash<T> = HashMap<Hash, T, BuildHasherDefault<First>>;
+
+/// The first eight bytes of the last thing that was written.
+#[derive(Default)]
+pub(super) struct First(u64);
+
+impl Hasher for First {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// The rows of three tables.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    pub(super) results: ByHash<tables::ResultRow>,
+    pub(super) objects: ByHash<Stat>,
+    pub(super) sources: tables::Sources,
+}
+
+/// Pages of the database for each row that is wanted, above which its rows are asked for one by one: it then holds
+/// several times more than what is wanted, and memory is not spent on that.
+const PAGES: usize = 1;
+
+impl Cache {
+    /// Reads the index ahead, for as many instances to be planned, where that is worth it. Damage shows when it is asked.
+    pub fn read_ahead(&self, instances: usize) {
+        let Some((results, files)) = self.index().ok().and_then(|index| super::lock(index).readers()) else { return };
+        let pages: i64 = results.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap_or(i64::MAX);
+        if usize::try_from(pages).is_ok_and(|pages| pages > instances.saturating_mul(PAGES)) {
+            return;
+        }
+        let (results, files) = rayon::join(
+            move || tables::all_results(&results),
+            move || Ok::<_, rusqlite::Error>((tables::all_objects(&files)?, tables::all_sources(&files)?)),
+        );
+        if let (Ok(results), Ok((objects, sources))) = (results, files) {
+            *self.ahead.write().unwrap_or_else(std::sync::PoisonError::into_inner) =
+                Some(Arc::new(Ahead { results, objects, sources }));
+        }
+    }
+
+    /// Forgets what was read ahead.
+    pub fn forget_ahead(&self) {
+        *self.ahead.write().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+    }
+
+    fn ahead(&self) -> Option<Arc<Ahead>> {
+        self.ahead.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn result_ahead(&self, key: &Hash) -> Option<Known> {
+        self.ahead()?.results.get(key)?.known(*key)
+    }
+
+    pub(super) fn object_ahead(&self, hash: &Hash) -> Option<Stat> {
+        self.ahead()?.objects.get(hash).copied()
+    }
+
+    pub(super) fn source_ahead(&self, path: &Path, now: Stat) -> Option<Hash> {
+        let ahead = self.ahead()?;
+        let (then, hash) = ahead.sources.get(path.as_os_str().as_encoded_bytes())?;
+        (*then == now).then_some(*hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_found_by_its_own_first_bytes() {
+        let hashes: Vec<Hash> = (0..100_u8).map(|byte| Hash::of(&[byte])).collect();
+        let map: ByHash<usize> = hashes.iter().enumerate().map(|(index, hash)| (*hash, index)).collect();
+        assert!(hashes.iter().enumerate().all(|(index, hash)| map.get(hash) == Some(&index)));
+        assert_eq!(map.get(&Hash::of(b"other")), None);
+        let mut first = First::default();
+        std::hash::Hash::hash(&hashes[0], &mut first);
+        assert_eq!(first.finish().to_le_bytes(), hashes[0].as_bytes()[..8]);
+    }
+}
