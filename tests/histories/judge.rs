@@ -35,7 +35,8 @@ impl Call<'_> {
             _ => allowed[0],
         };
         let executed = matches!(state, "ran" | "failed");
-        let seldom = state == "failed" && allowed.len() > 1;
+        // What fails since its input was edited before it began was not executed.
+        let seldom = state == "failed" && (allowed.len() > 1 || self.is_overtaken(task, values));
         let expected = self.expected.entry(name).or_default();
         expected.state = state.to_owned();
         expected.executions = (usize::from(executed && !seldom), usize::from(executed));
@@ -125,17 +126,23 @@ impl Call<'_> {
     /// How an execution may end.
     fn ends(&self, task: usize, values: &[String], execution: &Execution) -> Vec<&'static str> {
         let logged = self.project.logged(task, values);
-        let incident = |(other, incident): (&String, &Incident)| match incident {
-            Incident::Fails => (*other == logged).then_some(vec!["failed"]),
-            Incident::Edits(_) if *other == logged => Some(vec!["failed"]),
-            // Another reader of the file may have been quicker than the edit, or not.
-            Incident::Edits(path) => {
-                let edited = self.observed.executed.contains_key(other);
-                (edited && self.project.reads(task, values, path)).then_some(vec!["ran", "failed"])
+        match self.incidents.get(&logged) {
+            _ if execution.fails => vec!["failed"],
+            Some(Incident::Fails | Incident::Edits(_)) => vec!["failed"],
+            None if self.is_overtaken(task, values) => vec!["ran", "failed"],
+            None => vec!["ran"],
+        }
+    }
+
+    /// Whether another task edits what this one reads, which may be quicker than the edit, or not.
+    fn is_overtaken(&self, task: usize, values: &[String]) -> bool {
+        let logged = self.project.logged(task, values);
+        self.incidents.iter().any(|(other, incident)| match incident {
+            Incident::Edits(path) if *other != logged => {
+                self.observed.executed.contains_key(other) && self.project.reads(task, values, path)
             }
-        };
-        let ends = self.incidents.iter().find_map(incident).unwrap_or_else(|| vec!["ran"]);
-        if execution.fails { vec!["failed"] } else { ends }
+            _ => false,
+        })
     }
 
     /// What a run that was killed may have recorded.
