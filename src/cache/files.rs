@@ -29,24 +29,15 @@ impl Scrap {
     /// A new folder in `parent`.
     pub(super) fn new(parent: &Path) -> std::io::Result<Self> {
         fs::create_dir_all(parent)?;
-        loop {
-            let ulid = Ulid::generate();
-            let path = parent.join(ulid.to_string());
-            match Self::make(&path) {
-                Ok(Some(lock)) => return Ok(Self { path, ulid, count: AtomicU64::new(0), _lock: lock }),
-                // Another process took it for a dead one's before it was locked.
-                Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound && parent.is_dir() => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn make(path: &Path) -> std::io::Result<Option<fs::File>> {
-        fs::create_dir(path)?;
+        // Held until the folder's own lock is: a sweep would take it for that of a dead process.
+        let making = fs::File::open(parent)?;
+        making.file().lock_shared()?;
+        let ulid = Ulid::generate();
+        let path = parent.join(ulid.to_string());
+        fs::create_dir(&path)?;
         let lock = fs::File::create(path.join(LOCK))?;
-        let ours = lock.file().try_lock().is_ok();
-        Ok((ours && is_at(&lock, &path.join(LOCK))).then_some(lock))
+        lock.file().lock()?;
+        Ok(Self { path, ulid, count: AtomicU64::new(0), _lock: lock })
     }
 
     /// Its name, which says when the process opened the cache.
@@ -76,6 +67,11 @@ impl Scrap {
 
     /// Removes the folders in `parent` whose processes have died.
     pub(super) fn sweep(parent: &Path) -> std::io::Result<()> {
+        let sweeping = match fs::File::open(parent) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        sweeping.file().lock()?;
         for entry in entries(parent)? {
             let lock = entry.path().join(LOCK);
             let dead = match fs::File::open(&lock) {
