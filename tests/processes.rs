@@ -44,7 +44,7 @@ impl Bench {
     /// Waits for the end of a job.
     fn exit(&self, id: u64) -> (Exit, Usage) {
         loop {
-            if let ExecEvent::Exited { id: ended, exit, usage } = self.events.recv_timeout(LONG).unwrap()
+            if let ExecEvent::Exited { id: ended, exit, usage, .. } = self.events.recv_timeout(LONG).unwrap()
                 && ended == id
             {
                 return (exit, usage);

@@ -233,7 +233,7 @@ pub(super) struct Unsynced {
 }
 
 /// From this many on, one call for the whole file system is faster than one for each.
-const MANY: usize = 32;
+const MANY: usize = 8;
 
 impl Unsynced {
     /// Adds a file that was just given its name.

@@ -99,6 +99,22 @@ impl std::fmt::Display for Notice {
     }
 }
 
+/// Makes the folders `00` to `ff`. All at once, for each that is made later on is waited for alone.
+fn make_shards(folder: &Path) -> std::io::Result<()> {
+    let shards = (0..=u8::MAX).map(|shard| folder.join(format!("{shard:02x}")));
+    // The last one is made last.
+    if folder.join("ff").is_dir() {
+        return Ok(());
+    }
+    for shard in shards {
+        match fs::create_dir(shard) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    files::sync(folder)
+}
+
 impl Cache {
     /// Opens the cache at `root`; it is made where it is missing.
     ///
@@ -108,6 +124,9 @@ impl Cache {
         let v1 = std::path::absolute(root)?.join("v1");
         for folder in ["objects", "results", "refs", "locks", "runs", "scratch", "tmp"] {
             files::create_folder_synced(&v1.join(folder))?;
+        }
+        for folder in ["objects", "results"] {
+            make_shards(&v1.join(folder))?;
         }
         let v1 = fs::canonicalize(&v1)?;
         let tmp = v1.join("tmp");

@@ -80,8 +80,13 @@ impl LocalExecutor {
     }
 
     fn tell_exit(&self, id: u64, exit: Exit) {
-        (self.sink)(ExecEvent::Exited { id, exit, usage: Usage::default() });
+        (self.sink)(ended_badly(id, exit));
     }
+}
+
+/// The end of a job that nothing is known of.
+fn ended_badly(id: u64, exit: Exit) -> ExecEvent {
+    ExecEvent::Exited { id, exit, usage: Usage::default(), alone: false }
 }
 
 impl std::fmt::Debug for LocalExecutor {
@@ -144,7 +149,7 @@ impl Listener {
             let _ = sweep_within(&self.scratch, self.grace);
         }
         for id in lost {
-            (self.sink)(ExecEvent::Exited { id, exit: Exit::Lost, usage: Usage::default() });
+            (self.sink)(ended_badly(id, Exit::Lost));
         }
     }
 }

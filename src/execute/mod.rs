@@ -6,6 +6,7 @@
 mod local;
 mod output;
 mod processes;
+mod programs;
 mod supervisor;
 mod sweep;
 mod task;
@@ -98,6 +99,8 @@ pub enum ExecEvent {
         exit: Exit,
         /// What it used.
         usage: Usage,
+        /// Whether no process is left either that nobody can be held to have left behind.
+        alone: bool,
     },
 }
 

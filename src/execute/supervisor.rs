@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::processes::{OwnChildren, Process, ProcessId, Reaped, process, reap, table, trees, variable};
+use super::programs::Programs;
 use super::task::{Ending, Running};
 use super::wire::{Command, Inbox};
 use super::{ExecEvent, Exit, GRACE, REQUEST_VARIABLE, Usage};
@@ -46,6 +47,7 @@ pub fn supervise() -> ExitCode {
 struct Supervisor {
     grace: Duration,
     inbox: Inbox,
+    programs: Programs,
     /// Whether the runner is still there.
     open: bool,
     tasks: BTreeMap<u64, Running>,
@@ -70,6 +72,7 @@ impl Supervisor {
         Self {
             grace,
             inbox: Inbox::default(),
+            programs: Programs::default(),
             open: true,
             tasks: BTreeMap::new(),
             orphans: BTreeMap::new(),
@@ -136,16 +139,19 @@ impl Supervisor {
         }
         while let Some(command) = self.inbox.next() {
             match command {
-                Ok((Command::Start(start), descriptors)) => match Running::start(&start, descriptors) {
-                    Ok(task) => {
-                        self.events.push(ExecEvent::Started { id: task.id, pid: task.main.unsigned_abs() });
-                        self.tasks.insert(task.id, task);
+                Ok((Command::Start(start), descriptors)) => {
+                    match Running::start(&start, &mut self.programs, descriptors) {
+                        Ok(task) => {
+                            self.events.push(ExecEvent::Started { id: task.id, pid: task.main.unsigned_abs() });
+                            self.tasks.insert(task.id, task);
+                        }
+                        Err(error) => {
+                            let exit = Exit::NotStarted(error.to_string());
+                            let usage = Usage::default();
+                            self.events.push(ExecEvent::Exited { id: start.id, exit, usage, alone: false });
+                        }
                     }
-                    Err(error) => {
-                        let exit = Exit::NotStarted(error.to_string());
-                        self.events.push(ExecEvent::Exited { id: start.id, exit, usage: Usage::default() });
-                    }
-                },
+                }
                 Ok((Command::Stop { id }, _)) => self.stop(id),
                 // A runner that speaks otherwise is not to be trusted with processes.
                 Err(_) => self.open = false,
@@ -245,7 +251,7 @@ impl Supervisor {
             .map(|task| task.id)
             .collect();
         for task in ended.into_iter().filter_map(|id| self.tasks.remove(&id)) {
-            task.finish(&mut self.events);
+            task.finish(self.strays.is_empty(), &mut self.events);
         }
     }
 

@@ -1,6 +1,5 @@
 //! A task that runs, as the supervisor sees it.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -17,6 +16,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use super::output::{Lines, Report};
 use super::processes::{Ended, ProcessId, signal};
+use super::programs::Programs;
 use super::wire::Start;
 use super::{ExecEvent, Exit, REQUEST_VARIABLE, Usage};
 
@@ -78,13 +78,13 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts a task.
-    pub(super) fn start(start: &Start, inherited: Vec<OwnedFd>) -> std::io::Result<Self> {
+    pub(super) fn start(start: &Start, programs: &mut Programs, inherited: Vec<OwnedFd>) -> std::io::Result<Self> {
         let log = Log::new(Path::new(&start.log))?;
         let (output, writer) = std::io::pipe()?;
         let (errors, error_writer) = std::io::pipe()?;
         rustix::io::ioctl_fionbio(&output, true)?;
         rustix::io::ioctl_fionbio(&errors, true)?;
-        let child = spawn(start, &inherited, writer, error_writer)?;
+        let child = spawn(start, programs, &inherited, writer, error_writer)?;
         let main = ProcessId::try_from(child.id()).map_err(std::io::Error::other)?;
         // Without pidfds (a kernel before 5.3) the end is noticed at the next tick.
         let pidfd = Pid::from_raw(main).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
@@ -185,8 +185,8 @@ impl Running {
         }
     }
 
-    /// All processes have ended: reads the rest of the output, and tells the end.
-    pub(super) fn finish(mut self, events: &mut Vec<ExecEvent>) {
+    /// All processes have ended: reads the rest of the output, and tells the end. `alone`: see [`ExecEvent::Exited`].
+    pub(super) fn finish(mut self, alone: bool, events: &mut Vec<ExecEvent>) {
         self.read_output(events);
         let (mut reports, mut log) = (Vec::new(), Vec::new());
         self.lines.end_line(&mut reports, &mut log);
@@ -194,7 +194,7 @@ impl Running {
         self.tell_progress(events);
         let exit = self.exit.unwrap_or(Exit::Lost);
         let usage = Usage { time: self.started.elapsed(), ..self.usage };
-        events.push(ExecEvent::Exited { id: self.id, exit, usage });
+        events.push(ExecEvent::Exited { id: self.id, exit, usage, alone });
     }
 }
 
@@ -240,6 +240,7 @@ impl Log {
 /// open for this one in between.
 fn spawn(
     start: &Start,
+    programs: &mut Programs,
     inherited: &[OwnedFd],
     output: std::io::PipeWriter,
     errors: std::io::PipeWriter,
@@ -248,11 +249,11 @@ fn spawn(
         return Err(std::io::Error::other("there is no program to start"));
     };
     let path = start.env.iter().find(|(name, _)| name.0 == "PATH").map(|(_, path)| path.as_ref());
-    let located = located(program.as_ref(), path)
+    let located = programs
+        .find(program.as_ref(), path)
         .ok_or_else(|| std::io::Error::other(format!("{}: not in the task's PATH", program.0.display())))?;
     inherited.iter().try_for_each(|descriptor| fcntl_setfd(descriptor, FdFlags::empty()))?;
-    let child = Command::new(located.as_os_str())
-        .arg0(program)
+    let child = Command::new(located)
         .args(arguments)
         .env_clear()
         .envs(start.env.iter().map(|(name, value)| (name, value)))
@@ -264,18 +265,6 @@ fn spawn(
         .spawn();
     inherited.iter().try_for_each(|descriptor| fcntl_setfd(descriptor, FdFlags::CLOEXEC))?;
     child.map_err(|error| why_not_started(&error, program.as_ref(), Path::new(&start.cwd)))
-}
-
-/// Where a program lies. One without a slash is looked for here and not by std, which for that would have to fork.
-fn located<'p>(program: &'p OsStr, path: Option<&OsStr>) -> Option<Cow<'p, Path>> {
-    if program.as_bytes().contains(&b'/') {
-        return Some(Path::new(program).into());
-    }
-    let runs = |file: &PathBuf| {
-        let is_file = std::fs::metadata(file).is_ok_and(|metadata| metadata.is_file());
-        is_file && rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok()
-    };
-    std::env::split_paths(path?).map(|folder| folder.join(program)).find(runs).map(Cow::from)
 }
 
 /// The kernel says only "not found", whether it is the program or the folder.

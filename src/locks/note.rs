@@ -98,9 +98,10 @@ pub(super) fn living_notes(path: &Path) -> std::io::Result<Vec<(String, Note)>> 
 
 pub(super) fn write_note(file: &mut fs::File, note: &Note) -> std::io::Result<()> {
     let text = serde_json::to_vec(note)?;
-    file.set_len(0)?;
     file.rewind()?;
-    file.write_all(&text)
+    file.write_all(&text)?;
+    // Not emptied first: ext4 sends a file that was emptied and written to the disk as soon as it is closed.
+    if file.metadata()?.len() > text.len() as u64 { file.set_len(text.len() as u64) } else { Ok(()) }
 }
 
 /// What a file says, if that is whole: it may be about to be written.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 
+use super::folder::{Folders, WORK};
 use super::task::{Spec, lay_out};
 use crate::cache::files::remove_tree;
 use crate::cache::{Cache, CacheError, Outputs, State};
@@ -153,7 +154,8 @@ pub fn again<'r>(
     fs_err::create_dir_all(&folder)?;
     let mut waiting: VecDeque<&Recorded> = tasks.into_iter().collect();
     let free = means.machine.clone();
-    let mut round = Round { survey, cache, folder, free, means, flying: BTreeMap::new() };
+    let folders = Folders::default();
+    let mut round = Round { survey, cache, folder, folders, free, means, flying: BTreeMap::new() };
     while !waiting.is_empty() || !round.flying.is_empty() {
         for _ in 0..waiting.len() {
             let Some(task) = waiting.pop_front() else { break };
@@ -189,6 +191,7 @@ struct Round<'r, 'a, 'm> {
     survey: &'r Survey<'a>,
     cache: &'r Cache,
     folder: PathBuf,
+    folders: Folders,
     free: Pool,
     means: Means<'m>,
     flying: BTreeMap<u64, Flight<'r>>,
@@ -212,7 +215,7 @@ impl<'r> Round<'r, '_, '_> {
             return Ok(Started::Later);
         };
         let spec = Spec::of(planner, task.id, self.folder.join(name), devices.clone(), self.means.machine.memory());
-        let command = match lay_out(self.cache, &spec, &task.resolved) {
+        let command = match lay_out(self.cache, &self.folders, &spec, &task.resolved) {
             Ok(command) => command,
             Err(error) => {
                 self.free.give_back(&request, &devices);
@@ -250,7 +253,7 @@ impl<'r> Round<'r, '_, '_> {
         if *exit != Exit::Code(0) {
             return Verdict::Failed { why: exit.to_string(), log };
         }
-        let work = folder.join("work");
+        let work = folder.join(WORK);
         let mut differing = Vec::new();
         for output in &flight.spec.outputs {
             let Some(recorded) = flight.task.outputs.get(&output.name) else { continue };

@@ -12,8 +12,10 @@ use crate::locks::Held;
 use crate::plan::InstanceId;
 use crate::provenance::Manifest;
 
-/// How long a finished task waits for others while more are running.
-const GATHER: Duration = Duration::from_millis(50);
+/// How long a finished task waits for others while more are running, at the least and at the most.
+const GATHER: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+/// In between it is so many times what the batch before took: a commit that goes on keeps the tasks from the disk.
+const REST: u32 = 4;
 /// So many are not kept waiting.
 const MOST: usize = 500;
 
@@ -58,14 +60,17 @@ impl Committer {
         let outbox = Outbox(Arc::default());
         let inbox = outbox.clone();
         scope.spawn(move || {
-            while let Some(batch) = inbox.0.next() {
+            let mut gather = GATHER.0;
+            while let Some(batch) = inbox.0.next(gather) {
                 let (mut ids, mut manifests, mut locks) = (Vec::new(), Vec::new(), Vec::new());
                 for Finished { id, manifest, held } in batch {
                     ids.push(id);
                     manifests.push(manifest);
                     locks.push(held);
                 }
+                let begun = Instant::now();
                 let recorded = record(&manifests);
+                gather = (begun.elapsed() * REST).clamp(GATHER.0, GATHER.1);
                 drop(locks);
                 tell((ids, recorded));
             }
@@ -110,8 +115,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next batch; `None` when there will be none.
-    fn next(&self) -> Option<Vec<Finished>> {
+    /// The next batch, after so long; `None` when there will be none.
+    fn next(&self, gather: Duration) -> Option<Vec<Finished>> {
         let mut state = self.lock();
         while state.batch.is_empty() {
             if state.closed {
@@ -121,7 +126,7 @@ impl Shared {
         }
         let begun = Instant::now();
         while !state.hurried && !state.closed && state.batch.len() < MOST {
-            let Some(left) = GATHER.checked_sub(begun.elapsed()) else { break };
+            let Some(left) = gather.checked_sub(begun.elapsed()) else { break };
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         Some(std::mem::take(&mut state.batch))

@@ -46,6 +46,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             resolved: Arc::clone(&flight.resolved),
             held: flight.locks.take(),
             cache: self.context.cache,
+            folders: Arc::clone(&self.folders),
             locks: self.locks,
             wait: self.options.wait_locks,
             delay,
@@ -113,7 +114,13 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
                 }
                 self.reporter.event(&Event::Metric { task, name, value });
             }
-            ExecEvent::Exited { id, exit, usage } => self.exited(id as InstanceId, &exit, &usage),
+            ExecEvent::Exited { id, exit, usage, alone } => {
+                let id = id as InstanceId;
+                match self.exited(id, &exit, &usage) {
+                    Some(why) => self.retry_or_fail(id, &why),
+                    None => self.keep(id, &usage, alone),
+                }
+            }
         }
     }
 
@@ -121,18 +128,15 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         Mask::new(&self.planner.decl(id).env, &flight.resolved.variables)
     }
 
-    fn exited(&mut self, id: InstanceId, exit: &Exit, usage: &Usage) {
+    /// Gives the reason where it failed.
+    fn exited(&mut self, id: InstanceId, exit: &Exit, usage: &Usage) -> Option<String> {
         if let Some(flight) = self.flying.get(&id)
             && let Err(error) = self.mask(id, flight).file(&(self.options.log)(&self.planner.name(id)))
         {
             self.reporter.event(&Event::Notice { text: format!("a secret may be in a log: {error}") });
         }
-        let Some(flight) = self.flying.get_mut(&id) else { return };
-        flight.ran = Some(usage.time);
-        match exit {
-            Exit::Code(0) => self.keep(id, usage),
-            exit => self.retry_or_fail(id, &exit.to_string()),
-        }
+        self.flying.get_mut(&id)?.ran = Some(usage.time);
+        (*exit != Exit::Code(0)).then(|| exit.to_string())
     }
 
     /// What a task wrote cannot be kept.
@@ -174,7 +178,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     }
 
     /// Takes what a task wrote into the cache, in another thread, which hands its result on to be recorded.
-    fn keep(&mut self, id: InstanceId, usage: &Usage) {
+    fn keep(&mut self, id: InstanceId, usage: &Usage, alone: bool) {
         let spec = self.spec(id);
         let Some(flight) = self.flying.get_mut(&id) else { return };
         let log = (self.options.log)(&spec.name);
@@ -198,6 +202,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         let (resolved, held) = (Arc::clone(&flight.resolved), flight.locks.take());
         let (messages, outbox) = (self.messages.clone(), self.committer.outbox());
         let (cache, flow, run) = (self.context.cache, self.context.flow, self.options.run.as_str());
+        let folders = Arc::clone(&self.folders);
         self.workers.run(move || {
             let execution = Execution { log: task::log_hash(&log), ..execution };
             let _ = match task::keep(cache, &spec, &resolved, flow, run, execution) {
@@ -206,6 +211,8 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
                     let held = held.map(|held| held.keep_only(&LockRequest::key(&resolved.key)));
                     let told = messages.send(Message::Kept(id, Ok(done)));
                     outbox.push(Finished { id, manifest, held });
+                    // What cannot be removed goes with the next `cache gc`.
+                    let _ = folders.take_back(&spec.folder, &spec.copies(&resolved), alone);
                     told
                 }
                 Err(error) => messages.send(Message::Kept(id, Err((error, held)))),

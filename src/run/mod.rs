@@ -9,6 +9,7 @@
 mod again;
 mod commit;
 mod flight;
+mod folder;
 mod mask;
 mod pool;
 mod prepare;
@@ -37,6 +38,7 @@ use crate::schedule::{Candidate, Scheduler};
 pub use again::{Means as AgainMeans, Recorded, Survey, Verdict, again, survey};
 use commit::{Committed, Committer};
 use flight::InFlight;
+use folder::Folders;
 use pool::Workers;
 use publish::PublishError;
 use task::TaskError;
@@ -183,6 +185,7 @@ struct Run<'a, 'scope> {
     planner: Planner<'a>,
     messages: Sender<Message>,
     workers: Workers<'scope>,
+    folders: Arc<Folders>,
     committer: Committer,
     scheduler: Scheduler,
     /// Tasks that are ready and not started, and since when.
@@ -235,6 +238,7 @@ pub fn run<'a>(
             planner: Planner::new(context, wish),
             messages,
             workers: Workers::start(scope, options.jobs.clamp(2, WORKERS)),
+            folders: Arc::default(),
             committer: Committer::start(scope, record, move |batch| drop(tell.send(Message::Committed(batch)))),
             scheduler: Scheduler::new(options.machine.clone()),
             waiting: HashMap::new(),

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
+use super::folder::Folders;
 use super::task::{self, Spec, TaskError};
 use super::{Message, NotStarted, Prepared};
 use crate::cache::{Cache, CacheError, State};
@@ -24,6 +25,7 @@ pub(super) struct Preparation<'a> {
     /// The locks of an earlier attempt.
     pub(super) held: Option<Held>,
     pub(super) cache: &'a Cache,
+    pub(super) folders: Arc<Folders>,
     pub(super) locks: &'a Locks,
     pub(super) wait: Option<Duration>,
     /// Pause before this attempt.
@@ -127,7 +129,7 @@ impl<'a> Preparation<'a> {
     }
 
     fn lay_out(self, held: Held) -> Result<Prepared, NotStarted> {
-        let command = task::lay_out(self.cache, &self.spec, &self.resolved).map_err(NotStarted::Task)?;
+        let command = task::lay_out(self.cache, &self.folders, &self.spec, &self.resolved).map_err(NotStarted::Task)?;
         let job = Job {
             id: self.id as u64,
             argv: command.argv,

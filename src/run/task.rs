@@ -1,11 +1,4 @@
 //! One task from its inputs to its outputs in the cache: what is laid out before it starts, and what is kept when it ends.
-//!
-//! ```text
-//! scratch/<run>/<task>/in/<name>/<file>   the inputs: copies, so that what the task does to them changes nothing
-//! scratch/<run>/<task>/work/              its folder, empty but for the folders of outputs
-//! scratch/<run>/<task>/tmp/               TMPDIR
-//! scratch/<run>/<task>/request.json       GHTRADER_TASK
-//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -14,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ghtrader_kit::{CONTRACT, PathType, REQUEST_VARIABLE, Request};
 use serde_json::Value;
 
-use crate::cache::files::remove_tree;
+use super::folder::{Folders, INPUTS, TMP, WORK};
 use crate::cache::{Cache, CacheError};
 use crate::graph::OutputDecl;
 use crate::hash::Hash;
@@ -47,11 +40,6 @@ pub(super) struct Spec {
     pub(super) folder: PathBuf,
 }
 
-const INPUTS: &str = "in";
-const WORK: &str = "work";
-const TMP: &str = "tmp";
-const REQUEST: &str = "request.json";
-
 impl Spec {
     /// What is known of an instance that runs in `folder` with these devices.
     pub(super) fn of(planner: &Planner<'_>, id: InstanceId, folder: PathBuf, devices: Vec<u32>, all: u64) -> Self {
@@ -74,6 +62,16 @@ impl Spec {
 
     fn input_folder(&self, input: &str) -> PathBuf {
         self.folder.join(INPUTS).join(input)
+    }
+
+    /// The names of the inputs that the task has copies of, and those of their files.
+    pub(super) fn copies<'t>(&self, task: &'t Resolved) -> Vec<(&'t str, &'t str)> {
+        self.inputs(task).map(|input| (input.name.as_str(), input.file.as_str())).collect()
+    }
+
+    /// The inputs that the task gets copies of.
+    fn inputs<'t>(&self, task: &'t Resolved) -> impl Iterator<Item = &'t ResolvedInput> {
+        task.inputs.iter().filter(|input| self.kind.as_ref().is_none_or(|kind| kind.inputs.contains(&input.name)))
     }
 }
 
@@ -137,12 +135,10 @@ pub(super) struct Command {
 }
 
 /// Lays out a task's folder.
-pub(super) fn lay_out(cache: &Cache, spec: &Spec, task: &Resolved) -> Result<Command, TaskError> {
-    make_anew(&spec.folder)?;
-    let work = spec.folder.join(WORK);
-    let tmp = spec.folder.join(TMP);
-    fs_err::create_dir(&work)?;
-    fs_err::create_dir(&tmp)?;
+pub(super) fn lay_out(cache: &Cache, folders: &Folders, spec: &Spec, task: &Resolved) -> Result<Command, TaskError> {
+    let names: Vec<&str> = spec.inputs(task).map(|input| input.name.as_str()).collect();
+    folders.make(&spec.folder, &names)?;
+    let (work, tmp) = (spec.folder.join(WORK), spec.folder.join(TMP));
     let inputs = lay_out_inputs(cache, spec, task)?;
     let mut outputs = BTreeMap::new();
     for output in &spec.outputs {
@@ -166,13 +162,12 @@ pub(super) fn lay_out(cache: &Cache, spec: &Spec, task: &Resolved) -> Result<Com
         memory: spec.memory,
         devices: spec.devices.clone(),
     };
-    let file = spec.folder.join(REQUEST);
-    fs_err::write(&file, serde_json::to_vec(&request)?)?;
+    let file = Folders::write_request(&spec.folder, &serde_json::to_vec(&request)?)?;
     let argv = match (&spec.kind, &task.command) {
         (Some(kind), _) => vec![kind.program.clone().into_os_string(), "run".into()],
         (None, command) => {
             let command = command.clone().unwrap_or_default();
-            ["bash", "-euo", "pipefail", "-c", command.as_str()].map(OsString::from).to_vec()
+            ["bash", "-euo", "pipefail", "-c", command.as_str(), "bash"].map(OsString::from).to_vec()
         }
     };
     Ok(Command { argv, env: environment(&request, task, &file, &tmp), cwd: work })
@@ -190,14 +185,8 @@ fn unusable(error: CacheError, input: &ResolvedInput) -> TaskError {
 
 fn lay_out_inputs(cache: &Cache, spec: &Spec, task: &Resolved) -> Result<BTreeMap<String, PathBuf>, TaskError> {
     let mut paths = BTreeMap::new();
-    if !task.inputs.is_empty() {
-        fs_err::create_dir(spec.folder.join(INPUTS))?;
-    }
-    let read = |name: &String| spec.kind.as_ref().is_none_or(|kind| kind.inputs.contains(name));
-    for input in task.inputs.iter().filter(|input| read(&input.name)) {
-        let folder = spec.input_folder(&input.name);
-        fs_err::create_dir(&folder)?;
-        let path = folder.join(&input.file);
+    for input in spec.inputs(task) {
+        let path = spec.input_folder(&input.name).join(&input.file);
         match &input.data {
             Data::Cached(artifact) => cache.materialise(artifact, &path).map_err(|error| unusable(error, input))?,
             Data::Json(_, bytes) => fs_err::write(&path, bytes)?,
@@ -311,7 +300,6 @@ pub(super) fn keep(
         execution,
     };
     keep_entries(cache, task)?;
-    remove(spec, task)?;
     Ok((Done { key: task.key, outputs: outputs.into() }, manifest))
 }
 
@@ -341,33 +329,6 @@ fn check_output(output: &OutputDecl, path: &Path) -> Result<(), TaskError> {
             .map_err(|error| TaskError::OutputJson(name(), error))?;
     }
     Ok(())
-}
-
-/// Makes an empty folder, whatever lies there: an earlier attempt, or what a run that was killed has left.
-fn make_anew(folder: &Path) -> std::io::Result<()> {
-    use std::io::ErrorKind;
-    match std::fs::create_dir(folder) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            remove_tree(folder)?;
-            fs_err::create_dir(folder)
-        }
-        Err(_) => fs_err::create_dir_all(folder),
-    }
-}
-
-/// Removes a task's folder. Mostly nothing is in it but what was laid out, and that is gone without a look.
-fn remove(spec: &Spec, task: &Resolved) -> std::io::Result<()> {
-    let _ = std::fs::remove_file(spec.folder.join(REQUEST));
-    for input in &task.inputs {
-        let folder = spec.input_folder(&input.name);
-        let _ = std::fs::remove_file(folder.join(&input.file));
-        let _ = std::fs::remove_dir(folder);
-    }
-    for folder in [INPUTS, TMP, WORK] {
-        let _ = std::fs::remove_dir(spec.folder.join(folder));
-    }
-    std::fs::remove_dir(&spec.folder).or_else(|_| remove_tree(&spec.folder))
 }
 
 /// The last lines of a log, for an error message.

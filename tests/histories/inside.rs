@@ -167,7 +167,7 @@ impl Executor for Inside {
             // What waits for a lock of this task must find its result.
             let id = job.id;
             drop(job);
-            tell(ExecEvent::Exited { id, exit: Exit::Code(code), usage: Usage::default() });
+            tell(ExecEvent::Exited { id, exit: Exit::Code(code), usage: Usage::default(), alone: true });
         });
     }
 
