@@ -2,7 +2,8 @@
 //!
 //! A list scheduler: higher priority first, then the longer remaining path, then the order of the flow. The first of each
 //! request that does not fit keeps its place: what comes after it may only use what it leaves, so that large requests do
-//! not starve. It knows no clock, no process and no file.
+//! not starve. Nor does who wants a lock alone: those behind it do not join the ones that share it now. It knows no clock,
+//! no process and no file.
 //!
 //! Tasks that ask for the same wait in one class, and in it those with the same lock keys in one line, so a decision
 //! looks at the heads of lines and not at all that waits. A line whose keys are in use is parked until they are given
@@ -56,6 +57,8 @@ struct Class {
     lines: BTreeMap<LockKeys, BTreeSet<Rank>>,
     /// The heads of the lines that are not parked.
     heads: BTreeMap<Rank, LockKeys>,
+    /// The other lines, each with the key that it waits for.
+    parked: BTreeMap<LockKeys, String>,
 }
 
 /// What is ready, what is free, and which lock keys are in use.
@@ -65,9 +68,13 @@ pub struct Scheduler {
     /// How many share each key in use, or `None` for one exclusive holder.
     held: BTreeMap<String, Option<usize>>,
     classes: BTreeMap<Request, Class>,
+    /// Who is ready and wants a key alone.
+    writers: BTreeMap<String, BTreeSet<Rank>>,
     /// Lines that wait for a key.
-    parked: BTreeMap<String, Vec<(Request, LockKeys)>>,
+    parked: BTreeMap<String, BTreeSet<(Request, LockKeys)>>,
     waiting: usize,
+    /// How many candidates were looked at so far: what the work of scheduling is measured by.
+    #[cfg(test)]
     looks: usize,
 }
 
@@ -78,33 +85,35 @@ impl Scheduler {
             free: machine,
             held: BTreeMap::new(),
             classes: BTreeMap::new(),
+            writers: BTreeMap::new(),
             parked: BTreeMap::new(),
             waiting: 0,
+            #[cfg(test)]
             looks: 0,
         }
-    }
-
-    /// How many are ready and not started.
-    pub fn waiting(&self) -> usize {
-        self.waiting
-    }
-
-    /// How many candidates were looked at so far: what the work of scheduling is measured by.
-    pub fn looks(&self) -> usize {
-        self.looks
     }
 
     /// One more is ready.
     pub fn add(&mut self, candidate: Candidate) {
         self.waiting += 1;
         let rank = candidate.rank();
-        let class = self.classes.entry(candidate.request).or_default();
-        let line = class.lines.entry(candidate.locks.clone()).or_default();
-        // A line that is parked has no head.
-        let (before, empty) = (line.first().copied(), line.is_empty());
+        let Candidate { request, locks, .. } = candidate;
+        for (key, _) in locks.iter().filter(|(_, shared)| !shared) {
+            self.writers.entry(key.clone()).or_default().insert(rank);
+        }
+        let class = self.classes.entry(request.clone()).or_default();
+        let line = class.lines.entry(locks.clone()).or_default();
+        let before = line.first().copied();
         line.insert(rank);
-        if empty || before.is_some_and(|before| rank < before && class.heads.remove(&before).is_some()) {
-            class.heads.insert(rank, candidate.locks);
+        if before.is_none_or(|before| rank < before) {
+            before.and_then(|before| class.heads.remove(&before));
+            // What held up the head before need not be in the way of this one.
+            if let Some(key) = class.parked.remove(&locks)
+                && let Some(lines) = self.parked.get_mut(&key)
+            {
+                lines.remove(&(request, locks.clone()));
+            }
+            class.heads.insert(rank, locks);
         }
     }
 
@@ -121,16 +130,21 @@ impl Scheduler {
             next.extend(class.heads.keys().next().map(|rank| (*rank, request.clone())));
         }
         while let Some((rank, request)) = next.pop_first().filter(|_| starts.len() < slots) {
-            self.looks += 1;
+            #[cfg(test)]
+            (self.looks += 1);
             let Some(class) = self.classes.get_mut(&request) else { continue };
             let Some(locks) = class.heads.get(&rank).cloned() else { continue };
-            if let Some(key) = in_the_way(&self.held, &locks) {
+            if let Some(key) = in_the_way(&self.held, &self.writers, rank, &locks) {
                 class.heads.remove(&rank);
-                self.parked.entry(key).or_default().push((request.clone(), locks));
+                class.parked.insert(locks.clone(), key.clone());
+                self.parked.entry(key).or_default().insert((request.clone(), locks));
             } else if let Some(devices) = rest.take(&request) {
                 // `rest` is a part of `free`, so what fits there fits here; the devices have to be the same.
                 self.free.take_devices(&request, &devices);
                 hold(&mut self.held, &locks);
+                for (key, _) in &locks {
+                    self.writers.get_mut(key).map(|ranks| ranks.remove(&rank));
+                }
                 class.advance(rank, locks);
                 self.waiting -= 1;
                 starts.push(Start { id: rank.2, devices });
@@ -164,6 +178,7 @@ impl Scheduler {
     fn unpark(&mut self, key: &str) {
         for (request, locks) in self.parked.remove(key).unwrap_or_default() {
             let Some(class) = self.classes.get_mut(&request) else { continue };
+            class.parked.remove(&locks);
             if let Some(rank) = class.lines.get(&locks).and_then(BTreeSet::first) {
                 class.heads.insert(*rank, locks);
             }
@@ -174,6 +189,7 @@ impl Scheduler {
     pub fn clear(&mut self) -> Vec<usize> {
         self.waiting = 0;
         self.parked.clear();
+        self.writers.clear();
         let classes = std::mem::take(&mut self.classes).into_values();
         let ids: BTreeSet<usize> =
             classes.flat_map(|class| class.lines).flat_map(|(_, line)| line).map(|rank| rank.2).collect();
@@ -194,11 +210,17 @@ impl Class {
     }
 }
 
-/// The first of `locks` that cannot be had.
-fn in_the_way(held: &BTreeMap<String, Option<usize>>, locks: &LockKeys) -> Option<String> {
+/// The first of `locks` that cannot be had by who has this rank.
+fn in_the_way(
+    held: &BTreeMap<String, Option<usize>>,
+    writers: &BTreeMap<String, BTreeSet<Rank>>,
+    rank: Rank,
+    locks: &LockKeys,
+) -> Option<String> {
+    let wanted = |key: &str| writers.get(key).and_then(BTreeSet::first).is_some_and(|first| *first < rank);
     let blocks = |(key, shared): &&(String, bool)| match held.get(key) {
         None => false,
-        Some(Some(_)) => !*shared,
+        Some(Some(_)) => !*shared || wanted(key),
         Some(None) => true,
     };
     locks.iter().find(blocks).map(|(key, _)| key.clone())
@@ -231,14 +253,24 @@ mod tests {
         fn start(&mut self, slots: usize) -> Vec<Start> {
             self.ready.sort_by_key(Candidate::rank);
             let (mut rest, mut blocked, mut starts) = (self.free.clone(), Vec::new(), Vec::new());
+            let mut before: Vec<Candidate> = Vec::new();
             for candidate in &self.ready {
                 let Candidate { id, request, locks, .. } = candidate;
-                if starts.len() == slots || blocked.contains(request) || in_the_way(&self.held, locks).is_some() {
+                let shut = |(key, shared): &(String, bool)| match self.held.get(key) {
+                    None => false,
+                    Some(None) => true,
+                    // Shared now: not with one that comes before and wants it alone.
+                    Some(Some(_)) => !shared || before.iter().any(|ready| ready.locks.contains(&(key.clone(), false))),
+                };
+                let locked = locks.iter().any(shut);
+                before.push(candidate.clone());
+                if starts.len() == slots || blocked.contains(request) || locked {
                     continue;
                 }
                 if let Some(devices) = rest.take(request) {
                     self.free.take_devices(request, &devices);
                     hold(&mut self.held, locks);
+                    before.pop();
                     starts.push(Start { id: *id, devices });
                 } else {
                     rest.reserve(request);
@@ -315,7 +347,7 @@ mod tests {
                     }
                     Step::End { .. } => {}
                 }
-                prop_assert_eq!(scheduler.waiting(), simple.ready.len());
+                prop_assert_eq!(scheduler.waiting, simple.ready.len());
                 prop_assert_eq!(&scheduler.free, &simple.free);
             }
             let mut left: Vec<usize> = simple.ready.iter().map(|candidate| candidate.id).collect();
@@ -399,6 +431,23 @@ mod tests {
     }
 
     #[test]
+    fn readers_do_not_pass_a_writer_that_comes_before_them() {
+        let reader = |id| Candidate { locks: vec![("table".into(), true)], ..task(id, 0.0, 0) };
+        let writer = Candidate { priority: 1, locks: vec![("table".into(), false)], ..task(2, 0.0, 0) };
+        let mut scheduler = with(machine(1.0), &[reader(0)]);
+        assert_eq!(ids(&scheduler.start(8)), [0]);
+        [reader(1), writer.clone()].into_iter().for_each(|candidate| scheduler.add(candidate));
+        assert!(scheduler.start(8).is_empty(), "task 1 would keep the writer waiting");
+        scheduler.add(Candidate { priority: 2, ..reader(3) });
+        assert_eq!(ids(&scheduler.start(8)), [3], "it comes before the writer");
+        scheduler.give_back(&writer.request, &[], &reader(0).locks);
+        scheduler.give_back(&writer.request, &[], &reader(3).locks);
+        assert_eq!(ids(&scheduler.start(8)), [2]);
+        scheduler.give_back(&writer.request, &[], &writer.locks);
+        assert_eq!(ids(&scheduler.start(8)), [1]);
+    }
+
+    #[test]
     fn no_more_than_the_slots() {
         assert_eq!(ids(&with(machine(1.0), &[task(0, 0.0, 0), task(1, 0.0, 0)]).start(1)), [0]);
     }
@@ -412,8 +461,8 @@ mod tests {
             scheduler.give_back(&ended.request, &start.devices, &ended.locks);
             running.extend(scheduler.start(2 - running.len()));
         }
-        assert_eq!(scheduler.waiting(), 0);
-        scheduler.looks()
+        assert_eq!(scheduler.waiting, 0);
+        scheduler.looks
     }
 
     #[test]

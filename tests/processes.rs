@@ -282,7 +282,7 @@ fn runner_to_be_killed() {
     let Some(folder) = std::env::var_os("RUNNER_TO_BE_KILLED").map(PathBuf::from) else { return };
     let locks = Locks::at(folder.join("locks"));
     let held = take(&locks, &[LockRequest::named("table", false)]).unwrap();
-    let (mut executor, events) = LocalExecutor::with(Path::new(GHTRADER), &scratch(&folder), GRACE).unwrap();
+    let (executor, events) = LocalExecutor::with(Path::new(GHTRADER), &scratch(&folder), GRACE).unwrap();
     let script = format!("{} touch ready; wait", escapes("TERM HUP"));
     executor.start(Job { locks: held.share().unwrap(), ..job(&folder, 1, &script) });
     fs::write(folder.join("supervisor.new"), executor.supervisor().to_string()).unwrap();

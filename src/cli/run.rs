@@ -1,6 +1,7 @@
 //! `ghtrader run FLOW [TASK…]`: bring a flow up to date, or say what that would do (`--dry-run`).
 
 use std::path::PathBuf;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -117,8 +118,10 @@ fn execute(
         user: start.user.clone(),
     };
     let mailbox = Mailbox::new();
-    let mut executor = execute::local(cache, mailbox.of_executor())?;
-    hear_interrupts(mailbox.of_interrupts())?;
+    let executor = execute::local(cache, mailbox.of_executor())?;
+    let (mut interrupts, mut _heard) = (Some(mailbox.of_interrupts()), None);
+    // Until then Ctrl-C just ends it: nothing runs, and planning may take a while.
+    let mut before_first = || Ok(_heard = interrupts.take().map(Interrupts::hear).transpose()?);
     let (refs, locks) = (Refs::open(cache), Locks::open(cache));
     let mut reporter = Both { shown: reporter(project, args), kept: folder };
     for pid in swept {
@@ -126,7 +129,8 @@ fn execute(
         reporter.event(&Event::Notice { text });
     }
     notices(cache, &mut reporter);
-    let means = Means { refs: &refs, locks: &locks, executor: &mut executor, mailbox, reporter: &mut reporter };
+    let (before_first, reporter_) = (&mut before_first, &mut reporter);
+    let means = Means { refs: &refs, locks: &locks, executor: &executor, mailbox, reporter: reporter_, before_first };
     let ended = crate::run::run(context, wish, &options, means);
     notices(cache, &mut reporter);
     let ended = match ended {
@@ -155,6 +159,7 @@ pub(super) fn not_started(error: RunError) -> CliError {
             let help = "ask for less in `resources`, or say what the machine has (`--cpus`, `--memory`, `--gpus`)";
             CliError::usage(error.to_string(), help)
         }
+        RunError::NotBegun(error) => CliError::Io(error),
     }
 }
 
@@ -305,19 +310,36 @@ fn wait(args: &RunArgs) -> Result<Option<Duration>, CliError> {
     }
 }
 
-/// Calls `told` at Ctrl-C, and at a request to end, until it says that nobody listens any more.
-pub(super) fn hear_interrupts(told: impl Fn() -> bool + Send + 'static) -> Result<(), CliError> {
-    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])?;
-    std::thread::spawn(move || {
-        for signal in signals.forever() {
-            // A request to end is not asked twice.
-            let times = if signal == signal_hook::consts::SIGTERM { 2 } else { 1 };
-            if !(0..times).all(|_| told()) {
-                return;
+/// Hears Ctrl-C and requests to end, until it is dropped.
+pub(super) struct Interrupts {
+    handle: signal_hook::iterator::Handle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Interrupts {
+    /// Calls `told` at each, until it says that nobody listens any more.
+    pub(super) fn hear(told: impl Fn() -> bool + Send + 'static) -> std::io::Result<Self> {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+        let handle = signals.handle();
+        let thread = std::thread::spawn(move || {
+            for signal in signals.forever() {
+                // A request to end is not asked twice.
+                let times = if signal == SIGTERM { 2 } else { 1 };
+                if !(0..times).all(|_| told()) {
+                    return;
+                }
             }
-        }
-    });
-    Ok(())
+        });
+        Ok(Self { handle, thread: Some(thread) })
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        self.handle.close();
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
 }
 
 /// Where the files of a run lie.

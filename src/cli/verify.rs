@@ -10,7 +10,7 @@ use super::run::{cores, devices, host, total_memory};
 use super::{CliError, Exit, FlowArgs, Project};
 use crate::execute;
 use crate::hash::Hash;
-use crate::locks::{Holder, Locks};
+use crate::locks::{Busy, Holder, Locks};
 use crate::refs::Refs;
 use crate::resources::Pool;
 use crate::run::{AgainMeans, Verdict, again, survey};
@@ -49,12 +49,12 @@ pub(super) fn verify(project: &Project, args: &VerifyArgs) -> Result<Exit, CliEr
     }
     execute::sweep(&cache)?;
     let (sender, events) = channel();
-    let mut executor = execute::local(&cache, move |event| drop(sender.send(event)))?;
+    let executor = execute::local(&cache, move |event| drop(sender.send(event)))?;
     let locks = Locks::open(&cache);
     let run = ulid::Ulid::generate().to_string();
     let (host, who, since) = (host(), user(), String::new());
     let holder = Holder { pid: std::process::id(), host, who, run, task: String::new(), since };
-    let means = AgainMeans { locks: &locks, executor: &mut executor, events, machine, jobs: cores(), holder };
+    let means = AgainMeans { locks: &locks, executor: &executor, events, machine, jobs: cores(), holder, waiting };
     let (mut same, mut differ, mut failed) = (0, 0, 0);
     let ended = again(&survey, chosen, &cache, means, |task, verdict| {
         match &verdict {
@@ -67,6 +67,12 @@ pub(super) fn verify(project: &Project, args: &VerifyArgs) -> Result<Exit, CliEr
     ended.map_err(|error| CliError::Io(std::io::Error::other(error.to_string())))?;
     print(&format!("{same} same, {differ} differ, {failed} failed, {} not recorded", survey.others.len()));
     Ok(if differ + failed == 0 { Exit::Done } else { Exit::Failed })
+}
+
+fn waiting(task: &str, busy: &Busy) {
+    let by =
+        busy.holder.as_ref().map_or_else(String::new, |holder| format!(", held by {} of {}", holder.task, holder.who));
+    print(&format!("waits    {task} for lock {}{by}", busy.lock));
 }
 
 fn tell(task: &str, verdict: &Verdict, all: bool) {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::run::{RunArgs, hear_interrupts, once, selectors};
+use super::run::{Interrupts, RunArgs, once, selectors};
 use super::{CliError, Exit, Project};
 use crate::diagnostic::render;
 use crate::hash::Hash;
@@ -147,13 +147,14 @@ struct Watcher {
     folders: BTreeSet<(PathBuf, bool)>,
     wakes: Receiver<Wake>,
     polls: bool,
+    _interrupts: Interrupts,
 }
 
 impl Watcher {
     fn new() -> Result<Self, CliError> {
         let (sender, wakes) = channel();
         let ends = sender.clone();
-        hear_interrupts(move || ends.send(Wake::Interrupt).is_ok())?;
+        let interrupts = Interrupts::hear(move || ends.send(Wake::Interrupt).is_ok())?;
         let heard = move |event: notify::Result<notify::Event>| {
             // Reading is no change, and we read ourselves.
             if event.map_or(true, |event| !event.kind.is_access()) {
@@ -161,7 +162,7 @@ impl Watcher {
             }
         };
         let system = notify::recommended_watcher(heard).ok();
-        Ok(Self { polls: system.is_none(), system, folders: BTreeSet::new(), wakes })
+        Ok(Self { polls: system.is_none(), system, folders: BTreeSet::new(), wakes, _interrupts: interrupts })
     }
 
     /// Watches all that was seen. A file is watched by its folder: most editors put a new one in its place.

@@ -20,7 +20,7 @@ use super::{ExecEvent, ExecuteError, Executor, Exit, GRACE, Job, Usage, sweep_wi
 pub struct LocalExecutor {
     supervisor: Child,
     /// `None` once it is being dropped.
-    commands: Option<UnixStream>,
+    commands: Option<Mutex<UnixStream>>,
     sink: Sink,
     running: Running,
     reader: Option<JoinHandle<()>>,
@@ -66,7 +66,7 @@ impl LocalExecutor {
         let listener =
             Listener { running: Arc::clone(&running), sink: Arc::clone(&sink), scratch: scratch.to_owned(), grace };
         let reader = std::thread::spawn(move || listener.listen(stdout));
-        Ok(Self { supervisor, commands: Some(near), sink, running, reader: Some(reader) })
+        Ok(Self { supervisor, commands: Some(Mutex::new(near)), sink, running, reader: Some(reader) })
     }
 
     /// The supervisor's process.
@@ -76,7 +76,9 @@ impl LocalExecutor {
 
     fn send(&self, command: &wire::Command, descriptors: &[OwnedFd]) -> std::io::Result<()> {
         let commands = self.commands.as_ref().ok_or(std::io::ErrorKind::NotConnected)?;
-        send_command(commands, command, descriptors)
+        // A command may go in several pieces.
+        let commands = commands.lock().unwrap_or_else(PoisonError::into_inner);
+        send_command(&*commands, command, descriptors)
     }
 
     fn tell_exit(&self, id: u64, exit: Exit) {
@@ -96,7 +98,7 @@ impl std::fmt::Debug for LocalExecutor {
 }
 
 impl Executor for LocalExecutor {
-    fn start(&mut self, job: Job) {
+    fn start(&self, job: Job) {
         let id = job.id;
         if job.locks.len() > MOST_DESCRIPTORS {
             let why = format!("it holds {} locks, and {MOST_DESCRIPTORS} can be handed over", job.locks.len());
@@ -110,7 +112,7 @@ impl Executor for LocalExecutor {
         }
     }
 
-    fn stop(&mut self, id: u64) {
+    fn stop(&self, id: u64) {
         // One that is gone has told the end of all its tasks.
         let _ = self.send(&wire::Command::Stop { id }, &[]);
     }

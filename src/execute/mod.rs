@@ -147,13 +147,13 @@ impl std::fmt::Display for Exit {
     }
 }
 
-/// Where tasks run. The seam for Slurm and Ray.
-pub trait Executor {
+/// Where tasks run. The seam for Slurm and Ray. Jobs are started from several threads.
+pub trait Executor: Sync {
     /// Starts a job. Whatever comes of it is told by events, of which [`ExecEvent::Exited`] is the last in every case.
-    fn start(&mut self, job: Job);
+    fn start(&self, job: Job);
 
     /// Stops a job: SIGTERM to all its processes, SIGKILL after [`GRACE`]. Its end is told by an event.
-    fn stop(&mut self, id: u64);
+    fn stop(&self, id: u64);
 }
 
 /// An executor on this machine for the tasks of `cache`; `sink` hears of its jobs.

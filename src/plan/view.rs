@@ -170,11 +170,15 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Instances that are skipped because something failed, and that were not yet asked for by
-    /// [`Planner::take_settled`].
-    pub fn newly_blocked(&self) -> Vec<String> {
+    /// How many instances have settled since [`Planner::take_settled`].
+    pub fn settled(&self) -> usize {
+        self.settled.len()
+    }
+
+    /// Of those, the instances after the first `settled` that are skipped because something failed.
+    pub fn blocked_since(&self, settled: usize) -> Vec<String> {
         let blocked = |id: &&InstanceId| matches!(self.outcome(**id), Some(Outcome::Skipped { blocked: true, .. }));
-        self.settled.iter().filter(blocked).map(|id| self.name(*id)).collect()
+        self.settled.iter().skip(settled).filter(blocked).map(|id| self.name(*id)).collect()
     }
 
     /// Instances that are not known: `main-l5[variety=cu,day=*]`, and how that part of the plan ended.

@@ -12,7 +12,7 @@ use crate::cache::{Cache, CacheError, Outputs, State};
 use crate::diagnostic::Diagnostic;
 use crate::execute::{ExecEvent, Executor, Exit, Job};
 use crate::hash::Hash;
-use crate::locks::{Attempt, Claim, Held, Holder, LockRequest, Locks};
+use crate::locks::{Attempt, Busy, Claim, Held, Holder, LockRequest, Locks};
 use crate::plan::{Context, Done, InstanceId, Outcome, Planner, Reason, Resolved, Wish};
 use crate::resources::Pool;
 
@@ -61,7 +61,7 @@ pub struct Means<'a> {
     /// The locks of the cache: those that the flow asks for are held.
     pub locks: &'a Locks,
     /// Where tasks run.
-    pub executor: &'a mut dyn Executor,
+    pub executor: &'a dyn Executor,
     /// What is heard of them.
     pub events: Receiver<ExecEvent>,
     /// What the machine has.
@@ -70,6 +70,8 @@ pub struct Means<'a> {
     pub jobs: usize,
     /// Who does it; the name of the run is that of the scratch folder.
     pub holder: Holder,
+    /// Told of a task that waits for a lock.
+    pub waiting: fn(&str, &Busy),
 }
 
 /// Finds the tasks whose results are recorded, as the flow is now.
@@ -158,6 +160,9 @@ pub fn again<'r>(
     let mut round = Round { survey, cache, folder, folders, free, means, flying: BTreeMap::new() };
     while !waiting.is_empty() || !round.flying.is_empty() {
         for _ in 0..waiting.len() {
+            if round.flying.len() >= round.means.jobs {
+                break;
+            }
             let Some(task) = waiting.pop_front() else { break };
             match round.start(task)? {
                 Started::Yes => {}
@@ -206,9 +211,6 @@ impl<'r> Round<'r, '_, '_> {
         if let Err(error) = self.means.machine.admits(&request) {
             return Ok(Started::Never(Verdict::Failed { why: error.to_string(), log }));
         }
-        if self.flying.len() >= self.means.jobs {
-            return Ok(Started::Later);
-        }
         let Some(devices) = self.free.take(&request) else { return Ok(Started::Later) };
         let Some(locks) = self.lock(task)? else {
             self.free.give_back(&request, &devices);
@@ -243,7 +245,7 @@ impl<'r> Round<'r, '_, '_> {
         match claim.attempt()? {
             Attempt::Got(held) => Ok(Some(held)),
             Attempt::Busy(_) if !self.flying.is_empty() => Ok(None),
-            Attempt::Busy(_) => claim.wait(None, |_| (), || false).map(Some),
+            Attempt::Busy(_) => claim.wait(None, |busy| (self.means.waiting)(&task.task, busy), || false).map(Some),
         }
     }
 
@@ -255,7 +257,8 @@ impl<'r> Round<'r, '_, '_> {
         }
         let work = folder.join(WORK);
         let mut differing = Vec::new();
-        for output in &flight.spec.outputs {
+        // What is measured may differ from run to run.
+        for output in flight.spec.outputs.iter().filter(|output| !output.measured) {
             let Some(recorded) = flight.task.outputs.get(&output.name) else { continue };
             match written(self.cache, &work.join(&output.path)) {
                 Ok(now) if now == Some(recorded.hash) => {}

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::commit::Finished;
 use super::mask::Mask;
-use super::prepare::{Begun, Preparation};
+use super::prepare::{Begun, Preparation, Ready};
 use super::task::{self, Spec, TaskError};
-use super::{Message, Run};
+use super::{Message, NotStarted, Prepared, Run};
 use crate::execute::{ExecEvent, Exit, Usage};
 use crate::locks::{Held, Holder, LockRequest};
 use crate::plan::{Data, InstanceId, Outcome, Resolved};
@@ -64,11 +64,20 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             spec,
             messages: messages.clone(),
         };
-        let scope = self.scope;
-        let tell = move |prepared| drop(messages.send(Message::Prepared(id, prepared)));
+        let (scope, executor) = (self.scope, self.executor);
+        let start = move |ready: Result<Ready, NotStarted>| {
+            let (prepared, job) = match ready {
+                Ok(Ready::Job(job, locks)) => (Ok(Prepared::Started(locks)), Some(job)),
+                Ok(Ready::Cached(done)) => (Ok(Prepared::Cached(done)), None),
+                Err(why) => (Err(why), None),
+            };
+            // The locks go before the job: its end must not be heard of first.
+            let _ = messages.send(Message::Prepared(id, prepared));
+            job.into_iter().for_each(|job| executor.start(*job));
+        };
         self.workers.run(move || match work.begin() {
-            Begun::Ended(prepared) => tell(prepared),
-            Begun::Waits(work, claim) => drop(scope.spawn(move || tell(work.wait(claim)))),
+            Begun::Ended(ready) => start(ready),
+            Begun::Waits(work, claim) => drop(scope.spawn(move || start(work.wait(claim)))),
         });
     }
 
@@ -225,6 +234,9 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         if let Some(flight) = self.flying.remove(&id) {
             let InFlight { resolved, devices, ran, .. } = flight;
             self.scheduler.give_back(&resolved.request, &devices, &resolved.locks);
+            if !matches!(outcome, Outcome::Ran(_)) {
+                self.release(&resolved.key);
+            }
             if matches!(outcome, Outcome::Ran(_)) {
                 let entry = RunTask {
                     state: RunTaskState::Ran,
@@ -252,6 +264,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         let entry = RunTask { reason: Some(reason.clone()), key, ..RunTask::new(RunTaskState::Failed) };
         self.tasks.insert(name.clone(), entry);
         // What it blocks settles now, so that the message can name it.
+        let settled = self.planner.settled();
         self.planner.advance();
         let failure = Failure {
             tail,
@@ -259,7 +272,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             run: self.options.run.clone(),
             flow: self.context.flow.to_owned(),
             scratch: self.scratch(&name).display().to_string(),
-            blocks: self.planner.newly_blocked(),
+            blocks: self.planner.blocked_since(settled),
         };
         let event =
             TaskEvent { reason: Some(reason), key, failure: Some(failure), ..TaskEvent::new(name, TaskState::Failed) };

@@ -17,7 +17,8 @@ mod publish;
 mod settle;
 mod task;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +27,7 @@ use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use crate::diagnostic::Diagnostic;
-use crate::execute::{ExecEvent, Executor, Job};
+use crate::execute::{ExecEvent, Executor};
 use crate::hash::Hash;
 use crate::locks::{Held, LockError, Locks};
 use crate::plan::{Context, Done, InstanceId, Outcome, Planner, Resolved, Wish};
@@ -50,11 +51,13 @@ pub struct Means<'a> {
     /// The locks of the cache.
     pub locks: &'a Locks,
     /// Where tasks run.
-    pub executor: &'a mut dyn Executor,
+    pub executor: &'a dyn Executor,
     /// What is heard of them, and of the user.
     pub mailbox: Mailbox,
     /// Who is told.
     pub reporter: &'a mut dyn Reporter,
+    /// Called when all is planned that can be, before the first task starts.
+    pub before_first: &'a mut dyn FnMut() -> std::io::Result<()>,
 }
 
 /// How to run.
@@ -109,6 +112,9 @@ pub enum RunError {
         /// What is missing.
         source: crate::resources::TooMuch,
     },
+    /// What was to be done before the first task failed: nothing was started.
+    #[error(transparent)]
+    NotBegun(std::io::Error),
 }
 
 /// Where a run hears of what happens.
@@ -154,10 +160,10 @@ enum Message {
     Interrupt,
 }
 
-/// A task that may start, or that somebody else has finished meanwhile.
+/// A task that is being started, or that somebody else has finished meanwhile.
 #[derive(Debug)]
 enum Prepared {
-    Start(Box<Job>, Held),
+    Started(Held),
     Cached(Done),
 }
 
@@ -180,7 +186,7 @@ struct Run<'a, 'scope> {
     options: &'a Options<'a>,
     refs: &'a Refs,
     locks: &'a Locks,
-    executor: &'scope mut dyn Executor,
+    executor: &'a dyn Executor,
     reporter: &'scope mut dyn Reporter,
     planner: Planner<'a>,
     messages: Sender<Message>,
@@ -190,6 +196,8 @@ struct Run<'a, 'scope> {
     scheduler: Scheduler,
     /// Tasks that are ready and not started, and since when.
     waiting: HashMap<InstanceId, (Arc<Resolved>, Instant)>,
+    /// The keys that are ready, executed or being recorded, each with the instances of the same key that come after it.
+    twins: HashMap<Hash, VecDeque<(InstanceId, Box<Resolved>)>>,
     flying: BTreeMap<InstanceId, InFlight>,
     /// How many results are not recorded yet.
     unrecorded: usize,
@@ -222,7 +230,7 @@ pub fn run<'a>(
     means: Means<'a>,
 ) -> Result<Ended, RunError> {
     let begun = Instant::now();
-    let Means { refs, locks, executor, mailbox, reporter } = means;
+    let Means { refs, locks, executor, mailbox, reporter, before_first } = means;
     let Mailbox { sender: messages, inbox } = mailbox;
     std::thread::scope(|scope| {
         let tell = messages.clone();
@@ -242,6 +250,7 @@ pub fn run<'a>(
             committer: Committer::start(scope, record, move |batch| drop(tell.send(Message::Committed(batch)))),
             scheduler: Scheduler::new(options.machine.clone()),
             waiting: HashMap::new(),
+            twins: HashMap::new(),
             flying: BTreeMap::new(),
             unrecorded: 0,
             publishing: 0,
@@ -257,6 +266,7 @@ pub fn run<'a>(
             expected: 0,
         };
         run.first_plan()?;
+        before_first().map_err(RunError::NotBegun)?;
         run.reporter.event(&Event::Started { run: options.run.clone(), flow: context.flow.to_owned() });
         run.until_done(&inbox);
         run.keep_last();
@@ -322,22 +332,49 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
 
     /// Takes over what the planner hands out.
     fn collect(&mut self) {
-        for (id, mut resolved) in self.planner.take_ready() {
-            self.changed = true;
-            resolved.request = self.options.machine.settle(resolved.request);
-            // Known only now: a task with `when`.
-            if let Err(error) = self.options.machine.admits(&resolved.request) {
-                self.fail(id, error.to_string());
-                continue;
+        for (id, resolved) in self.planner.take_ready() {
+            match self.twins.entry(resolved.key) {
+                // It would only wait for the lock on the key, and keep its resources meanwhile.
+                Entry::Occupied(mut twins) => twins.get_mut().push_back((id, resolved)),
+                Entry::Vacant(first) => {
+                    let key = *first.key();
+                    first.insert(VecDeque::new());
+                    if !self.schedule(id, resolved) {
+                        self.release(&key);
+                    }
+                }
             }
-            self.scheduler.add(Candidate {
-                id,
-                priority: self.planner.decl(id).priority,
-                remaining: self.context.graph.height(self.planner.task(id)),
-                request: resolved.request.clone(),
-                locks: resolved.locks.clone(),
-            });
-            self.waiting.insert(id, (Arc::from(resolved), Instant::now()));
+        }
+    }
+
+    /// Whether it may start some time.
+    fn schedule(&mut self, id: InstanceId, mut resolved: Box<Resolved>) -> bool {
+        self.changed = true;
+        resolved.request = self.options.machine.settle(resolved.request);
+        // Known only now: a task with `when`.
+        if let Err(error) = self.options.machine.admits(&resolved.request) {
+            self.fail(id, error.to_string());
+            return false;
+        }
+        self.scheduler.add(Candidate {
+            id,
+            priority: self.planner.decl(id).priority,
+            remaining: self.context.graph.height(self.planner.task(id)),
+            request: resolved.request.clone(),
+            locks: resolved.locks.clone(),
+        });
+        self.waiting.insert(id, (Arc::from(resolved), Instant::now()));
+        true
+    }
+
+    /// This run does not execute a key any more: the next instance that has it looks for its result.
+    fn release(&mut self, key: &Hash) {
+        let mut twins = self.twins.remove(key).unwrap_or_default();
+        while let Some((id, resolved)) = twins.pop_front() {
+            if self.schedule(id, resolved) {
+                self.twins.insert(*key, twins);
+                return;
+            }
         }
     }
 
@@ -375,11 +412,13 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
 
     fn prepared(&mut self, id: InstanceId, prepared: Result<Prepared, NotStarted>) {
         match prepared {
-            Ok(Prepared::Start(_, _)) if self.interrupts > 0 => self.skip_interrupted(id),
-            Ok(Prepared::Start(job, locks)) => {
+            Ok(Prepared::Started(locks)) => {
                 if let Some(flight) = self.flying.get_mut(&id) {
                     flight.locks = Some(locks);
-                    self.executor.start(*job);
+                }
+                // It was not running yet when the others were stopped.
+                if self.interrupts > 1 {
+                    self.executor.stop(id as u64);
                 }
             }
             Ok(Prepared::Cached(done)) => self.end(id, Outcome::Cached(done.into())),
@@ -441,7 +480,9 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             (None, 0) => return false,
         };
         self.waiting.clear();
-        let ids = self.scheduler.clear();
+        let mut ids = self.scheduler.clear();
+        ids.extend(self.twins.drain().flat_map(|(_, twins)| twins).map(|(id, _)| id));
+        ids.sort_unstable();
         let any = !ids.is_empty();
         for id in ids {
             self.planner.finish(id, Outcome::Skipped { why: why.clone(), blocked: true });

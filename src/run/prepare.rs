@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::folder::Folders;
 use super::task::{self, Spec, TaskError};
-use super::{Message, NotStarted, Prepared};
+use super::{Message, NotStarted};
 use crate::cache::{Cache, CacheError, State};
 use crate::execute::Job;
 use crate::locks::{Attempt, Busy, Claim, Held, Holder, LockError, LockRequest, Locks};
@@ -40,9 +40,16 @@ pub(super) struct Preparation<'a> {
 
 /// How far it came without waiting.
 pub(super) enum Begun<'a> {
-    Ended(Result<Prepared, NotStarted>),
+    Ended(Result<Ready, NotStarted>),
     /// Something has to be waited for; the claim, if any, has its place in the queues.
     Waits(Box<Preparation<'a>>, Option<Claim>),
+}
+
+/// What came of it.
+pub(super) enum Ready {
+    Job(Box<Job>, Held),
+    /// Somebody else has finished it meanwhile.
+    Cached(Done),
 }
 
 impl<'a> Preparation<'a> {
@@ -63,7 +70,7 @@ impl<'a> Preparation<'a> {
     }
 
     /// Waits for the rest.
-    pub(super) fn wait(mut self, claim: Option<Claim>) -> Result<Prepared, NotStarted> {
+    pub(super) fn wait(mut self, claim: Option<Claim>) -> Result<Ready, NotStarted> {
         self.pause()?;
         if let Some(held) = self.held.take() {
             return self.lay_out(held);
@@ -104,9 +111,9 @@ impl<'a> Preparation<'a> {
         let _ = self.messages.send(Message::Waiting(self.id, busy.lock.clone(), holder));
     }
 
-    fn look_again(self, held: Held) -> Result<Prepared, NotStarted> {
+    fn look_again(self, held: Held) -> Result<Ready, NotStarted> {
         match self.finished_elsewhere().map_err(|error| NotStarted::Task(error.into()))? {
-            Some(done) => Ok(Prepared::Cached(done)),
+            Some(done) => Ok(Ready::Cached(done)),
             None => self.lay_out(held),
         }
     }
@@ -128,7 +135,10 @@ impl<'a> Preparation<'a> {
         Ok(Some(Done { key, outputs: recorded.outputs }))
     }
 
-    fn lay_out(self, held: Held) -> Result<Prepared, NotStarted> {
+    fn lay_out(self, held: Held) -> Result<Ready, NotStarted> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err(NotStarted::Interrupted);
+        }
         let command = task::lay_out(self.cache, &self.folders, &self.spec, &self.resolved).map_err(NotStarted::Task)?;
         let job = Job {
             id: self.id as u64,
@@ -139,6 +149,6 @@ impl<'a> Preparation<'a> {
             locks: held.share().map_err(|error| NotStarted::Task(TaskError::Io(error)))?,
             timeout: self.timeout,
         };
-        Ok(Prepared::Start(Box::new(job), held))
+        Ok(Ready::Job(Box::new(job), held))
     }
 }

@@ -37,7 +37,10 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         for id in ids {
             let name = self.planner.name(id);
             match (&recorded, self.planner.outcome(id).cloned()) {
-                (Ok(()), Some(Outcome::Ran(done))) => self.report_done(id, &name, &done, TaskState::Ran),
+                (Ok(()), Some(Outcome::Ran(done))) => {
+                    self.release(&done.key);
+                    self.report_done(id, &name, &done, TaskState::Ran);
+                }
                 (Ok(()), _) => {}
                 (Err(error), _) => self.report_unrecorded(name, error),
             }
@@ -79,7 +82,11 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         let content = match self.context.cache.read(&artifact.hash) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .unwrap_or_else(|_| serde_json::Value::from(String::from_utf8_lossy(&bytes).into_owned())),
-            Err(error) => serde_json::Value::from(error.to_string()),
+            Err(error) => {
+                self.cache_failed = true;
+                let text = format!("`{}` of {name} cannot be shown: {error}", output.value);
+                return self.reporter.event(&Event::Notice { text });
+            }
         };
         self.prints.push(Event::Print { task: name.to_owned(), output: output.value.clone(), content });
     }

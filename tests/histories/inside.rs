@@ -121,14 +121,15 @@ fn run(
         user: "user".to_owned(),
     };
     let mailbox = Mailbox::new();
-    let mut executor = Inside { home: place.home.to_owned(), tell: Arc::new(mailbox.of_executor()) };
+    let executor = Inside { home: place.home.to_owned(), tell: Arc::new(mailbox.of_executor()) };
     let mut heard = Heard::default();
     let means = Means {
         refs: &Refs::open(context.cache),
         locks: &Locks::open(context.cache),
-        executor: &mut executor,
+        executor: &executor,
         mailbox,
         reporter: &mut heard,
+        before_first: &mut || Ok(()),
     };
     let ended = ghtrader::run::run(context, wish, &options, means).map_err(|error| match error {
         ghtrader::run::RunError::Invalid(errors) => errors,
@@ -159,7 +160,7 @@ struct Inside {
 }
 
 impl Executor for Inside {
-    fn start(&mut self, job: Job) {
+    fn start(&self, job: Job) {
         let (home, tell) = (self.home.clone(), Arc::clone(&self.tell));
         std::thread::spawn(move || {
             tell(ExecEvent::Started { id: job.id, pid: 0 });
@@ -171,7 +172,7 @@ impl Executor for Inside {
         });
     }
 
-    fn stop(&mut self, _: u64) {}
+    fn stop(&self, _: u64) {}
 }
 
 /// One task at work.

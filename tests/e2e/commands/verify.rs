@@ -1,6 +1,6 @@
 //! `verify FLOW`: which tasks are not deterministic.
 
-use crate::space::{Counts, Space};
+use crate::space::{Counts, Space, wait_for};
 
 fn space() -> Space {
     let space = Space::with_flow(
@@ -77,4 +77,47 @@ fn a_sample_is_drawn_with_a_seed_that_draws_it_again() {
         lines
     };
     assert_eq!(sorted(&first.out), sorted(&again.out));
+}
+
+#[test]
+fn what_a_kind_measures_may_differ() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let space = Space::with_flow("tasks: { a: { uses: clock } }");
+    let program = r#"#!/bin/sh
+case $1 in
+describe) cat <<JSON
+{"contract": 1, "kinds": [{"name": "clock", "about": "Measures", "code": "1", "params": {"type": "object"}, "inputs": {},
+ "outputs": {"said": {"type": "file", "path": "said"}, "took": {"type": "file", "path": "took", "measured": MEASURED}}}]}
+JSON
+;;
+run) echo x >"$OUTPUT_SAID"; cat /proc/sys/kernel/random/uuid >"$OUTPUT_TOOK" ;;
+esac
+"#;
+    for (measured, code) in [("true", 0), ("false", 1)] {
+        space.write("bin/ghtrader-tasks-clock", &program.replace("MEASURED", measured));
+        let executable = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(space.path("bin/ghtrader-tasks-clock"), executable).unwrap();
+        for (words, code) in [(["run", "test"], 0), (["verify", "test"], code)] {
+            let told = crate::space::answer(space.command(&words).env("GHTRADER_TASKS", space.path("bin")));
+            assert_eq!(told.code, code, "{measured} {told:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_lock_that_verify_waits_for_is_named() {
+    let space = Space::with_flow("tasks: { a: { run: 'echo x >$OUTPUT_X', outputs: { x: x }, locks: [one] } }");
+    space.up_to_date(&[]);
+    space
+        .flow_named("holds", "tasks: { h: { run: 'touch HERE; until [ -e GO ]; do sleep 0.05; done', locks: [one] } }");
+    let held = space.read("flows/holds.yaml").replace("HERE", &space.path("here").display().to_string());
+    space.flow_named("holds", &held.replace("GO", &space.path("go").display().to_string()));
+    let holder = space.spawn(&["run", "holds"]);
+    wait_for("the lock", || space.exists("here"));
+    let verify = space.spawn(&["verify", "test"]);
+    wait_for("verify", || space.call(&["locks"]).out.contains("waited for by a"));
+    space.write("go", "");
+    let told = String::from_utf8(verify.wait_with_output().unwrap().stdout).unwrap();
+    assert!(told.contains("waits    a for lock one, held by h of "), "{told}");
+    assert!(holder.wait_with_output().unwrap().status.success());
 }

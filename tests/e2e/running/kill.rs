@@ -32,7 +32,7 @@ fn a_killed_run_leaves_no_process_and_the_next_one_completes_it() {
     let space = Space::with_flow(FLOW);
     let pids = format!("pids={}", space.path("pids").display());
     let mut finished = 0;
-    for delay in [150, 350, 600] {
+    for delay in [150, 350, 600, 1500] {
         let mut child = space.spawn(&["run", "test", "-p", &pids, "--jobs", "2"]);
         std::thread::sleep(Duration::from_millis(delay));
         kill(&mut child);
@@ -46,6 +46,7 @@ fn a_killed_run_leaves_no_process_and_the_next_one_completes_it() {
         assert!(counts.1 >= finished, "finished work is kept");
         finished = counts.1;
     }
+    assert!(finished > 0);
     space.up_to_date(&["-p", &pids]);
     assert_eq!(space.read("all.txt"), "1\n2\n3\n4\n5\n6\n");
     assert_eq!(space.up_to_date(&["-p", &pids]), Counts(0, 7, 0, 0));
@@ -218,4 +219,25 @@ tasks:
     space.write("go", "");
     assert_eq!(space.up_to_date(&["-p", "how=exit 1"]), Counts(2, 0, 0, 0));
     assert_eq!(space.output("test:reader"), "whole\nhalf\n");
+}
+
+#[test]
+fn ctrl_c_ends_a_run_that_still_plans() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let space = Space::with_flow("tasks: { a: { run: 'true', inputs: { x: { path: large.bin } } } }");
+    // A hole: no blocks on the disk, and minutes to read.
+    std::fs::File::create(space.path("large.bin")).unwrap().set_len(1 << 42).unwrap();
+    let mut child = space.spawn(&["run", "test"]);
+    let reads = |pid: u32| {
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        open.filter_map(|fd| std::fs::read_link(fd.path()).ok()).any(|path| path.ends_with("large.bin"))
+    };
+    wait_for("the plan", || reads(child.id()));
+    signal(child.id(), "INT");
+    let mut ended = None;
+    wait_for("the end", || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert_eq!(ended.and_then(|status| status.signal()), Some(2));
 }

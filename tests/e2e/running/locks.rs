@@ -1,6 +1,6 @@
 //! Locks that flows name.
 
-use crate::space::{Space, wait_for};
+use crate::space::{Counts, Space, wait_for};
 
 #[test]
 fn a_lock_keeps_two_flows_apart() {
@@ -80,4 +80,28 @@ fn locks_says_who_holds_and_who_waits_for_what_since_when() {
         let err = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success() && err.contains("hold"), "the holder is named, not who waits before: {err}");
     }
+}
+
+#[test]
+fn tasks_of_one_key_in_a_flow_do_not_contend_for_it() {
+    let task = "{ run: 'echo x >>\"${{ params.log }}\"; sleep 0.3; echo x >$OUTPUT_X', outputs: { x: x } }";
+    let params = "params: { log: { type: string, required: true } }";
+    let space = Space::with_flow(&format!("{params}\ntasks: {{ a: {task}, b: {task}, c: {task} }}"));
+    let log = format!("log={}", space.path("log").display());
+    let ran = space.run(&["-p", &log, "--no-wait", "--jobs", "3"]);
+    assert_eq!((ran.code, ran.counts()), (0, Counts(1, 2, 0, 0)), "{ran:#?}");
+    assert_eq!(space.read("log"), "x\n", "it is executed once");
+}
+
+#[test]
+fn of_tasks_of_one_key_each_tries_when_the_ones_before_failed() {
+    let task = "{ run: 'echo x >>\"${{ params.log }}\"; false' }";
+    let params = "params: { log: { type: string, required: true } }";
+    let space = Space::with_flow(&format!("{params}\ntasks: {{ a: {task}, b: {task}, c: {task} }}"));
+    let log = format!("log={}", space.path("log").display());
+    let ran = space.run(&["-p", &log, "--keep-going"]);
+    assert_eq!((ran.code, ran.counts()), (1, Counts(0, 0, 3, 0)), "{ran:#?}");
+    assert_eq!(space.read("log"), "x\nx\nx\n");
+    let ran = space.run(&["-p", &log]);
+    assert_eq!((ran.code, ran.counts()), (1, Counts(0, 0, 1, 2)), "{ran:#?}");
 }
