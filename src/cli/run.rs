@@ -121,7 +121,10 @@ fn execute(
     let executor = execute::local(cache, mailbox.of_executor())?;
     let (mut interrupts, mut _heard) = (Some(mailbox.of_interrupts()), None);
     // Until then Ctrl-C just ends it: nothing runs, and planning may take a while.
-    let mut before_first = || Ok(_heard = interrupts.take().map(Interrupts::hear).transpose()?);
+    let mut before_first = || {
+        _heard = interrupts.take().map(Interrupts::hear).transpose()?;
+        Ok(())
+    };
     let (refs, locks) = (Refs::open(cache), Locks::open(cache));
     let mut reporter = Both { shown: reporter(project, args), kept: folder };
     for pid in swept {
@@ -129,8 +132,14 @@ fn execute(
         reporter.event(&Event::Notice { text });
     }
     notices(cache, &mut reporter);
-    let (before_first, reporter_) = (&mut before_first, &mut reporter);
-    let means = Means { refs: &refs, locks: &locks, executor: &executor, mailbox, reporter: reporter_, before_first };
+    let means = Means {
+        refs: &refs,
+        locks: &locks,
+        executor: &executor,
+        mailbox,
+        reporter: &mut reporter,
+        before_first: &mut before_first,
+    };
     let ended = crate::run::run(context, wish, &options, means);
     notices(cache, &mut reporter);
     let ended = match ended {

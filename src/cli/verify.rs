@@ -13,7 +13,7 @@ use crate::hash::Hash;
 use crate::locks::{Busy, Holder, Locks};
 use crate::refs::Refs;
 use crate::resources::Pool;
-use crate::run::{AgainMeans, Verdict, again, survey};
+use crate::run::verify::{Means, Verdict, survey};
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
@@ -54,9 +54,9 @@ pub(super) fn verify(project: &Project, args: &VerifyArgs) -> Result<Exit, CliEr
     let run = ulid::Ulid::generate().to_string();
     let (host, who, since) = (host(), user(), String::new());
     let holder = Holder { pid: std::process::id(), host, who, run, task: String::new(), since };
-    let means = AgainMeans { locks: &locks, executor: &executor, events, machine, jobs: cores(), holder, waiting };
+    let means = Means { locks: &locks, executor: &executor, events, machine, jobs: cores(), holder, waiting };
     let (mut same, mut differ, mut failed) = (0, 0, 0);
-    let ended = again(&survey, chosen, &cache, means, |task, verdict| {
+    let ended = crate::run::verify::verify(&survey, chosen, &cache, means, |task, verdict| {
         match &verdict {
             Verdict::Same => same += 1,
             Verdict::Differs { .. } => differ += 1,

@@ -1,12 +1,11 @@
 //! The loop of a run: plan → schedule → execute → record, until nothing is left to do.
 //!
-//! One thread decides; it never waits for a lock, a process or the disk. What takes long (laying out a task's folder,
-//! taking a lock, keeping what a task wrote, publishing) is done in other threads, which report back through one channel.
-//! Planning and scheduling are pure, so all that is particular to a run is in here: what is in flight, and what to do when
-//! it ends. A task's dependents go on as soon as its outputs are in their place; it is told to have run when its result
+//! One thread decides; it never waits for a lock or a process, and reads no more than planning does. What takes long (laying
+//! out a task's folder, taking a lock, keeping what a task wrote, publishing) is done in other threads, which report back
+//! through one channel. Planning starts nothing, so all that is particular to a run is in here: what is in flight, and what
+//! to do when it ends. A task's dependents go on as soon as its outputs are in their place; it is told to have run when its result
 //! lasts.
 
-mod again;
 mod commit;
 mod flight;
 mod folder;
@@ -16,6 +15,7 @@ mod prepare;
 mod publish;
 mod settle;
 mod task;
+pub mod verify;
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -36,7 +36,6 @@ use crate::refs::Refs;
 use crate::report::{Event, Reporter, Summary};
 use crate::resources::Pool;
 use crate::schedule::{Candidate, Scheduler};
-pub use again::{Means as AgainMeans, Recorded, Survey, Verdict, again, survey};
 use commit::{Committed, Committer};
 use flight::InFlight;
 use folder::Folders;

@@ -145,7 +145,7 @@ struct Flight<'r> {
 ///
 /// # Errors
 /// Where a lock or the scratch folder cannot be used.
-pub fn again<'r>(
+pub fn verify<'r>(
     survey: &'r Survey<'_>,
     tasks: impl IntoIterator<Item = &'r Recorded>,
     cache: &Cache,
