@@ -1,4 +1,5 @@
-//! `cache verify`: reads everything and says what is damaged or lost. It changes nothing.
+//! `cache verify`: reads everything and says what is damaged or lost. It changes nothing; [`Cache::distrust`] does with what it
+//! found.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;

@@ -52,6 +52,12 @@ impl Cache {
         placed.new.push(hash);
     }
 
+    /// Forgets what the file system said of objects: they are read before they are used.
+    pub(super) fn forget_placed(&self, hashes: &[Hash]) {
+        let mut placed = lock(&self.placed);
+        placed.stats.retain(|hash, _| !hashes.contains(hash));
+    }
+
     /// Records a finished task, whose outputs are in their place already.
     ///
     /// # Errors

@@ -14,7 +14,9 @@ use fs_err as fs;
 use rayon::prelude::*;
 
 use super::artifact::Kind;
+use super::census::forget_objects;
 use super::files::{rename, sync};
+use super::folders::lock;
 use super::listing::{Entry, Listing};
 use super::stat::Stat;
 use super::walk::{Seen, What, walk};
@@ -200,7 +202,11 @@ impl Cache {
             return Ok(state);
         }
         state.and(|| {
-            let listing = self.listing(artifact)?;
+            let listing = match self.listing(artifact) {
+                Err(CacheError::Missing(_)) => return Ok(State::Missing),
+                Err(CacheError::Damaged { .. }) => return Ok(State::Damaged),
+                listing => listing?,
+            };
             listing.files().try_fold(State::Whole, |state, (_, hash, _)| state.and(|| self.object_state(hash, false)))
         })
     }
@@ -305,8 +311,23 @@ impl Cache {
         if [Kind::File, Kind::Folder, Kind::Program].into_iter().any(|kind| kind.hash(&bytes) == *hash) {
             Ok(bytes)
         } else {
+            if self.is_writable() {
+                self.distrust(&[*hash])?;
+            }
             Err(CacheError::Damaged { hash: *hash, path })
         }
+    }
+
+    /// Forgets what the file system said of objects that were found damaged, although it may say the same now: a failing
+    /// disk changes bytes and no time. The next look at them reads them, so that the next run makes them again.
+    ///
+    /// # Errors
+    /// Where the index cannot be used.
+    pub fn distrust(&self, damaged: &[Hash]) -> Result<()> {
+        self.forget_ahead();
+        self.forget_placed(damaged);
+        lock(&self.listings).retain(|hash, _| !damaged.contains(hash));
+        self.write(|index| forget_objects(index, damaged))
     }
 
     /// An object of JSON.

@@ -11,6 +11,7 @@ use super::error::print;
 use super::project::terminal;
 use super::{CliError, Exit, Project};
 use crate::cache::{Amount, Artifact, Cache, CacheError, Checked, Collected, Damage, Notice, Roots, is_older};
+use crate::hash::Hash;
 use crate::provenance::{forget_log, is_log_kept, list, load, used_keys};
 use crate::refs::{Move, RefError, Refs};
 use crate::report::{size, table};
@@ -28,7 +29,7 @@ pub(super) struct CacheArgs {
 enum CacheCommand {
     /// What the cache holds, and which tasks take the room
     Stats,
-    /// Read and hash everything, and say what is damaged or lost; changes nothing
+    /// Read and hash everything, and say what is damaged or lost; changes no content
     Verify,
     /// Remove what nothing uses any more
     Gc(GcArgs),
@@ -107,6 +108,7 @@ fn verify(project: &Project) -> Result<Exit, CliError> {
     }
     wrong.extend(checked.damage.iter().map(described));
     wrong.iter().for_each(|line| print(line));
+    distrust(project, &checked.damage)?;
     let Checked { objects, manifests, collected, tasks, .. } = &checked;
     if !project.quiet {
         print(&format!(
@@ -125,6 +127,13 @@ fn verify(project: &Project) -> Result<Exit, CliError> {
         print(&format!("help: `ghtrader run {flow}` makes what it needs of it again"));
     }
     Ok(Exit::Damaged)
+}
+
+/// Sees to it that no run feeds on what was found damaged, whatever the file system says of it: it is made again instead.
+fn distrust(project: &Project, damage: &[Damage]) -> Result<(), CliError> {
+    let hash = |damage: &Damage| if let Damage::Object { hash, .. } = damage { Some(*hash) } else { None };
+    let damaged: Vec<Hash> = damage.iter().filter_map(hash).collect();
+    if damaged.is_empty() { Ok(()) } else { Ok(project.open()?.distrust(&damaged)?) }
 }
 
 fn described(damage: &Damage) -> String {

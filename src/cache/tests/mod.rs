@@ -47,6 +47,13 @@ impl Bench {
         fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         fs::write(&path, text).unwrap();
     }
+
+    /// Lets an object rot: its bytes change, and the file system says of it what the index says.
+    fn rot(&self, hash: &Hash, text: &str) {
+        self.damage(hash, text);
+        let stat = stat::Stat::of(&fs::metadata(self.cache.object_path(hash)).unwrap());
+        self.cache.write(|index| tables::set_object(index, *hash, stat)).unwrap();
+    }
 }
 
 fn mode(path: &Path) -> u32 {

@@ -176,3 +176,37 @@ fn times_and_permissions_that_were_changed_are_no_damage() {
     assert_eq!(bench.cache.state(&artifact).unwrap(), State::Whole);
     assert_eq!(mode(&path), 0o444, "it is put right");
 }
+
+#[test]
+fn rot_that_no_time_shows_is_believed_no_longer_once_it_was_read() {
+    let bench = Bench::new();
+    let artifact = bench.cache.store_bytes(b"text").unwrap();
+    bench.rot(&artifact.hash, "TEXT");
+    assert_eq!(bench.cache.state(&artifact).unwrap(), State::Whole, "nothing shows it");
+    assert!(matches!(bench.cache.read(&artifact.hash), Err(CacheError::Damaged { .. })));
+    for cache in [&bench.cache, &bench.again()] {
+        assert_eq!(cache.state(&artifact).unwrap(), State::Damaged);
+        let copied = cache.materialise(&artifact, &bench.path("dest"));
+        assert!(matches!(copied, Err(CacheError::Damaged { .. })), "{copied:?}");
+    }
+    assert_eq!(bench.cache.store_bytes(b"text").unwrap(), artifact);
+    assert_eq!(bench.cache.state(&artifact).unwrap(), State::Whole);
+}
+
+#[test]
+fn the_listing_of_a_folder_that_rots_makes_the_folder_damaged() {
+    let bench = Bench::new();
+    let folder = bench.cache.store(&full_folder(&bench, "out")).unwrap();
+    bench.rot(&folder.hash, "{}");
+    assert_eq!(bench.again().state(&folder).unwrap(), State::Damaged);
+}
+
+#[test]
+fn rot_of_what_was_placed_and_not_recorded_is_not_approved_by_the_commit() {
+    let bench = Bench::new();
+    let artifact = bench.cache.place_bytes(b"text").unwrap();
+    bench.damage(&artifact.hash, "TEXT");
+    assert!(matches!(bench.cache.read(&artifact.hash), Err(CacheError::Damaged { .. })));
+    bench.cache.record_all(&[]).unwrap();
+    assert_eq!(bench.again().state(&artifact).unwrap(), State::Damaged);
+}

@@ -1,6 +1,6 @@
 //! The store: what it holds, whether it is whole, and removing what nothing uses.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::time::Duration;
 
 use crate::space::{Answer, Counts, Space};
@@ -106,6 +106,50 @@ fn verify_reports_what_is_damaged_or_lost_and_run_makes_it_again() {
     let damaged = cache(&space, &["verify"]);
     assert!(damaged.code == 4 && damaged.out.contains("is not a move of a ref"), "{damaged:#?}");
     assert_eq!(cache(&space, &["gc"]).code, 4, "nothing goes while it is not known what a ref points to");
+}
+
+/// Lets an object rot: its bytes change, and the file system says of it what the index says.
+fn rot(space: &Space, hex: &str) {
+    let object = space.path(&format!("cache/v1/objects/{}/{}", &hex[..2], &hex[2..]));
+    let bytes = std::fs::read(&object).unwrap();
+    std::fs::set_permissions(&object, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::write(&object, bytes.to_ascii_uppercase()).unwrap();
+    let now = std::fs::metadata(&object).unwrap();
+    let nanos = |seconds: i64, nanos: i64| seconds * 1_000_000_000 + nanos;
+    let index = rusqlite::Connection::open(space.path("cache/v1/index.db")).unwrap();
+    let sql = format!("UPDATE objects SET mtime = ?1, ctime = ?2, mode = ?3 WHERE hash = x'{hex}'");
+    let times = (nanos(now.mtime(), now.mtime_nsec()), nanos(now.ctime(), now.ctime_nsec()), now.mode());
+    assert_eq!(index.execute(&sql, times).unwrap(), 1);
+}
+
+#[test]
+fn rot_that_no_time_shows_is_made_again_once_verify_has_found_it() {
+    let flow = "tasks:
+  make: { run: 'echo text >$OUTPUT_F', outputs: { f: f } }
+  use: { run: 'cat $INPUT_F >$OUTPUT_G', inputs: { f: { from: make } }, outputs: { g: g } }";
+    let space = Space::with_flow(flow);
+    space.up_to_date(&[]);
+    let hex = space.call(&["get", "test:make.f", "-o", "f"]).out[..64].to_owned();
+    rot(&space, &hex);
+    assert_eq!(space.up_to_date(&[]), Counts(0, 2, 0, 0), "nothing shows it");
+    let verified = cache(&space, &["verify"]);
+    assert!(verified.code == 4 && verified.out.contains(&hex[..8]), "{verified:#?}");
+    assert_eq!(space.up_to_date(&[]), Counts(1, 1, 0, 0));
+    assert_eq!(cache(&space, &["verify"]).code, 0);
+}
+
+#[test]
+fn rot_in_a_schedule_is_found_by_the_run_that_reads_it_and_made_again_by_the_next() {
+    let flow = r#"tasks:
+  plan: { run: 'echo "[\"a\", \"b\"]" >$OUTPUT_DAYS', outputs: { days: days.json } }
+  day: { matrix: { d: { from: plan } }, run: 'true' }"#;
+    let space = Space::with_flow(flow);
+    space.up_to_date(&[]);
+    let hex = space.call(&["get", "test:plan.days", "-o", "f"]).out[..64].to_owned();
+    rot(&space, &hex);
+    let found = space.run(&[]);
+    assert!(found.code != 0 && found.err.contains("is damaged"), "{found:#?}");
+    assert_eq!(space.up_to_date(&[]), Counts(1, 2, 0, 0));
 }
 
 #[test]
