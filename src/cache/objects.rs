@@ -74,7 +74,8 @@ impl Cache {
     pub fn place_output(&self, folder: &Path, relative: &Path) -> Result<Artifact> {
         let path = folder.join(relative);
         if !is_straight(folder, relative) {
-            let above = fs::canonicalize(super::files::parent(&path))?;
+            let above =
+                fs::canonicalize(super::files::parent(&path)).map_err(|error| unreadable(&path, error.into()))?;
             if !above.starts_with(fs::canonicalize(folder)?) {
                 let why = "a link leads it out of the task's folder; write it there instead";
                 return Err(CacheError::unfit(&path, why));
@@ -118,14 +119,14 @@ impl Cache {
     /// The first half of [`Cache::store`]: all is in its place, and nothing is synced yet.
     fn place(&self, path: &Path) -> Result<Artifact> {
         self.scrap()?;
-        let metadata = fs::symlink_metadata(path)?;
+        let metadata = fs::symlink_metadata(path).map_err(|error| unreadable(path, error.into()))?;
         if metadata.is_file() {
             return self.place_file(path, &metadata);
         }
         if !metadata.is_dir() {
             return Err(CacheError::unfit(path, "an output is a file or a folder; write the content itself there"));
         }
-        let seen = walk(path)?;
+        let seen = walk(path).map_err(|error| unreadable(path, error))?;
         let entries: Vec<(String, Entry)> =
             seen.into_par_iter().map(|seen| self.place_entry(seen)).collect::<Result<_>>()?;
         let mut listing = Listing::default();
@@ -148,9 +149,12 @@ impl Cache {
     fn place_file(&self, path: &Path, metadata: &Metadata) -> Result<Artifact> {
         let kind = Kind::of_mode(metadata.mode());
         // A file with a second name could be changed through it later: its content goes in, the file does not.
+        let mut file = fs::File::open(path).map_err(|error| unreadable(path, error.into()))?;
         let copied = if metadata.nlink() > 1 { Some(self.copy_in(path)?) } else { None };
+        if let Some(copied) = &copied {
+            file = fs::File::open(copied)?;
+        }
         let path = copied.as_deref().unwrap_or(path);
-        let mut file = fs::File::open(path)?;
         let (hash, size) = kind.hash_reader(&mut file, metadata.len())?;
         self.put(kind, hash, path, file)?;
         Ok(Artifact { hash, folder: false, size })
@@ -347,6 +351,21 @@ impl Cache {
             State::Damaged => Err(CacheError::Damaged { hash, path }),
         }
     }
+}
+
+/// An output that was made unreadable, or that went away: its task did that, and the store is well. Other errors, of a disk
+/// say, stay what they are.
+fn unreadable(path: &Path, error: CacheError) -> CacheError {
+    match error {
+        CacheError::Io(error) if is_own_doing(&error) => {
+            CacheError::unfit(path, format!("{error}; let the task leave it readable"))
+        }
+        other => other,
+    }
+}
+
+fn is_own_doing(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// Lets a file look like an object.

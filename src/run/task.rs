@@ -97,6 +97,8 @@ pub(super) enum TaskError {
     NoOutput(String, String, String),
     #[error("its output `{0}` is a {1}, not a {2}")]
     OutputType(String, &'static str, &'static str),
+    #[error("its output `{0}` cannot be read: {1}; let the task leave it readable")]
+    OutputRead(String, std::io::Error),
     #[error("its output `{0}` is not JSON: {1}")]
     OutputJson(String, serde_json::Error),
 }
@@ -105,7 +107,7 @@ impl TaskError {
     /// Whether the task is at fault, so that another attempt may end otherwise.
     pub(super) fn is_of_the_task(&self) -> bool {
         match self {
-            Self::NoOutput(..) | Self::OutputType(..) | Self::OutputJson(..) => true,
+            Self::NoOutput(..) | Self::OutputType(..) | Self::OutputRead(..) | Self::OutputJson(..) => true,
             Self::Cache(error) => matches!(error, CacheError::Unfit { .. }),
             Self::Io(_) | Self::Source(_) | Self::Json(_) | Self::Ref { .. } | Self::Changed(..) => false,
         }
@@ -122,6 +124,7 @@ impl TaskError {
             | Self::Changed(..)
             | Self::NoOutput(..)
             | Self::OutputType(..)
+            | Self::OutputRead(..)
             | Self::OutputJson(..) => false,
         }
     }
@@ -324,7 +327,7 @@ fn check_output(output: &OutputDecl, path: &Path) -> Result<(), TaskError> {
         _ => {}
     }
     if output.r#type == PathType::Json {
-        let bytes = fs_err::read(path)?;
+        let bytes = fs_err::read(path).map_err(|error| TaskError::OutputRead(name(), error))?;
         serde_json::from_slice::<serde::de::IgnoredAny>(&bytes)
             .map_err(|error| TaskError::OutputJson(name(), error))?;
     }

@@ -210,3 +210,33 @@ fn rot_of_what_was_placed_and_not_recorded_is_not_approved_by_the_commit() {
     bench.cache.record_all(&[]).unwrap();
     assert_eq!(bench.again().state(&artifact).unwrap(), State::Damaged);
 }
+
+#[test]
+fn an_output_that_cannot_be_read_is_the_fault_of_its_task() {
+    let bench = Bench::new();
+    let task = bench.path("task");
+    set_mode(&bench.write("task/file", "x"), 0);
+    bench.write("task/folder/inner/x", "x");
+    set_mode(&bench.path("task/folder/inner"), 0);
+    without_privilege(|| {
+        for output in ["file", "folder", "nothing", "file/below"] {
+            let error = bench.cache.place_output(&task, Path::new(output)).unwrap_err();
+            assert!(matches!(error, CacheError::Unfit { .. }), "{output}: {error}");
+            assert!(!error.is_of_the_store() && error.to_string().contains(output), "{output}: {error}");
+        }
+    });
+    set_mode(&bench.path("task/folder/inner"), 0o755);
+}
+
+/// Runs in a thread that permissions hold for, also where the tests run as root.
+fn without_privilege(work: impl FnOnce() + Send) {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut own = capabilities(None).unwrap();
+            own.effective.remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+            set_capabilities(None, own).unwrap();
+            work();
+        });
+    });
+}
