@@ -97,6 +97,8 @@ pub(super) enum TaskError {
     NoOutput(String, String, String),
     #[error("its output `{0}` is a {1}, not a {2}")]
     OutputType(String, &'static str, &'static str),
+    #[error("its output `{0}` is a {1}; write the content itself there, as a file or a folder")]
+    OutputOther(String, &'static str),
     #[error("its output `{0}` cannot be read: {1}; let the task leave it readable")]
     OutputRead(String, std::io::Error),
     #[error("its output `{0}` is not JSON: {1}")]
@@ -107,7 +109,11 @@ impl TaskError {
     /// Whether the task is at fault, so that another attempt may end otherwise.
     pub(super) fn is_of_the_task(&self) -> bool {
         match self {
-            Self::NoOutput(..) | Self::OutputType(..) | Self::OutputRead(..) | Self::OutputJson(..) => true,
+            Self::NoOutput(..)
+            | Self::OutputType(..)
+            | Self::OutputOther(..)
+            | Self::OutputRead(..)
+            | Self::OutputJson(..) => true,
             Self::Cache(error) => matches!(error, CacheError::Unfit { .. }),
             Self::Io(_) | Self::Source(_) | Self::Json(_) | Self::Ref { .. } | Self::Changed(..) => false,
         }
@@ -124,6 +130,7 @@ impl TaskError {
             | Self::Changed(..)
             | Self::NoOutput(..)
             | Self::OutputType(..)
+            | Self::OutputOther(..)
             | Self::OutputRead(..)
             | Self::OutputJson(..) => false,
         }
@@ -322,16 +329,31 @@ fn check_output(output: &OutputDecl, path: &Path) -> Result<(), TaskError> {
         return Err(TaskError::NoOutput(name(), output.path.clone(), output.name.to_uppercase()));
     };
     match (output.r#type, metadata.is_dir()) {
+        // Before anything is read: what a link leads to or a FIFO gives may have no end.
+        _ if !metadata.is_dir() && !metadata.is_file() => return Err(TaskError::OutputOther(name(), other(&metadata))),
         (PathType::Folder, false) => return Err(TaskError::OutputType(name(), "file", "folder")),
         (PathType::Json, true) => return Err(TaskError::OutputType(name(), "folder", "file")),
         _ => {}
     }
     if output.r#type == PathType::Json {
-        let bytes = fs_err::read(path).map_err(|error| TaskError::OutputRead(name(), error))?;
-        serde_json::from_slice::<serde::de::IgnoredAny>(&bytes)
+        let file = fs_err::File::open(path).map_err(|error| TaskError::OutputRead(name(), error))?;
+        // Not into memory: nobody bounds its size.
+        serde_json::from_reader::<_, serde::de::IgnoredAny>(std::io::BufReader::new(file))
             .map_err(|error| TaskError::OutputJson(name(), error))?;
     }
     Ok(())
+}
+
+/// What lies there that is neither a file nor a folder.
+fn other(metadata: &std::fs::Metadata) -> &'static str {
+    use std::os::unix::fs::FileTypeExt as _;
+    let file = metadata.file_type();
+    match (file.is_symlink(), file.is_fifo(), file.is_socket()) {
+        (true, ..) => "link",
+        (_, true, _) => "FIFO",
+        (.., true) => "socket",
+        _ => "device",
+    }
 }
 
 /// The last lines of a log, for an error message.
@@ -360,4 +382,45 @@ pub(super) fn field<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
 /// A short text of a value, for messages.
 pub(super) fn shown(value: &Value) -> String {
     canonical(value).chars().take(60).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(r#type: PathType) -> OutputDecl {
+        OutputDecl { name: "x".into(), path: "x".into(), r#type, measured: false }
+    }
+
+    #[test]
+    fn what_is_neither_file_nor_folder_is_refused_unread() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("json"), "{}").unwrap();
+        std::os::unix::fs::symlink(path("json"), path("link")).unwrap();
+        mknodat(CWD, path("FIFO"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(path("socket")).unwrap());
+        for what in ["link", "FIFO", "socket"] {
+            for r#type in [PathType::Json, PathType::File, PathType::Folder] {
+                let error = check_output(&output(r#type), &path(what)).unwrap_err();
+                assert!(error.to_string().contains(&format!("is a {what};")), "{error}");
+                assert!(error.is_of_the_task() && !error.is_of_the_store());
+            }
+        }
+        let device = check_output(&output(PathType::Json), Path::new("/dev/zero")).unwrap_err();
+        assert!(device.to_string().contains("is a device"), "{device}");
+    }
+
+    #[test]
+    fn a_json_output_is_one_json_value_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        for (text, good) in [("[1, {}]\n", true), ("", false), ("{} {}", false), ("[1", false)] {
+            std::fs::write(&path, text).unwrap();
+            let checked = check_output(&output(PathType::Json), &path);
+            assert_eq!(checked.is_ok(), good, "{text}");
+            assert!(checked.map_or_else(|error| matches!(error, TaskError::OutputJson(..)), |()| true));
+        }
+    }
 }
