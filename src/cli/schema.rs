@@ -104,7 +104,7 @@ mod tests {
         }
     }
 
-    const BEYOND: [&str; 21] = [
+    const BEYOND: [&str; 23] = [
         "circles",
         "cycle-of-three",
         "cycle",
@@ -121,6 +121,8 @@ mod tests {
         "overlap",
         "publish",
         "scopes",
+        "secrets",
+        "sub-flow-secret",
         "sub-flow-across",
         "sub-flow-cycle",
         "sub-flow-inside",

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::subflow::checked;
-use super::{Action, AxisValues, Flow, Param, Source, Spanned, Subflow, Task};
+use super::{Action, AxisValues, Flow, Param, Source, Spanned, Subflow, Task, secrets};
 use crate::diagnostic::{Diagnostic, nearest};
 
 /// The inner flow of a task.
@@ -43,6 +43,7 @@ pub(super) fn flatten<'f>(mut flow: Flow, inner: impl Fn(&str) -> Inner<'f>) -> 
         }
     }
     whole_needs(&mut flow);
+    errors.extend(secrets::across_files(&flow));
     (flow, errors)
 }
 

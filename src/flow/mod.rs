@@ -13,6 +13,7 @@ mod matrix;
 pub(crate) mod names;
 mod outputs;
 mod params;
+mod secrets;
 mod subflow;
 mod task;
 pub(crate) mod template;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::expression::{FUNCTIONS, Name, Root};
 use super::types::{AxisValues, Flow, Source, Target, Task};
 use super::walk::Walk;
-use super::{Action, Template};
+use super::{Action, Template, secrets};
 use crate::diagnostic::{Diagnostic, Span, nearest};
 
 /// Checks all tasks. A parameter that is declared wrongly is known all the same.
@@ -21,6 +21,7 @@ pub(super) fn check(walk: &mut Walk, flow: &Flow) {
         check.rest();
         check.input_cycles();
     }
+    walk.errors.extend(secrets::in_a_file(flow));
 }
 
 /// Names that an axis cannot have, because expressions read them otherwise.
@@ -104,11 +105,8 @@ impl Check<'_> {
         error.maybe_help(help)
     }
 
-    /// The value of an expression is in keys, manifests and messages.
     fn secret(&self, name: &Name) -> Diagnostic {
-        let word = name.name.as_str();
-        let error = self.error(name.span, format!("the secret `{word}` is used in an expression"), "written down here");
-        error.help(format!("name it under `env` of the task, and let the command read the variable `${word}`"))
+        secrets::used(name, |span, message| self.error(span, message, "written down here"))
     }
 
     fn input(&self, name: &Name, allowed: bool) -> Option<Diagnostic> {
