@@ -33,7 +33,7 @@ fn with_planner<T>(root: &Path, name: &str, work: impl FnOnce(&mut Planner<'_>, 
         Context { graph: &graph, params: &params, kinds: &kinds, cache: &cache, refs: &refs, root, flow: name };
     let mut planner = Planner::new(context, Wish::default());
     let value = work(&mut planner, &cache);
-    assert!(planner.take_errors().is_empty());
+    assert!(planner.take_errors().unwrap().is_empty());
     value
 }
 
@@ -70,7 +70,7 @@ fn manifest(planner: &Planner<'_>, cache: &Cache, (flow, id): (&str, InstanceId)
     let outputs = planner.outputs(id).iter();
     let bytes = |output: &str| format!("{output} of {task}\n").into_bytes();
     let outputs: BTreeMap<String, _> =
-        outputs.map(|output| (output.name.clone(), cache.store_bytes(&bytes(&output.name)).unwrap())).collect();
+        outputs.map(|output| (output.name.clone(), cache.place_bytes(&bytes(&output.name)).unwrap())).collect();
     let inputs = resolved.inputs.into_iter();
     Manifest {
         schema: SCHEMA,

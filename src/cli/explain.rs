@@ -30,7 +30,7 @@ pub(super) fn explain(project: &Project, args: &ExplainArgs) -> Result<Exit, Cli
     let context = loaded.context(project, &graph, &cache, &refs);
     let mut planner = Planner::new(context, Wish { targets: targets.clone(), force: Vec::new() });
     let runs: HashMap<InstanceId, Box<Resolved>> = planner.to_the_end().into_iter().collect();
-    let errors = planner.take_errors();
+    let errors = planner.take_errors()?;
     if !errors.is_empty() {
         return Err(CliError::Invalid(errors));
     }

@@ -44,7 +44,7 @@ pub(super) fn graph(project: &Project, args: &GraphArgs) -> Result<Exit, CliErro
         let mut planner = Planner::new(context, Wish::default());
         planner.keep_edges();
         planner.to_the_end();
-        let errors = planner.take_errors();
+        let errors = planner.take_errors()?;
         if !errors.is_empty() {
             return Err(CliError::Invalid(errors));
         }

@@ -22,7 +22,7 @@ pub(super) fn dry_run(
         return Err(not_started(RunError::TooMuch { task, source }));
     }
     planner.to_the_end();
-    let errors = planner.take_errors();
+    let errors = planner.take_errors()?;
     if !errors.is_empty() {
         return Err(CliError::Invalid(crate::diagnostic::in_order(errors)));
     }

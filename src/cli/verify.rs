@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::error::print;
 use super::project::user;
-use super::run::{cores, devices, host, total_memory};
+use super::run::{cores, devices, host, not_started, total_memory};
 use super::{CliError, Exit, FlowArgs, Project};
 use crate::execute;
 use crate::hash::Hash;
@@ -36,7 +36,7 @@ pub(super) fn verify(project: &Project, args: &VerifyArgs) -> Result<Exit, CliEr
     let machine = Pool::new(cores() as f64, total_memory(), &devices(args.gpus.as_deref())?);
     let cache = project.open()?;
     let refs = Refs::open(&cache).snapshot()?;
-    let survey = survey(loaded.context(project, &graph, &cache, &refs)).map_err(CliError::Invalid)?;
+    let survey = survey(loaded.context(project, &graph, &cache, &refs)).map_err(not_started)?;
     for (task, why) in &survey.others {
         print(&format!("not run  {task} ({why})"));
     }

@@ -96,7 +96,7 @@ impl Seen {
             self.runs.push((planner.name(id), resolved.key));
         }
         self.paths.extend(planner.sources());
-        let mut said = render(&planner.take_errors(), false);
+        let mut said = render(&planner.take_errors()?, false);
         for id in planner.take_settled() {
             let outcome = match planner.outcome(id) {
                 Some(Outcome::Cached(done)) => done.key.to_string(),

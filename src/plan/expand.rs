@@ -35,11 +35,19 @@ impl Planner<'_> {
             Err(Stop::Lost(lost)) => self.lose(task, node, lost),
             Err(Stop::Error(error)) => {
                 self.errors.push(error);
-                self.unexpanded.push(self.name_of(task, &self.trees[task].node(node).values));
-                let why = "its axes could not be expanded".to_owned();
-                self.lose(task, node, Lost::Skipped { why, blocked: true });
+                self.not_expanded(task, node);
+            }
+            Err(Stop::Cache(error)) => {
+                self.cache_error.get_or_insert(error);
+                self.not_expanded(task, node);
             }
         }
+    }
+
+    fn not_expanded(&mut self, task: usize, node: NodeId) {
+        self.unexpanded.push(self.name_of(task, &self.trees[task].node(node).values));
+        let why = "its axes could not be expanded".to_owned();
+        self.lose(task, node, Lost::Skipped { why, blocked: true });
     }
 
     fn lose(&mut self, task: usize, node: NodeId, lost: Lost) {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::input::{Data, Resolved, ResolvedInput};
 use super::prepare::InputPlan;
-use super::resolve::{Read, Reader, Step, Stop, failed};
+use super::resolve::{Read, Reader, Step, Stop};
 use super::tree::text_of;
 use super::{InstanceId, Planner, Reason};
 use crate::cache::Outputs;
@@ -101,7 +101,7 @@ impl Planner<'_> {
     /// What a ref points to, as it stood when the run started.
     pub(super) fn pointer(&self, reader: Reader<'_>, plan: &InputPlan<'_>, template: &Template) -> Step<Option<Read>> {
         let name = text_of(&self.eval(reader, template)?);
-        check_name(&name).map_err(|error| failed(&error))?;
+        check_name(&name).map_err(|error| Diagnostic::new(error.to_string()))?;
         let value = match self.value_before(reader, &name) {
             Some(before) => before,
             None => self.context.refs.get(&name).cloned(),

@@ -33,7 +33,7 @@ pub use input::{Data, Resolved, ResolvedInput};
 pub use reason::{Reason, differences};
 pub use tree::{AxisValue, InstanceId, text_of};
 
-use crate::cache::{Artifact, Cache, Outputs};
+use crate::cache::{Artifact, Cache, CacheError, Outputs};
 use crate::diagnostic::Diagnostic;
 use crate::flow::Params;
 use crate::graph::{Graph, Selector};
@@ -170,6 +170,8 @@ pub struct Planner<'a> {
     ready: Vec<(InstanceId, Box<Resolved>)>,
     settled: Vec<InstanceId>,
     errors: Vec<Diagnostic>,
+    /// The first error of the cache since it was last asked for.
+    cache_error: Option<CacheError>,
     /// JSON outputs that were read, by content: a schedule is read once, not once for each day.
     json: Mutex<HashMap<Hash, Arc<Value>>>,
     /// Parameters of the flows in the flow, by flow and the axes around it.
@@ -216,6 +218,7 @@ impl<'a> Planner<'a> {
             ready: Vec::new(),
             settled: Vec::new(),
             errors: Vec::new(),
+            cache_error: None,
             json: Mutex::default(),
             params: Mutex::default(),
             sources: Mutex::default(),
@@ -279,9 +282,15 @@ impl<'a> Planner<'a> {
         self.expected
     }
 
-    /// The errors that were found since the last call.
-    pub fn take_errors(&mut self) -> Vec<Diagnostic> {
-        std::mem::take(&mut self.errors)
+    /// The errors of the flow that were found since the last call.
+    ///
+    /// # Errors
+    /// Where the cache could not be used, the first time that it could not: the flow may be well. The next call gives the rest.
+    pub fn take_errors(&mut self) -> Result<Vec<Diagnostic>, CacheError> {
+        match self.cache_error.take() {
+            Some(error) => Err(error),
+            None => Ok(std::mem::take(&mut self.errors)),
+        }
     }
 
     /// The parts of axes whose values were found to be wrong since the last call: `day[day=*]`.

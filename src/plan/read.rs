@@ -203,7 +203,7 @@ impl Planner<'_> {
     /// An entry of an output: of a folder by path, of a JSON file by key.
     fn entry(&self, artifact: &Artifact, at: &str) -> Step<Option<Entry>> {
         if artifact.folder {
-            let entry = self.context.cache.entry(artifact, at).map_err(|error| failed(&error))?;
+            let entry = self.context.cache.entry(artifact, at).map_err(failed)?;
             return Ok(entry.map(Entry::File));
         }
         Ok(pick(&*self.json(artifact)?, at).cloned().map(Entry::Json))
@@ -217,7 +217,7 @@ impl Planner<'_> {
         let json = match self.context.cache.json(&artifact.hash) {
             Ok(json) => Arc::new(json),
             Err(CacheError::Json { source, .. }) => return Err(Stop::Error(Diagnostic::new(source.to_string()))),
-            Err(error) => return Err(failed(&error)),
+            Err(error) => return Err(failed(error)),
         };
         lock(&self.json).insert(artifact.hash, Arc::clone(&json));
         Ok(json)
@@ -278,7 +278,7 @@ impl Planner<'_> {
             let task = self.name(*producer);
             origins.push(Origin::Task { task, key: done.key, output: from.output.clone(), at: None });
         }
-        let artifact = self.context.cache.gather_hash(&listing).map_err(|error| failed(&error))?;
+        let artifact = self.context.cache.gather_hash(&listing).map_err(failed)?;
         let name = plan.decl.name.value.clone();
         Ok(ResolvedInput { file: name.clone(), name, data: Data::Gather(artifact, listing.into()), origins })
     }
@@ -319,6 +319,7 @@ impl Planner<'_> {
             Some(artifact) => artifact,
             None => match self.context.cache.hash_source(&path) {
                 Ok(artifact) => lock(&self.sources).entry(text.clone()).or_insert(artifact).clone(),
+                Err(error @ CacheError::Index { .. }) => return Err(failed(error)),
                 Err(_) if self.holds_cache(&path) => {
                     let message = format!("input `{}` contains the cache, which every run changes", plan.decl.name);
                     let help = "name the files or folders in it that the task reads, or keep the cache elsewhere with `--cache DIR`";

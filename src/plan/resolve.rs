@@ -10,7 +10,7 @@ use super::prepare::InputPlan;
 use super::reason::difference;
 use super::tree::AxisValue;
 use super::{Context, Done, InstanceId, Item, Lost, Outcome, Planner, Reason, lock};
-use crate::cache::{Known, State};
+use crate::cache::{CacheError, Known, State};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::flow::{CachePolicy, Params, Scope, Source, Template};
 use crate::key::Identity;
@@ -24,6 +24,8 @@ pub(super) enum Stop {
     Lost(Lost),
     /// The flow is wrong, or something cannot be read.
     Error(Diagnostic),
+    /// The cache cannot be used: the flow is well.
+    Cache(CacheError),
 }
 
 /// A step of the plan.
@@ -71,6 +73,10 @@ impl Planner<'_> {
             Err(Stop::Lost(Lost::Skipped { why, blocked })) => self.settle(id, Outcome::Skipped { why, blocked }),
             Err(Stop::Error(error)) => {
                 self.errors.push(error);
+                self.settle(id, Outcome::Failed);
+            }
+            Err(Stop::Cache(error)) => {
+                self.cache_error.get_or_insert(error);
                 self.settle(id, Outcome::Failed);
             }
         }
@@ -154,7 +160,7 @@ impl Planner<'_> {
     fn judge(&self, id: InstanceId, reader: Reader<'_>, inputs: Vec<ResolvedInput>) -> Step<Verdict> {
         let (identity, variables) = self.identity(reader, &inputs)?;
         let (identity, inputs) = self.standing(id, &identity, &inputs)?.unwrap_or((identity, inputs));
-        let recorded = self.context.cache.known_result(&identity.key()).map_err(|error| failed(&error))?;
+        let recorded = self.context.cache.known_result(&identity.key()).map_err(failed)?;
         let seen = recorded.as_ref().map(|recorded| recorded.n);
         let reason = match recorded {
             _ if self.is_selected(&self.force, id) => Reason::Forced,
@@ -181,7 +187,7 @@ impl Planner<'_> {
         // A lost object will be made again as it was.
         let outputs = recorded.outputs.iter().filter(|_| !self.early.is_trial());
         for (name, artifact) in outputs {
-            let what = match self.context.cache.state(artifact).map_err(|error| failed(&error))? {
+            let what = match self.context.cache.state(artifact).map_err(failed)? {
                 State::Whole => continue,
                 State::Missing if self.context.cache.was_collected(&recorded.key, recorded.n) => "was collected",
                 State::Missing => "is lost",
@@ -250,9 +256,9 @@ impl Planner<'_> {
     }
 }
 
-/// An error of the cache, as an error of the plan.
-pub(super) fn failed(error: &dyn std::error::Error) -> Stop {
-    Stop::Error(Diagnostic::new(error.to_string()))
+/// An error of the cache, as an error of the plan: of the flow only where it is one (two outputs at one place of a gather).
+pub(super) fn failed(error: CacheError) -> Stop {
+    if error.is_of_the_store() { Stop::Cache(error) } else { Stop::Error(Diagnostic::new(error.to_string())) }
 }
 
 /// How long ago a time (RFC 3339) was.

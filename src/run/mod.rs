@@ -26,6 +26,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
+use crate::cache::CacheError;
 use crate::diagnostic::Diagnostic;
 use crate::execute::{ExecEvent, Executor};
 use crate::hash::Hash;
@@ -103,6 +104,9 @@ pub enum RunError {
     /// The flow is wrong: nothing was started.
     #[error("the flow is not valid")]
     Invalid(Vec<Diagnostic>),
+    /// The cache cannot be used: nothing was started.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// A task asks for more than the machine has: nothing was started.
     #[error("`{task}` cannot run here: {source}")]
     TooMuch {
@@ -289,7 +293,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         }
         self.planner.advance();
         self.planner.check();
-        let errors = self.planner.take_errors();
+        let errors = self.planner.take_errors()?;
         if !errors.is_empty() {
             return Err(RunError::Invalid(crate::diagnostic::in_order(errors)));
         }
@@ -322,9 +326,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.report_settled();
         self.planner.check();
         // What waits for itself, known only now, is no instance's own failure.
-        let errors = self.planner.take_errors();
-        self.summary.failed += errors.len();
-        self.report_errors(errors);
+        self.summary.failed += self.take_errors();
         self.report_settled();
         self.report_unknown();
     }

@@ -2,15 +2,13 @@
 
 use super::Run;
 use crate::cache::CacheError;
-use crate::diagnostic::Diagnostic;
 use crate::plan::{Done, InstanceId, Outcome};
 use crate::provenance::{RunTask, RunTaskState};
 use crate::report::{Event, TaskEvent, TaskState};
 
 impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     pub(super) fn report_settled(&mut self) {
-        let errors = self.planner.take_errors();
-        self.report_errors(errors);
+        self.take_errors();
         for name in self.planner.take_unexpanded() {
             self.report_unplanned(name);
         }
@@ -91,12 +89,23 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.prints.push(Event::Print { task: name.to_owned(), output: output.value.clone(), content });
     }
 
-    /// Errors that are known only now: what is already running may finish.
-    pub(super) fn report_errors(&mut self, errors: Vec<Diagnostic>) {
+    /// Tells of errors that are known only now: what is already running may finish. Gives how many are of the flow.
+    pub(super) fn take_errors(&mut self) -> usize {
+        let errors = loop {
+            match self.planner.take_errors() {
+                Ok(errors) => break errors,
+                Err(error) => {
+                    self.cache_failed = true;
+                    self.reporter.event(&Event::Notice { text: format!("error: {error}") });
+                }
+            }
+        };
+        let count = errors.len();
         for error in errors {
             let text = crate::diagnostic::render(&[error], false);
             self.reporter.event(&Event::Notice { text: text.trim_end().to_owned() });
         }
+        count
     }
 
     /// A task that failed before it could be handed out: the notice before it says why. Others were reported as they failed.

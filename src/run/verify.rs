@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 
+use super::RunError;
 use super::folder::{Folders, WORK};
 use super::task::{Spec, lay_out};
 use crate::cache::files::remove_tree;
@@ -77,9 +78,9 @@ pub struct Means<'a> {
 /// Finds the tasks whose results are recorded, as the flow is now.
 ///
 /// # Errors
-/// Those of the flow.
-pub fn survey(context: Context<'_>) -> Result<Survey<'_>, Vec<Diagnostic>> {
-    let all = "*".parse().map_err(|error: Diagnostic| vec![error])?;
+/// Those of the flow, and of the cache.
+pub fn survey(context: Context<'_>) -> Result<Survey<'_>, RunError> {
+    let all = "*".parse().map_err(|error: Diagnostic| RunError::Invalid(vec![error]))?;
     let mut planner = Planner::new(context, Wish { force: vec![all], targets: Vec::new() });
     let mut recorded = Vec::new();
     loop {
@@ -89,9 +90,7 @@ pub fn survey(context: Context<'_>) -> Result<Survey<'_>, Vec<Diagnostic>> {
             break;
         }
         for (id, resolved) in ready {
-            match whole_result(context.cache, &resolved.key)
-                .map_err(|error| vec![Diagnostic::new(error.to_string())])?
-            {
+            match whole_result(context.cache, &resolved.key)? {
                 Some(outputs) => {
                     planner.finish(id, Outcome::Cached(Done { key: resolved.key, outputs: outputs.clone() }.into()));
                     recorded.push(Recorded { id, task: planner.name(id), resolved, outputs });
@@ -101,9 +100,9 @@ pub fn survey(context: Context<'_>) -> Result<Survey<'_>, Vec<Diagnostic>> {
         }
     }
     planner.check();
-    let errors = planner.take_errors();
+    let errors = planner.take_errors()?;
     if !errors.is_empty() {
-        return Err(errors);
+        return Err(RunError::Invalid(errors));
     }
     let mut others = Vec::new();
     for id in planner.take_settled() {

@@ -77,7 +77,7 @@ fn name(flow: &Flow) -> &str {
 fn foretell(context: Context<'_>, wish: Wish) -> Result<Answer, Vec<Diagnostic>> {
     let mut planner = Planner::new(context, wish);
     planner.to_the_end();
-    let errors = planner.take_errors();
+    let errors = planner.take_errors().map_err(|error| vec![Diagnostic::new(error.to_string())])?;
     if !errors.is_empty() {
         return Err(errors);
     }

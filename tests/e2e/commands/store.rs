@@ -148,8 +148,24 @@ fn rot_in_a_schedule_is_found_by_the_run_that_reads_it_and_made_again_by_the_nex
     let hex = space.call(&["get", "test:plan.days", "-o", "f"]).out[..64].to_owned();
     rot(&space, &hex);
     let found = space.run(&[]);
-    assert!(found.code != 0 && found.err.contains("is damaged"), "{found:#?}");
+    assert_eq!(found.code, 4, "{found:#?}");
+    assert!(found.err.contains("is damaged") && !found.err.contains("test.yaml"), "no error of the flow: {found:#?}");
     assert_eq!(space.up_to_date(&[]), Counts(1, 2, 0, 0));
+}
+
+#[test]
+fn rot_that_a_run_comes_upon_in_its_midst_is_no_error_of_the_flow_either() {
+    let flow = r#"tasks:
+  first: { run: 'echo same >$OUTPUT_F', outputs: { f: f }, cache: false }
+  plan: { run: 'echo "[\"a\", \"b\"]" >$OUTPUT_DAYS', inputs: { f: { from: first } }, outputs: { days: days.json } }
+  day: { matrix: { d: { from: plan } }, run: 'true' }"#;
+    let space = Space::with_flow(flow);
+    space.up_to_date(&[]);
+    let hex = space.call(&["get", "test:plan.days", "-o", "f"]).out[..64].to_owned();
+    rot(&space, &hex);
+    let found = space.run(&[]);
+    assert!(found.code == 4 && found.err.contains("is damaged"), "{found:#?}");
+    assert_eq!(space.up_to_date(&[]), Counts(2, 2, 0, 0));
 }
 
 #[test]
