@@ -52,6 +52,13 @@ impl Cache {
         placed.new.push(hash);
     }
 
+    /// Notes an object that lasts already, and of which the file system says something new.
+    pub(super) fn add_touched(&self, hash: Hash, stat: Stat) {
+        let mut placed = lock(&self.placed);
+        placed.stats.insert(hash, stat);
+        placed.new.push(hash);
+    }
+
     /// Forgets what the file system said of objects: they are read before they are used.
     pub(super) fn forget_placed(&self, hashes: &[Hash]) {
         let mut placed = lock(&self.placed);

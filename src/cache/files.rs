@@ -45,6 +45,11 @@ impl Scrap {
         self.ulid
     }
 
+    /// When the process opened the cache, in nanoseconds since 1970.
+    pub(super) fn begun(&self) -> i64 {
+        i64::try_from(self.ulid.timestamp_ms()).unwrap_or(i64::MAX).saturating_mul(1_000_000)
+    }
+
     /// The names of the folders in `parent` whose processes live, the oldest first.
     pub(super) fn living(parent: &Path) -> std::io::Result<Vec<Ulid>> {
         let mut living = Vec::new();

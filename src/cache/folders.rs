@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::artifact::Kind;
 use super::listing::{Entry, Found, Listing};
-use super::{Artifact, Cache, Result};
+use super::{Artifact, Cache, Result, State};
 
 /// Listings that are kept in memory, so that taking one part of the same folder 100,000 times reads it once.
 const KEPT: usize = 32;
@@ -39,8 +40,13 @@ impl Cache {
         match self.listing(folder)?.find(path) {
             Found::Nothing => Ok(None),
             Found::File(artifact) => Ok(Some(artifact)),
-            Found::Folder(listing) if self.is_writable() => Ok(Some(self.place_listing(&listing)?)),
-            Found::Folder(listing) => Ok(Some(listing.artifact()?.0)),
+            Found::Folder(listing) => {
+                let (artifact, bytes) = listing.artifact()?;
+                if self.is_writable() && self.object_state(artifact.hash, true)? != State::Whole {
+                    self.place_content(Kind::Folder, artifact.hash, &bytes)?;
+                }
+                Ok(Some(artifact))
+            }
         }
     }
 

@@ -14,6 +14,7 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use fs_err as fs;
@@ -107,7 +108,8 @@ impl Cache {
         if self.is_writable() {
             results.iter().try_for_each(|recorded| self.mark_collected(recorded))?;
             let aside = self.set_aside(&victims)?;
-            let kept = self.look_again(&division, &mut marked, &roots()?)?;
+            let mut kept = self.look_again(&division, &mut marked, &roots()?)?.clone();
+            kept.extend(touched(&aside, begun)?);
             victims = self.remove_aside(victims, aside, kept)?;
         }
         victims.iter().for_each(|(_, size)| collected.objects.add(*size));
@@ -195,10 +197,9 @@ impl Cache {
         &self,
         victims: Vec<(Hash, u64)>,
         aside: BTreeMap<Hash, PathBuf>,
-        used: &HashSet<Hash>,
+        mut used: HashSet<Hash>,
     ) -> Result<Vec<(Hash, u64)>> {
         // The listing of a folder may be aside itself, so that what it names was not marked.
-        let mut used = used.clone();
         for hash in aside.keys().filter(|hash| used.contains(hash)).copied().collect::<Vec<_>>() {
             let Some(place) = aside.get(&hash) else { continue };
             rename(place, &self.object_path(&hash))?;
@@ -285,6 +286,19 @@ impl Marked<'_> {
         }
         Ok(())
     }
+}
+
+/// What a task wrote again between the look at its age and its being set aside: its result will be recorded.
+fn touched(aside: &BTreeMap<Hash, PathBuf>, begun: i64) -> Result<Vec<Hash>> {
+    let mut touched = Vec::new();
+    for (hash, place) in aside {
+        let metadata = fs::symlink_metadata(place)?;
+        let accessed = metadata.atime().saturating_mul(1_000_000_000).saturating_add(metadata.atime_nsec());
+        if accessed >= begun {
+            touched.push(*hash);
+        }
+    }
+    Ok(touched)
 }
 
 /// What a result wrote and read.

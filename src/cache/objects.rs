@@ -8,7 +8,7 @@ use std::fs::{FileTimes, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fs_err as fs;
 use rayon::prelude::*;
@@ -166,8 +166,8 @@ impl Cache {
         Ok(copy)
     }
 
-    fn place_content(&self, kind: Kind, hash: Hash, bytes: &[u8]) -> Result<()> {
-        if self.object_state(hash, kind == Kind::Folder)? == State::Whole {
+    pub(super) fn place_content(&self, kind: Kind, hash: Hash, bytes: &[u8]) -> Result<()> {
+        if self.keeps(kind, hash)? {
             return Ok(());
         }
         let path = self.scrap()?.path();
@@ -177,7 +177,7 @@ impl Cache {
 
     /// Gives the file at `path`, which has this hash and is open as `file`, its place.
     fn put(&self, kind: Kind, hash: Hash, path: &Path, file: fs::File) -> Result<()> {
-        if self.object_state(hash, kind == Kind::Folder)? == State::Whole {
+        if self.keeps(kind, hash)? {
             return Ok(());
         }
         let place = self.object_path(&hash);
@@ -194,6 +194,29 @@ impl Cache {
         }
         self.add_placed(place, hash, Stat::of(&file.metadata()?));
         Ok(())
+    }
+
+    /// Whether an object that is to be placed is there already, and will stay until its result is recorded: `gc` removes
+    /// what is older than the oldest process, so an old one is made young. It lasts as it is.
+    fn keeps(&self, kind: Kind, hash: Hash) -> Result<bool> {
+        let (State::Whole, Some(stat)) = self.look(hash, kind == Kind::Folder)? else { return Ok(false) };
+        if !stat.is_settled(self.scrap()?.begun()) {
+            return Ok(true);
+        }
+        let path = self.object_path(&hash);
+        let file = match fs::File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            file => file?,
+        };
+        // The time of access is for a `gc` that has seen the old one: it goes with the file where that is set aside.
+        file.file().set_times(FileTimes::new().set_modified(UNIX_EPOCH + MTIME).set_accessed(SystemTime::now()))?;
+        let now = Stat::of(&file.metadata()?);
+        // Was it set aside before that?
+        let stays = self.object_metadata(hash)?.is_some_and(|metadata| Stat::of(&metadata) == now);
+        if stays {
+            self.add_touched(hash, now);
+        }
+        Ok(stays)
     }
 
     /// Whether an artifact can be used: a folder, with all it holds.
@@ -230,15 +253,20 @@ impl Cache {
         })
     }
 
-    fn object_state(&self, hash: Hash, folder: bool) -> Result<State> {
-        let Some(metadata) = self.object_metadata(hash)? else { return Ok(State::Missing) };
+    pub(super) fn object_state(&self, hash: Hash, folder: bool) -> Result<State> {
+        Ok(self.look(hash, folder)?.0)
+    }
+
+    /// The state of an object, and what the file system said of it.
+    fn look(&self, hash: Hash, folder: bool) -> Result<(State, Option<Stat>)> {
+        let Some(metadata) = self.object_metadata(hash)? else { return Ok((State::Missing, None)) };
         let now = Some(Stat::of(&metadata));
         // What this process placed and has not committed yet is newer than any row.
         let whole = match self.placed_stat(&hash) {
             Some(placed) => Some(placed) == now,
             None => self.object_ahead(&hash) == now || self.query(|index| tables::object(index, hash))? == now,
         };
-        if whole { Ok(State::Whole) } else { self.reread(hash, folder) }
+        Ok((if whole { State::Whole } else { self.reread(hash, folder)? }, now))
     }
 
     fn object_metadata(&self, hash: Hash) -> Result<Option<Metadata>> {

@@ -18,12 +18,16 @@ fn recorded(root: &Path, versions: &[&str]) -> Vec<Artifact> {
     artifacts
 }
 
-fn record(cache: &Cache, root: &Path, text: &str, inputs: &[&Artifact]) -> Artifact {
+fn written(root: &Path, text: &str) -> PathBuf {
     let folder = root.join(format!("out-{text}"));
     fs::create_dir_all(folder.join("deep")).unwrap();
     fs::write(folder.join("deep/own"), text).unwrap();
     fs::write(folder.join("same"), "same").unwrap();
-    let output = cache.store(&folder).unwrap();
+    folder
+}
+
+fn record(cache: &Cache, root: &Path, text: &str, inputs: &[&Artifact]) -> Artifact {
+    let output = cache.store(&written(root, text)).unwrap();
     cache.record(&manifest(text, &output, inputs)).unwrap();
     output
 }
@@ -144,4 +148,34 @@ fn two_do_not_collect_at_once() {
     };
     cache.collect(within).unwrap();
     other.collect(|| Ok(roots(&[]))).unwrap();
+}
+
+#[test]
+fn an_old_object_that_a_task_has_written_again_stays_until_its_result_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let old = recorded(root, &["1", "2"]);
+    let runner = Cache::open(root).unwrap();
+    let output = runner.place_output(&written(root, "1"), Path::new("")).unwrap();
+    assert_eq!(output, old[0]);
+    let cache = Cache::open(root).unwrap();
+    assert_eq!(cache.collect(|| Ok(roots(&[]))).unwrap().objects.count, 0);
+    assert_eq!(states(&runner, &old), [State::Whole, State::Whole]);
+    runner.record(&manifest("1", &output, &[])).unwrap();
+    assert_eq!(states(&cache, &old), [State::Whole, State::Whole]);
+}
+
+#[test]
+fn what_is_written_again_just_before_it_is_set_aside_is_put_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    recorded(root, &["1", "2"]);
+    let runner = Cache::open(root).unwrap();
+    let cache = Cache::open(root).unwrap();
+    std::thread::sleep(Duration::from_millis(30));
+    let (one, two) = (Hash::of(b"1"), Hash::of(b"2"));
+    let begun = cache.begun().unwrap();
+    assert_eq!(runner.place_bytes(b"1").unwrap().hash, one);
+    let aside = cache.set_aside(&[(one, 1), (two, 1)]).unwrap();
+    assert_eq!(touched(&aside, begun).unwrap(), [one]);
 }
