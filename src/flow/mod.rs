@@ -26,7 +26,7 @@ mod yaml_error;
 pub use crate::diagnostic::{SourceFile, Span, Spanned};
 pub use expression::{Name, Root};
 pub(crate) use flatten::lies_in;
-pub(crate) use outputs::{output_names, overlap};
+pub(crate) use outputs::output_names;
 pub use params::{Param, ParamType, Params};
 pub use template::{Scope, Template, Uses, text_of};
 pub use types::*;

@@ -48,7 +48,7 @@ pub(crate) fn unsafe_path(path: &str) -> Option<&'static str> {
 }
 
 /// Whether two relative paths are the same or one lies in the other.
-pub(crate) fn overlap(a: &str, b: &str) -> bool {
+fn overlap(a: &str, b: &str) -> bool {
     fn parts(path: &str) -> impl Iterator<Item = &str> {
         path.split('/').filter(|part| !part.is_empty() && *part != ".")
     }

@@ -105,6 +105,18 @@ impl Template {
         self.0.fixed.as_ref()
     }
 
+    /// The text before its first expression.
+    pub fn head(&self) -> &str {
+        match (&self.0.fixed, &self.0.root.content) {
+            (Some(Value::String(text)), _) => text,
+            (None, Content::Text(pieces)) => match pieces.first() {
+                Some(Piece::Text(text)) => text,
+                _ => "",
+            },
+            _ => "",
+        }
+    }
+
     /// The names that it uses.
     pub fn uses(&self) -> &Uses {
         &self.0.uses

@@ -1,6 +1,7 @@
 //! Expands the axes of a task, one after the other, as their values become known.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use super::prepare::AxisPlan;
 use super::resolve::{Entries, Reader, Step, Stop};
 use super::tree::{AxisValue, InstanceId, NodeId, State, longer, text_of};
-use super::{Instance, Item, Lost, Outcome, Planner};
+use super::{Instance, Item, Lost, Outcome, Planner, lock};
 use crate::diagnostic::Diagnostic;
 use crate::flow::{Target, Template};
 
@@ -148,10 +149,16 @@ impl Planner<'_> {
                         .error(self.decl(id).subflow, template.span(), message, "published here")
                         .help("name another folder"));
                 }
-                let above = path.ancestors().find_map(|above| self.published.get(above));
-                let below = self.published.range(path.clone()..).next().filter(|(other, _)| other.starts_with(&path));
-                if let Some(other) = above.or(below.map(|(_, other)| other)).copied() {
+                if let Some(other) = near(&self.published, &path).copied() {
                     return both(self, other, template, &format!("publish to `{text}`"));
+                }
+                if let Some((reader, input)) = near(&lock(&self.read_places), &path) {
+                    let reader = &self.tasks[*reader].decl.name;
+                    let message =
+                        format!("`{}` publishes to `{text}`, where `{reader}` reads `{input}`", self.name(id));
+                    return Err(self
+                        .error(self.decl(id).subflow, template.span(), message, "published here")
+                        .help(format!("read the output itself in `{reader}`, with `from`")));
                 }
                 self.published.insert(path, id);
                 Ok(())
@@ -199,6 +206,18 @@ impl Planner<'_> {
         }
         Ok(false)
     }
+}
+
+/// What is known of a path, of a folder above it, or of something below it.
+pub(super) fn near<'m, T>(places: &'m BTreeMap<PathBuf, T>, path: &Path) -> Option<&'m T> {
+    let above = path.ancestors().find_map(|above| places.get(above));
+    let below = || {
+        places
+            .range::<Path, _>((Bound::Included(path), Bound::Unbounded))
+            .next()
+            .filter(|(other, _)| other.starts_with(path))
+    };
+    above.or_else(|| below().map(|(_, found)| found))
 }
 
 /// The values of an axis: the items of a list, or the keys of an object.

@@ -35,7 +35,7 @@ pub use tree::{AxisValue, InstanceId, text_of};
 
 use crate::cache::{Artifact, Cache, CacheError, Outputs};
 use crate::diagnostic::Diagnostic;
-use crate::flow::Params;
+use crate::flow::{Params, Target};
 use crate::graph::{Graph, Selector};
 use crate::hash::Hash;
 use crate::kinds::Kinds;
@@ -182,6 +182,10 @@ pub struct Planner<'a> {
     absent: Mutex<BTreeSet<PathBuf>>,
     /// Which instance publishes to which path, relative to the root.
     published: BTreeMap<PathBuf, InstanceId>,
+    /// Where instances read files outside the cache, in the form in which `published` has its paths; only in a flow that
+    /// publishes.
+    read_places: Mutex<BTreeMap<PathBuf, (usize, String)>>,
+    publishes: bool,
     /// Which instance moves which ref.
     moved: BTreeMap<String, InstanceId>,
     /// Who reads whom, for drawings.
@@ -204,6 +208,8 @@ impl<'a> Planner<'a> {
 
     fn begin(context: Context<'a>, wish: Wish, early: Early) -> Self {
         let tasks = prepare::tasks(context.graph, context.kinds);
+        let mut published = context.graph.tasks().iter().flat_map(|task| &task.publish);
+        let publishes = published.any(|publish| matches!(publish.target, Target::Path(_)));
         let mut planner = Self {
             context,
             targets: Targets::new(context.graph, wish.targets),
@@ -224,6 +230,8 @@ impl<'a> Planner<'a> {
             sources: Mutex::default(),
             absent: Mutex::default(),
             published: BTreeMap::new(),
+            read_places: Mutex::default(),
+            publishes,
             moved: BTreeMap::new(),
             edges: Mutex::default(),
             axis_edges: Mutex::default(),

@@ -1,11 +1,13 @@
 //! Reads inputs: outputs of other instances, joined or gathered, files outside the cache, and refs.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::btree_map::Entry as Slot;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::expand::{near, publishable};
 use super::input::{Data, ResolvedInput};
 use super::prepare::{FromPlan, InputPlan, Join};
 use super::resolve::{Read, Reader, Step, Stop, failed};
@@ -306,11 +308,11 @@ impl Planner<'_> {
             }
         };
         let path = self.context.root.join(&text);
-        if !self.published.is_empty()
-            && let Some(place) = super::expand::publishable(&text)
-            && let Some(other) = place.ancestors().find_map(|above| self.published.get(above))
+        if self.publishes
+            && let Some(place) = publishable(&text)
+            && let Some(other) = self.published_around(reader, plan, place)
         {
-            let message = format!("input `{}` lies where `{}` publishes", plan.decl.name, self.name(*other));
+            let message = format!("input `{}` lies where `{}` publishes", plan.decl.name, self.name(other));
             let help = "read the output itself, with `from`";
             return Err(self.error(reader.scope, template.span(), message, "read here").help(help).into());
         }
@@ -343,6 +345,21 @@ impl Planner<'_> {
         let file = path.file_name().map_or_else(|| name.clone(), |file| file.to_string_lossy().into_owned());
         let origins = vec![Origin::Path(text)];
         Ok(Some((ResolvedInput { name, file, data: Data::Source(artifact, path), origins }, None)))
+    }
+
+    /// Who publishes to a place, to a folder above it, or below it. That of who does so later finds it among those that are read.
+    fn published_around(&self, reader: Reader<'_>, plan: &InputPlan<'_>, place: PathBuf) -> Option<InstanceId> {
+        let found = near(&self.published, &place).copied();
+        if found.is_none() {
+            let own = (reader.task, plan.decl.name.value.clone());
+            // The same one whichever thread comes first.
+            match lock(&self.read_places).entry(place) {
+                Slot::Occupied(mut known) if own < *known.get() => drop(known.insert(own)),
+                Slot::Occupied(_) => {}
+                Slot::Vacant(place) => drop(place.insert(own)),
+            }
+        }
+        found
     }
 
     /// Whether a path is a folder that the cache lies in.

@@ -58,3 +58,33 @@ fn a_text_is_printed_as_it_is_also_when_nothing_ran() {
         assert_eq!(space.run(&[]).out, "hello\n");
     }
 }
+
+#[test]
+fn an_input_where_a_task_publishes_is_an_error_whichever_is_known_first() {
+    let flow = r#"
+tasks:
+  report: { run: 'cat $INPUT_X/* >$OUTPUT_R', inputs: { x: { path: out } }, outputs: { r: r } }
+  days: { run: 'echo "[\"out\"]" >$OUTPUT_DAYS', outputs: { days: days.json } }
+  a: { matrix: { d: { from: days } }, run: 'echo $MATRIX_D >$OUTPUT_O', outputs: { o: o }, publish: { o: "${{ d }}/o.txt" } }
+"#;
+    let space = Space::with_flow(flow);
+    space.write("out/first", "1");
+    let first = space.run(&[]);
+    assert!(first.code == 1 && !space.exists("out/o.txt"), "{first:#?}");
+    assert!(first.err.contains("`a[d=out]` publishes to `out/o.txt`, where `report` reads `x`"), "{first:#?}");
+    let known = space.run(&[]);
+    assert!(known.code == 2 && known.err.contains("where `report` reads `x`"), "{known:#?}");
+    // The other way round: what is published is known before the input is.
+    space.flow(
+        r#"
+tasks:
+  where: { run: 'echo "{\"at\": \"out\"}" >$OUTPUT_W', outputs: { w: w.json } }
+  a: { run: 'echo >$OUTPUT_O', outputs: { o: o }, publish: { o: "${{ 'out' }}/o.txt" } }
+  report:
+    run: 'true'
+    inputs: { w: { from: where, at: at }, x: { path: "${{ inputs.w }}" } }
+"#,
+    );
+    let later = space.run(&[]);
+    assert!(later.code == 1 && later.err.contains("`x` lies where `a` publishes"), "{later:#?}");
+}
