@@ -17,7 +17,7 @@ use jsonschema::Validator;
 use serde_json::{Map, Value};
 
 pub use program::KindError;
-pub use schema::{Problem, check_with, with_defaults};
+pub use schema::{Problem, with_defaults};
 
 use crate::diagnostic::Diagnostic;
 
@@ -33,7 +33,7 @@ pub struct Kind {
     pub program: PathBuf,
     /// What it says of the kind.
     pub spec: KindSpec,
-    validator: OnceLock<Option<Validator>>,
+    validator: OnceLock<Result<Validator, Problem>>,
 }
 
 /// The kinds of all programs.
@@ -130,10 +130,12 @@ impl Kind {
         Self { program, spec, validator: OnceLock::new() }
     }
 
-    /// What is wrong with these values of `with`. The schema is compiled once.
+    /// What is wrong with these values of `with`; a schema that is none judges nothing. It is compiled once.
     pub fn check(&self, with: &Map<String, Value>) -> Vec<Problem> {
-        let validator = self.validator.get_or_init(|| schema::compile(&self.spec.params).ok());
-        validator.as_ref().map(|validator| schema::problems(validator, with)).unwrap_or_default()
+        match self.validator.get_or_init(|| schema::compile(&self.spec.params)) {
+            Ok(validator) => schema::problems(validator, with),
+            Err(problem) => vec![problem.clone()],
+        }
     }
 
     /// The names of its parameters.

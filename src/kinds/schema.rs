@@ -20,18 +20,13 @@ pub struct Problem {
 }
 
 /// Compiles a schema.
-pub(super) fn compile(schema: &Value) -> Result<Validator, String> {
-    jsonschema::validator_for(schema).map_err(|error| error.to_string())
-}
-
-/// Checks `with` against a schema; compiles the schema for one use.
-///
-/// # Errors
-/// Each thing that is wrong, in a few words.
-pub fn check_with(schema: &Value, with: &Map<String, Value>) -> Result<(), Vec<String>> {
-    let validator = compile(schema).map_err(|why| vec![format!("its schema is not one: {why}")])?;
-    let found = problems(&validator, with);
-    if found.is_empty() { Ok(()) } else { Err(found.iter().map(ToString::to_string).collect()) }
+pub(super) fn compile(schema: &Value) -> Result<Validator, Problem> {
+    jsonschema::validator_for(schema).map_err(|error| Problem {
+        pointer: String::new(),
+        message: format!("the JSON Schema of the kind is not one: {error}"),
+        help: Some("mend `params` in what its program says at `describe`".to_owned()),
+        missing: None,
+    })
 }
 
 impl std::fmt::Display for Problem {

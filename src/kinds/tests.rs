@@ -142,9 +142,25 @@ fn filling_in_defaults_twice_changes_nothing() {
     assert_eq!(filled(once.clone()), once);
 }
 
+fn kind(params: Value) -> Kind {
+    let spec = json!({ "name": "k", "about": "", "code": "1", "params": params, "inputs": {}, "outputs": {} });
+    Kind::new(PathBuf::new(), serde_json::from_value(spec).unwrap())
+}
+
+#[test]
+fn a_schema_that_is_none_lets_nothing_pass() {
+    let kind = kind(json!({ "type": "object", "properties": { "n": { "type": "intger" } } }));
+    let problems = kind.check(json!({ "n": 1 }).as_object().unwrap());
+    let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+    assert!(problem.message.starts_with("the JSON Schema of the kind is not one: "), "{problem}");
+}
+
 #[test]
 fn what_does_not_fit_is_named() {
-    let check = |values: Value| check_with(&schema(), values.as_object().unwrap()).err().unwrap_or_default();
+    let kind = kind(schema());
+    let check = |values: Value| -> Vec<String> {
+        kind.check(values.as_object().unwrap()).iter().map(ToString::to_string).collect()
+    };
     assert_eq!(check(json!({ "horizon": 10 })), Vec::<String>::new());
     assert_eq!(check(json!({})), ["the parameter `horizon` is missing"]);
     assert_eq!(
