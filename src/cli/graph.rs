@@ -52,7 +52,7 @@ pub(super) fn graph(project: &Project, args: &GraphArgs) -> Result<Exit, CliErro
         Drawing { nodes, edges }
     } else {
         let nodes = graph.tasks().iter().map(|task| task.name.value.clone()).collect();
-        Drawing { nodes, edges: graph.edges() }
+        Drawing { nodes, edges: graph.edges().to_vec() }
     };
     match args.format {
         GraphFormat::Text => text(&drawing),

@@ -37,7 +37,6 @@ pub struct Graph<'a> {
     input_orders: Vec<Vec<usize>>,
     /// Edges from what is read to what reads it; a task that reads itself has none.
     edges: Vec<(usize, usize)>,
-    order: Vec<usize>,
     heights: Vec<u64>,
 }
 
@@ -94,9 +93,9 @@ impl<'a> Graph<'a> {
         edges.dedup();
         let dag = dag(check.flow.tasks.len(), &edges);
         // The cycles were checked: there is an order.
-        let order: Vec<usize> = toposort(&dag, None).unwrap_or_default().into_iter().map(NodeIndex::index).collect();
+        let order = toposort(&dag, None).unwrap_or_default().into_iter().map(NodeIndex::index);
         let mut heights = vec![1_u64; check.flow.tasks.len()];
-        for &task in order.iter().rev() {
+        for task in order.rev() {
             let below = dag.neighbors(NodeIndex::new(task)).filter_map(|next| heights.get(next.index())).max();
             if let Some(height) = below.copied().and_then(|below| heights.get_mut(task).map(|height| (height, below))) {
                 *height.0 = height.1 + 1;
@@ -104,7 +103,7 @@ impl<'a> Graph<'a> {
         }
         let input_orders = check.flow.tasks.iter().map(input_order).collect();
         let Check { flow, index, outputs, .. } = check;
-        Self { flow, index, outputs, input_orders, edges, order, heights }
+        Self { flow, index, outputs, input_orders, edges, heights }
     }
 
     /// The tasks, in the order of the flow file.
@@ -146,13 +145,8 @@ impl<'a> Graph<'a> {
     }
 
     /// All pairs of a task and one that depends on it, sorted; a task that reads itself is not among them.
-    pub fn edges(&self) -> Vec<(usize, usize)> {
-        self.edges.clone()
-    }
-
-    /// The tasks, each after all that it depends on.
-    pub fn order(&self) -> &[usize] {
-        &self.order
+    pub fn edges(&self) -> &[(usize, usize)] {
+        &self.edges
     }
 
     /// The number of tasks on the longest path from a task to the end, itself included.
@@ -209,18 +203,19 @@ fn outputs(task: &Task, kinds: &Kinds) -> Vec<OutputDecl> {
 
 /// Inputs without those that they use come first. Circles among them are errors of the file.
 fn input_order(task: &Task) -> Vec<usize> {
-    let mut order: Vec<usize> = Vec::with_capacity(task.inputs.len());
-    let place = |name: &str| task.inputs.iter().position(|input| input.name.value == name);
-    for _ in 0..task.inputs.len() {
-        for (index, input) in task.inputs.iter().enumerate() {
-            let templates = crate::flow::names::source_templates(&input.source);
-            let mut used = templates.iter().flat_map(|template| &template.uses().inputs).filter_map(|name| place(name));
-            if !order.contains(&index) && used.all(|used| order.contains(&used)) {
-                order.push(index);
-            }
-        }
+    let places = task.inputs.iter().enumerate().map(|(place, input)| (input.name.value.as_str(), place));
+    let places: HashMap<&str, usize> = places.collect();
+    let mut edges = Vec::new();
+    for (index, input) in task.inputs.iter().enumerate() {
+        let templates = crate::flow::names::source_templates(&input.source);
+        let used = templates.iter().flat_map(|template| &template.uses().inputs);
+        edges.extend(used.filter_map(|name| Some((*places.get(name.as_str())?, index))));
     }
-    order
+    if edges.is_empty() {
+        return (0..task.inputs.len()).collect();
+    }
+    let order = toposort(&dag(task.inputs.len(), &edges), None).unwrap_or_default();
+    order.into_iter().map(NodeIndex::index).collect()
 }
 
 impl<'a> Check<'a> {

@@ -152,8 +152,6 @@ fn daily_kinds() -> Kinds {
 fn the_daily_flow_has_the_graph_that_one_draws_by_hand() {
     with_graph(DAILY, &daily_kinds(), |graph| {
         let name = |task: usize| graph.tasks()[task].name.value.as_str();
-        let order: Vec<&str> = graph.order().iter().map(|task| name(*task)).collect();
-        assert_eq!(order, ["cells", "ingest", "schedule", "main-l5", "build", "train", "promote", "summary"]);
         let edges = graph
             .edges()
             .iter()
@@ -196,7 +194,6 @@ fn a_chain_of_ten_thousand_tasks_needs_no_deep_stack() {
         text.push_str(&format!("  t{task}: {{ run: echo, needs: [t{}] }}\n", task - 1));
     }
     with_graph(&text, &Kinds::of([]), |graph| {
-        assert_eq!(graph.order().len(), 10_000);
         assert_eq!(graph.height(0), 10_000);
     });
     let closed = text.replacen("t0: { run: echo }", "t0: { run: echo, needs: [t9999] }", 1);
@@ -231,8 +228,6 @@ mod drawn {
             match Graph::new(&flow, &Kinds::of([])) {
                 Ok(graph) => {
                     prop_assert!(left.is_empty());
-                    let place = |task: usize| graph.order().iter().position(|other| *other == task);
-                    prop_assert!(edges.iter().all(|(from, to)| place(*from) < place(*to)));
                     prop_assert!(edges.iter().all(|(from, to)| graph.height(*from) > graph.height(*to)));
                 }
                 Err(errors) => {

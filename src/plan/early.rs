@@ -171,8 +171,13 @@ fn moves(context: Context<'_>) -> HashMap<String, Moved> {
     let readers: BTreeSet<usize> = (0..graph.tasks().len()).filter(|task| reads(&graph.tasks()[*task])).collect();
     let moves = |task: &Task| task.publish.iter().any(|publish| matches!(publish.target, Target::Ref { .. }));
     let movers = (0..graph.tasks().len()).filter(|task| moves(&graph.tasks()[*task]));
+    let mut edges: Vec<(usize, usize)> = Vec::new();
+    if !readers.is_empty() {
+        edges.extend(graph.edges().iter().map(|(from, reader)| (*reader, *from)));
+        edges.sort_unstable();
+    }
     let upstream: HashMap<&str, Arc<BTreeSet<usize>>> = movers
-        .map(|task| (graph.tasks()[task].name.value.as_str(), Arc::new(before(graph, task))))
+        .map(|task| (graph.tasks()[task].name.value.as_str(), Arc::new(before(graph, &edges, task))))
         .filter(|(_, upstream)| !upstream.is_disjoint(&readers))
         .collect();
     if upstream.is_empty() {
@@ -189,13 +194,14 @@ fn moves(context: Context<'_>) -> HashMap<String, Moved> {
     context.refs.names().filter_map(moved).collect()
 }
 
-/// The tasks that a task depends on; itself where it reads itself at other instances.
-fn before(graph: &Graph<'_>, task: usize) -> BTreeSet<usize> {
-    let edges = graph.edges();
+/// The tasks that a task depends on; itself where it reads itself at other instances. `edges` lead from what reads to what is
+/// read, sorted.
+fn before(graph: &Graph<'_>, edges: &[(usize, usize)], task: usize) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
     let mut todo = vec![task];
     while let Some(task) = todo.pop() {
-        let read = edges.iter().filter(|(_, reader)| *reader == task).map(|(from, _)| *from);
+        let start = edges.partition_point(|(reader, _)| *reader < task);
+        let read = edges[start..].iter().take_while(|(reader, _)| *reader == task).map(|(_, from)| *from);
         todo.extend(read.filter(|from| found.insert(*from)));
     }
     let decl = &graph.tasks()[task];

@@ -117,7 +117,7 @@ impl<'a> Planner<'a> {
             return needed;
         }
         let mut reads: Vec<(usize, usize)> =
-            self.context.graph.edges().into_iter().map(|(from, reader)| (reader, from)).collect();
+            self.context.graph.edges().iter().map(|(from, reader)| (*reader, *from)).collect();
         reads.sort_unstable();
         let mut todo: Vec<usize> = needed.iter().copied().collect();
         while let Some(task) = todo.pop() {
