@@ -20,10 +20,11 @@ pub enum CacheError {
         source: rusqlite::Error,
     },
     /// An object that is needed is not there.
-    #[error("object {0} is not in the cache; `ghtrader run` makes it again")]
+    #[error("object {0} is not in the cache; `ghtrader run` makes it again where the flow still needs it")]
     Missing(Hash),
     /// An object is not what its hash says.
-    #[error("object {hash} is damaged: {} does not have that hash; `ghtrader run` makes it again", path.display())]
+    #[error("object {hash} is damaged: {} does not have that hash; `ghtrader run` makes it again where the \
+             flow still needs it", path.display())]
     Damaged {
         /// What it should be.
         hash: Hash,
