@@ -65,14 +65,6 @@ impl Cache {
         placed.stats.retain(|hash, _| !hashes.contains(hash));
     }
 
-    /// Records a finished task, whose outputs are in their place already.
-    ///
-    /// # Errors
-    /// Those of [`Cache::record_all`].
-    pub fn record(&self, manifest: &Manifest) -> Result<()> {
-        self.record_all(std::slice::from_ref(manifest))
-    }
-
     /// Records finished tasks, whose outputs are in their place already: when this returns, all of them last, and all
     /// that was placed.
     ///
@@ -104,14 +96,6 @@ impl Cache {
         }
         self.sync(&mut committing, names)?;
         self.index_commit(&new, &rows)
-    }
-
-    /// Lets all that was placed last.
-    ///
-    /// # Errors
-    /// Those of [`Cache::record_all`].
-    pub(super) fn settle(&self) -> Result<()> {
-        self.record_all(&[])
     }
 
     /// Syncs what was placed, and `more`; gives the objects among it.

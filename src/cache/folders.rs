@@ -50,26 +50,18 @@ impl Cache {
         }
     }
 
-    /// A folder with these artifacts at these paths, stored.
+    /// A folder with these artifacts at these paths, stored; it lasts from the next [`Cache::record_all`] on.
     ///
     /// # Errors
     /// Where two of them clash or a path is not plain, and those of [`Cache::listing`].
-    pub fn gather(&self, parts: &[(String, Artifact)]) -> Result<Artifact> {
-        self.store_listing(&self.gathered(parts)?)
-    }
-
-    /// [`Cache::gather`], which lasts only from the next [`Cache::record_all`] on.
-    ///
-    /// # Errors
-    /// Those of [`Cache::gather`].
     pub fn place_gather(&self, parts: &[(String, Artifact)]) -> Result<Artifact> {
         self.place_listing(&self.gathered(parts)?)
     }
 
-    /// What [`Cache::gather`] would give; nothing is stored.
+    /// What [`Cache::place_gather`] would give; nothing is stored.
     ///
     /// # Errors
-    /// Those of [`Cache::gather`].
+    /// Those of [`Cache::place_gather`].
     pub fn gather_hash(&self, parts: &[(String, Artifact)]) -> Result<Artifact> {
         Ok(self.gathered(parts)?.artifact()?.0)
     }

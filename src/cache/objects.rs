@@ -55,22 +55,12 @@ impl Cache {
         path
     }
 
-    /// Moves an output of a task into the store and syncs it: a file, or a folder with all it holds. What lay at `path`
-    /// is gone or may be deleted afterwards.
+    /// Moves an output of a task, at `relative` in its folder, into the store: a file, or a folder with all it holds. It can be
+    /// used at once, and lasts from the next [`Cache::record_all`] on. What lay there is gone or may be deleted afterwards.
     ///
     /// # Errors
-    /// Where `path` is a link, or a folder holds what no artifact can (see the README); else what the file system says.
-    pub fn store(&self, path: &Path) -> Result<Artifact> {
-        let artifact = self.place(path)?;
-        self.settle()?;
-        Ok(artifact)
-    }
-
-    /// As [`Cache::store`], of the output at `relative` in a task's folder. It can be used at once, and lasts from the
-    /// next [`Cache::record_all`] on. That a link on the way leads out of the folder is an error.
-    ///
-    /// # Errors
-    /// Those of [`Cache::store`].
+    /// Where it is a link, a link on the way leads out of the task's folder, or a folder holds what no artifact can (see the
+    /// README); else what the file system says.
     pub fn place_output(&self, folder: &Path, relative: &Path) -> Result<Artifact> {
         let path = folder.join(relative);
         if !is_straight(folder, relative) {
@@ -84,17 +74,7 @@ impl Cache {
         self.place(&path)
     }
 
-    /// Stores a file with these bytes.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn store_bytes(&self, bytes: &[u8]) -> Result<Artifact> {
-        let artifact = self.place_bytes(bytes)?;
-        self.settle()?;
-        Ok(artifact)
-    }
-
-    /// [`Cache::store_bytes`], which lasts only from the next [`Cache::record_all`] on.
+    /// Stores a file with these bytes; it lasts from the next [`Cache::record_all`] on.
     ///
     /// # Errors
     /// What the file system says.
@@ -104,20 +84,14 @@ impl Cache {
         Ok(artifact)
     }
 
-    pub(super) fn store_listing(&self, listing: &Listing) -> Result<Artifact> {
-        let artifact = self.place_listing(listing)?;
-        self.settle()?;
-        Ok(artifact)
-    }
-
     pub(super) fn place_listing(&self, listing: &Listing) -> Result<Artifact> {
         let (artifact, bytes) = listing.artifact()?;
         self.place_content(Kind::Folder, artifact.hash, &bytes)?;
         Ok(artifact)
     }
 
-    /// The first half of [`Cache::store`]: all is in its place, and nothing is synced yet.
-    fn place(&self, path: &Path) -> Result<Artifact> {
+    /// Puts all of it in its place; nothing is synced yet.
+    pub(super) fn place(&self, path: &Path) -> Result<Artifact> {
         self.scrap()?;
         let metadata = fs::symlink_metadata(path).map_err(|error| unreadable(path, error.into()))?;
         if metadata.is_file() {
@@ -235,21 +209,6 @@ impl Cache {
                 listing => listing?,
             };
             listing.files().try_fold(State::Whole, |state, (_, hash, _)| state.and(|| self.object_state(hash, false)))
-        })
-    }
-
-    /// Reads and hashes an artifact whatever the index says of it, for `cache verify`.
-    ///
-    /// # Errors
-    /// Where that cannot be found out.
-    pub fn verify(&self, artifact: &Artifact) -> Result<State> {
-        let state = self.reread(artifact.hash, artifact.folder)?;
-        if !artifact.folder {
-            return Ok(state);
-        }
-        state.and(|| {
-            let listing = self.listing(artifact)?;
-            listing.files().try_fold(State::Whole, |state, (_, hash, _)| state.and(|| self.reread(hash, false)))
         })
     }
 

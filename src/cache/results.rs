@@ -130,24 +130,6 @@ impl Cache {
         Ok(manifests)
     }
 
-    /// The manifests of all executions of all keys, in no order. A damaged one is left out, with a notice.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn manifests(&self) -> Result<Vec<Manifest>> {
-        let paths = manifest_paths(&self.v1.join("results"))?;
-        let read: Vec<_> = paths.par_iter().map(|(path, key, _)| read_manifest(path, key)).collect();
-        let mut manifests = Vec::with_capacity(read.len());
-        for manifest in read {
-            match manifest {
-                Ok(manifest) => manifests.extend(manifest),
-                Err(error @ CacheError::Manifest { .. }) => self.notify(Notice::DamagedManifest(error.to_string())),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(manifests)
-    }
-
     /// What a hash stands for: an output of a task, an input, or any object. `None` where it is not known.
     ///
     /// # Errors
@@ -205,25 +187,17 @@ impl Cache {
         self.query(|index| tables::last(index, flow, task))
     }
 
-    /// Says which keys instances of a flow have now, where that is not the key of their last execution.
-    ///
-    /// # Errors
-    /// Where the index cannot be used.
-    pub fn set_last(&self, flow: &str, keys: &[(String, Hash)]) -> Result<()> {
-        if keys.is_empty() {
-            return Ok(());
-        }
-        let now = jiff::Timestamp::now().to_string();
-        self.write(|index| keys.iter().try_for_each(|(task, key)| tables::set_last(index, flow, task, key, &now)))
-    }
-
-    /// As [`Cache::set_last`], of instances sorted by name, and only of those that had another key.
+    /// Says which keys instances of a flow, sorted by name, have now, where that is not the key of their last execution.
     ///
     /// # Errors
     /// Where the index cannot be used.
     pub fn update_last(&self, flow: &str, keys: &[(&str, Hash)]) -> Result<()> {
         let new = self.query(|index| tables::not_last(index, flow, keys))?;
-        self.set_last(flow, &new)
+        if new.is_empty() {
+            return Ok(());
+        }
+        let now = jiff::Timestamp::now().to_string();
+        self.write(|index| new.iter().try_for_each(|(task, key)| tables::set_last(index, flow, task, key, &now)))
     }
 
     /// The instances of a flow with the keys of their last executions.

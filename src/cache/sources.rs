@@ -91,16 +91,11 @@ impl Cache {
         Ok(listing.artifact()?.0)
     }
 
-    /// What a file or folder outside the cache is, read and hashed; nothing is remembered of it.
+    /// What a file or folder outside the cache is now, read and hashed whatever the index says of it; nothing is remembered.
     ///
     /// # Errors
     /// Those of [`Cache::hash_source`].
-    pub fn hash_unrecorded(&self, path: &Path) -> Result<Artifact> {
-        Self::hash_anew(path)
-    }
-
-    /// What a file or folder is now, read and hashed whatever the index says of it.
-    pub(super) fn hash_anew(path: &Path) -> Result<Artifact> {
+    pub fn hash_anew(path: &Path) -> Result<Artifact> {
         if fs::metadata(path)?.is_file() {
             let Fresh { hash, size, .. } = hash_file(path)?;
             return Ok(Artifact { hash, folder: false, size });

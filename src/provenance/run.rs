@@ -149,11 +149,6 @@ impl RunFolder {
         Ok(Self { path, events })
     }
 
-    /// Where a task's log lies.
-    pub fn log(&self, task: &str) -> PathBuf {
-        log(&self.path, task)
-    }
-
     /// Removes the folder: nothing was started.
     ///
     /// # Errors

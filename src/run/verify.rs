@@ -259,7 +259,7 @@ impl<'r> Round<'r, '_, '_> {
         // What is measured may differ from run to run.
         for output in flight.spec.outputs.iter().filter(|output| !output.measured) {
             let Some(recorded) = flight.task.outputs.get(&output.name) else { continue };
-            match written(self.cache, &work.join(&output.path)) {
+            match written(&work.join(&output.path)) {
                 Ok(now) if now == Some(recorded.hash) => {}
                 Ok(now) => differing.push((output.name.clone(), recorded.hash, now)),
                 Err(error) => return Verdict::Failed { why: error.to_string(), log },
@@ -275,9 +275,9 @@ impl<'r> Round<'r, '_, '_> {
 }
 
 /// The hash of an output, if it was written.
-fn written(cache: &Cache, path: &Path) -> Result<Option<Hash>, CacheError> {
+fn written(path: &Path) -> Result<Option<Hash>, CacheError> {
     if std::fs::symlink_metadata(path).is_err() {
         return Ok(None);
     }
-    Ok(Some(cache.hash_unrecorded(path)?.hash))
+    Ok(Some(Cache::hash_anew(path)?.hash))
 }

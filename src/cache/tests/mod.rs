@@ -13,6 +13,23 @@ use super::*;
 use crate::key::{Group, Part};
 use crate::provenance::{Execution, Input, Manifest, SCHEMA};
 
+/// The two steps of a run, placing and recording, as one.
+impl Cache {
+    pub(crate) fn store(&self, path: &Path) -> Result<Artifact> {
+        let artifact = self.place(path)?;
+        self.record_all(&[]).map(|()| artifact)
+    }
+
+    pub(crate) fn store_bytes(&self, bytes: &[u8]) -> Result<Artifact> {
+        let artifact = self.place_bytes(bytes)?;
+        self.record_all(&[]).map(|()| artifact)
+    }
+
+    pub(crate) fn record(&self, manifest: &Manifest) -> Result<()> {
+        self.record_all(std::slice::from_ref(manifest))
+    }
+}
+
 struct Bench {
     folder: tempfile::TempDir,
     cache: Cache,

@@ -75,7 +75,6 @@ fn results_are_found_and_each_execution_is_kept() {
     assert_eq!(bench.cache.find_result(&key).unwrap().unwrap().outputs, second.outputs.clone().into());
     assert_eq!(bench.cache.manifest(&key).unwrap(), Some(second.clone()));
     assert_eq!(bench.cache.executions(&key).unwrap(), [first, second]);
-    assert_eq!(bench.cache.manifests().unwrap().len(), 2);
     assert_eq!(bench.cache.last("daily", "a").unwrap(), Some(key));
     let other = Hash::of(b"another key");
     bench.cache.update_last("daily", &[("0", other), ("a", key), ("b", other)]).unwrap();
@@ -245,7 +244,7 @@ fn many_at_once_store_the_same_and_different_things() {
     for round in 0..25 {
         for worker in 0..8 {
             let found = cache.find_result(&Hash::of(format!("out-{worker}-{round}").as_bytes())).unwrap().unwrap();
-            assert_eq!(cache.verify(found.outputs.get("out").unwrap()).unwrap(), State::Whole);
+            cache.read(&found.outputs.get("out").unwrap().hash).unwrap();
         }
         assert_eq!(cache.executions(&Hash::of(format!("all {round}").as_bytes())).unwrap().len(), 8);
         assert_eq!(cache.find_result(&Hash::of(format!("all {round}").as_bytes())).unwrap().unwrap().n, 7);

@@ -61,7 +61,7 @@ fn a_gather_is_the_folder_it_describes() {
         [("v=cu/x".to_owned(), file.clone()), ("v=au/y".to_owned(), folder.clone()), ("v=ag/z".to_owned(), empty)];
     let computed = bench.cache.gather_hash(&parts).unwrap();
     assert_eq!(bench.cache.state(&computed).unwrap(), State::Missing);
-    let gathered = bench.cache.gather(&parts).unwrap();
+    let gathered = bench.cache.place_gather(&parts).unwrap();
     assert_eq!(gathered, computed);
     let dest = bench.path("dest");
     bench.cache.materialise(&gathered, &dest).unwrap();
@@ -74,7 +74,7 @@ fn a_gather_is_the_folder_it_describes() {
     assert_eq!(bench.cache.entry(&gathered, "v=pt").unwrap(), None);
     assert_eq!(bench.cache.entry(&file, "x").unwrap(), None);
     let clash = [("a".to_owned(), file.clone()), ("a/b".to_owned(), file)];
-    assert!(matches!(bench.cache.gather(&clash), Err(CacheError::Clash(path)) if path == "a"));
+    assert!(matches!(bench.cache.place_gather(&clash), Err(CacheError::Clash(path)) if path == "a"));
     assert!(bench.cache.gather_hash(&[]).unwrap().folder);
 }
 
