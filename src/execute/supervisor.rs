@@ -97,7 +97,10 @@ impl Supervisor {
         if heard {
             self.listen();
         }
-        self.tasks.values_mut().for_each(|task| task.read_output(&mut self.events));
+        for task in self.tasks.values_mut() {
+            // What is left makes the next wait end at once.
+            task.read_output(&mut self.events);
+        }
         self.reap();
         if self.tasks.values().any(Running::is_ending) || self.looked.elapsed() >= ROUND || !self.open {
             self.look_at_children();

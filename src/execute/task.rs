@@ -23,6 +23,9 @@ use super::{ExecEvent, Exit, REQUEST_VARIABLE, Usage};
 /// Progress is told at most this often.
 const TELL: Duration = Duration::from_millis(50);
 
+/// So much is read of each of a task's streams before the others are looked at: what a pipe holds.
+const TURN: usize = 64 << 10;
+
 /// Processes that are being ended.
 #[derive(Debug)]
 pub(super) struct Ending {
@@ -148,16 +151,38 @@ impl Running {
         });
     }
 
-    /// Reads what the task has written.
-    pub(super) fn read_output(&mut self, events: &mut Vec<ExecEvent>) {
+    /// Reads what the task has written, and no more than [`TURN`] of each stream: others have something to say too. Whether
+    /// there may be more.
+    pub(super) fn read_output(&mut self, events: &mut Vec<ExecEvent>) -> bool {
+        self.read_at_most(TURN, events)
+    }
+
+    fn read_at_most(&mut self, most: usize, events: &mut Vec<ExecEvent>) -> bool {
         let mut buffer = [0; 8 << 10];
-        while let Some(read) = read(&mut self.errors, &mut buffer) {
+        let (mut errors, mut output) = (0, 0);
+        while errors < most
+            && let Some(read) = read(&mut self.errors, &mut buffer)
+        {
+            errors += read.len();
             self.pass_on(Vec::new(), read, events);
         }
-        while let Some(read) = read(&mut self.output, &mut buffer) {
+        while output < most
+            && let Some(read) = read(&mut self.output, &mut buffer)
+        {
+            output += read.len();
             let (mut reports, mut log) = (Vec::new(), Vec::new());
             self.lines.push(read, &mut reports, &mut log);
             self.pass_on(reports, &log, events);
+        }
+        errors >= most || output >= most
+    }
+
+    /// Reads what is in the pipes. Somebody whom nobody knows may go on writing, so that they need not become empty.
+    fn read_rest(&mut self, events: &mut Vec<ExecEvent>) {
+        if self.read_output(events) {
+            let pipes = [&self.errors, &self.output].into_iter().flatten();
+            let sizes = pipes.filter_map(|pipe| rustix::pipe::fcntl_getpipe_size(pipe).ok());
+            self.read_at_most(sizes.max().unwrap_or_default(), events);
         }
     }
 
@@ -187,7 +212,7 @@ impl Running {
 
     /// All processes have ended: reads the rest of the output, and tells the end. `alone`: see [`ExecEvent::Exited`].
     pub(super) fn finish(mut self, alone: bool, events: &mut Vec<ExecEvent>) {
-        self.read_output(events);
+        self.read_rest(events);
         let (mut reports, mut log) = (Vec::new(), Vec::new());
         self.lines.end_line(&mut reports, &mut log);
         self.pass_on(reports, &log, events);
@@ -271,4 +296,37 @@ fn spawn(
 fn why_not_started(error: &std::io::Error, program: &OsStr, folder: &Path) -> std::io::Error {
     let what = if folder.is_dir() { Path::new(program).display() } else { folder.display() };
     std::io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::execute::wire::Text;
+
+    #[test]
+    fn of_a_flood_so_much_is_read_at_a_time_and_at_the_end_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let script = "head -c 500000 /dev/zero >&2; head -c 500000 /dev/zero";
+        let start = Start {
+            id: 1,
+            argv: ["/bin/sh", "-c", script].map(|word| Text(word.into())).to_vec(),
+            env: vec![(Text("PATH".into()), Text(std::env::var_os("PATH").unwrap()))],
+            cwd: Text("/".into()),
+            log: Text(log.clone().into()),
+            descriptors: 0,
+            timeout: None,
+        };
+        let mut task = Running::start(&start, &mut Programs::default(), Vec::new()).unwrap();
+        for pipe in [&task.errors, &task.output].into_iter().flatten() {
+            rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20).unwrap();
+        }
+        let options = rustix::process::WaitOptions::empty();
+        rustix::process::waitpid(Pid::from_raw(task.main), options).unwrap();
+        let size = || std::fs::metadata(&log).unwrap().len();
+        assert!(task.read_output(&mut Vec::new()));
+        assert!(size() >= TURN as u64 && size() < 4 * TURN as u64, "{}", size());
+        task.finish(true, &mut Vec::new());
+        assert_eq!(size(), 1_000_000);
+    }
 }
