@@ -4,6 +4,7 @@
 //! README beside this file.
 
 mod local;
+mod mask;
 mod output;
 mod processes;
 mod programs;
@@ -41,6 +42,8 @@ pub struct Job {
     pub argv: Vec<OsString>,
     /// The whole environment. It has [`REQUEST_VARIABLE`], by which what the task leaves behind is found.
     pub env: Vec<(OsString, OsString)>,
+    /// Those of its variables whose values are kept out of its log and of all that is told of it.
+    pub secrets: Vec<String>,
     /// The folder to start it in.
     pub cwd: PathBuf,
     /// The file to which its standard output (protocol lines left out) and error are appended; made when there is something

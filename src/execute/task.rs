@@ -14,6 +14,7 @@ use fs_err as fs;
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
+use super::mask::Mask;
 use super::output::{Lines, Report};
 use super::processes::{Ended, ProcessId, signal};
 use super::programs::Programs;
@@ -69,6 +70,8 @@ pub(super) struct Running {
     pidfd: Option<OwnedFd>,
     output: Option<std::io::PipeReader>,
     errors: Option<std::io::PipeReader>,
+    output_mask: Mask,
+    errors_mask: Mask,
     lines: Lines,
     log: Log,
     progress: Option<Report>,
@@ -92,6 +95,7 @@ impl Running {
         // Without pidfds (a kernel before 5.3) the end is noticed at the next tick.
         let pidfd = Pid::from_raw(main).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
         let now = Instant::now();
+        let mask = Mask::new(start.secrets());
         let mark = start.env.iter().find(|(name, _)| name.0 == REQUEST_VARIABLE);
         Ok(Self {
             id: start.id,
@@ -104,6 +108,8 @@ impl Running {
             pidfd,
             output: Some(output),
             errors: Some(errors),
+            output_mask: mask.clone(),
+            errors_mask: mask,
             lines: Lines::default(),
             log,
             progress: None,
@@ -164,14 +170,15 @@ impl Running {
             && let Some(read) = read(&mut self.errors, &mut buffer)
         {
             errors += read.len();
-            self.pass_on(Vec::new(), read, events);
+            let read = self.errors_mask.push(read);
+            self.pass_on(Vec::new(), &read, events);
         }
         while output < most
             && let Some(read) = read(&mut self.output, &mut buffer)
         {
             output += read.len();
             let (mut reports, mut log) = (Vec::new(), Vec::new());
-            self.lines.push(read, &mut reports, &mut log);
+            self.lines.push(&self.output_mask.push(read), &mut reports, &mut log);
             self.pass_on(reports, &log, events);
         }
         errors >= most || output >= most
@@ -213,7 +220,8 @@ impl Running {
     /// All processes have ended: reads the rest of the output, and tells the end. `alone`: see [`ExecEvent::Exited`].
     pub(super) fn finish(mut self, alone: bool, events: &mut Vec<ExecEvent>) {
         self.read_rest(events);
-        let (mut reports, mut log) = (Vec::new(), Vec::new());
+        let (mut reports, mut log) = (Vec::new(), self.errors_mask.end());
+        self.lines.push(&self.output_mask.end(), &mut reports, &mut log);
         self.lines.end_line(&mut reports, &mut log);
         self.pass_on(reports, &log, events);
         self.tell_progress(events);
@@ -312,6 +320,7 @@ mod tests {
             id: 1,
             argv: ["/bin/sh", "-c", script].map(|word| Text(word.into())).to_vec(),
             env: vec![(Text("PATH".into()), Text(std::env::var_os("PATH").unwrap()))],
+            secrets: Vec::new(),
             cwd: Text("/".into()),
             log: Text(log.clone().into()),
             descriptors: 0,

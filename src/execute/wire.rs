@@ -33,6 +33,8 @@ pub(super) struct Start {
     pub(super) id: u64,
     pub(super) argv: Vec<Text>,
     pub(super) env: Vec<(Text, Text)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) secrets: Vec<String>,
     pub(super) cwd: Text,
     pub(super) log: Text,
     pub(super) descriptors: usize,
@@ -45,12 +47,19 @@ impl Start {
             id: job.id,
             argv: job.argv.into_iter().map(Text).collect(),
             env: job.env.into_iter().map(|(name, value)| (Text(name), Text(value))).collect(),
+            secrets: job.secrets,
             cwd: Text(job.cwd.into()),
             log: Text(job.log.into()),
             descriptors: job.locks.len(),
             timeout: job.timeout,
         };
         (start, job.locks)
+    }
+
+    /// The values of its secrets.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &[u8]> {
+        let is_secret = |name: &Text| self.secrets.iter().any(|secret| name.0 == secret.as_str());
+        self.env.iter().filter(move |(name, _)| is_secret(name)).map(|(_, value)| value.0.as_bytes())
     }
 }
 
@@ -162,6 +171,7 @@ mod tests {
             id,
             argv: vec![Text("x".repeat(size).into())],
             env: vec![(Text("A".into()), Text(odd))],
+            secrets: Vec::new(),
             cwd: Text("/".into()),
             log: Text("/dev/null".into()),
             descriptors,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::commit::Finished;
-use super::mask::Mask;
 use super::prepare::{Begun, Preparation, Ready};
 use super::task::{self, Spec, TaskError};
 use super::{Message, NotStarted, Prepared, Run};
@@ -109,12 +108,8 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
                 self.reporter.event(&Event::Notice { text });
             }
             ExecEvent::Progress { id, done, total, text } => {
-                let id = id as InstanceId;
-                let text = match self.flying.get(&id) {
-                    Some(flight) => self.mask(id, flight).text(text),
-                    None => text,
-                };
-                self.reporter.event(&Event::Progress { task: self.planner.name(id), done, total, text });
+                let task = self.planner.name(id as InstanceId);
+                self.reporter.event(&Event::Progress { task, done, total, text });
             }
             ExecEvent::Metric { id, name, value } => {
                 let task = self.planner.name(id as InstanceId);
@@ -133,17 +128,8 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         }
     }
 
-    fn mask<'f>(&self, id: InstanceId, flight: &'f InFlight) -> Mask<'f> {
-        Mask::new(&self.planner.decl(id).env, &flight.resolved.variables)
-    }
-
     /// Gives the reason where it failed.
     fn exited(&mut self, id: InstanceId, exit: &Exit, usage: &Usage) -> Option<String> {
-        if let Some(flight) = self.flying.get(&id)
-            && let Err(error) = self.mask(id, flight).file(&(self.options.log)(&self.planner.name(id)))
-        {
-            self.reporter.event(&Event::Notice { text: format!("a secret may be in a log: {error}") });
-        }
         self.flying.get_mut(&id)?.ran = Some(usage.time);
         (*exit != Exit::Code(0)).then(|| exit.to_string())
     }

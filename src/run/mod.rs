@@ -9,7 +9,6 @@
 mod commit;
 mod flight;
 mod folder;
-mod mask;
 mod pool;
 mod prepare;
 mod publish;

@@ -144,6 +144,7 @@ impl<'a> Preparation<'a> {
             id: self.id as u64,
             argv: command.argv,
             env: command.env,
+            secrets: command.secrets,
             cwd: command.cwd,
             log: self.log,
             locks: held.share().map_err(|error| NotStarted::Task(TaskError::Io(error)))?,

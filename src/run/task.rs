@@ -36,6 +36,8 @@ pub(super) struct Spec {
     pub(super) cpu: f64,
     pub(super) memory: Option<u64>,
     pub(super) devices: Vec<u32>,
+    /// The names of the variables whose values are secret.
+    pub(super) secrets: Vec<String>,
     /// Its scratch folder.
     pub(super) folder: PathBuf,
 }
@@ -44,6 +46,7 @@ impl Spec {
     /// What is known of an instance that runs in `folder` with these devices.
     pub(super) fn of(planner: &Planner<'_>, id: InstanceId, folder: PathBuf, devices: Vec<u32>, all: u64) -> Self {
         let resources = &planner.decl(id).resources;
+        let secrets = planner.decl(id).env.iter().filter(|env| env.secret);
         Self {
             name: planner.name(id),
             axes: planner.own_axes(id).map(|(axis, value)| (axis.to_owned(), value.clone())).collect(),
@@ -56,6 +59,7 @@ impl Spec {
             cpu: resources.cpu,
             memory: Some(resources.memory.unwrap_or(all)),
             devices,
+            secrets: secrets.map(|env| env.name.value.clone()).collect(),
             folder,
         }
     }
@@ -141,6 +145,7 @@ impl TaskError {
 pub(super) struct Command {
     pub(super) argv: Vec<OsString>,
     pub(super) env: Vec<(OsString, OsString)>,
+    pub(super) secrets: Vec<String>,
     pub(super) cwd: PathBuf,
 }
 
@@ -180,7 +185,8 @@ pub(super) fn lay_out(cache: &Cache, folders: &Folders, spec: &Spec, task: &Reso
             ["bash", "-euo", "pipefail", "-c", command.as_str(), "bash"].map(OsString::from).to_vec()
         }
     };
-    Ok(Command { argv, env: environment(&request, task, &file, &tmp), cwd: work })
+    let env = environment(&request, task, &file, &tmp);
+    Ok(Command { argv, env, secrets: spec.secrets.clone(), cwd: work })
 }
 
 /// An input that cannot be copied: of what a ref points to, nothing in this flow has to be what makes it again.

@@ -227,6 +227,7 @@ impl<'r> Round<'r, '_, '_> {
             id: task.id as u64,
             argv: command.argv,
             env: command.env,
+            secrets: command.secrets,
             cwd: command.cwd,
             log,
             locks: locks.share()?,

@@ -70,6 +70,7 @@ fn job(folder: &Path, id: u64, script: &str) -> Job {
         id,
         argv: ["/bin/bash", "-c", script].map(OsString::from).to_vec(),
         env: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default()), ("GHTRADER_TASK".into(), mark.into())],
+        secrets: Vec::new(),
         cwd: folder.to_owned(),
         log: folder.join(format!("{id}.log")),
         locks: Vec::new(),

@@ -1,6 +1,6 @@
 //! A variable marked `secret` is in the key as a hash, and is written nowhere.
 
-use crate::space::{Answer, Counts, Space, answer, files_below};
+use crate::space::{Answer, Counts, Space, answer, files_below, wait_for};
 
 const SECRET: &str = "hunter2-and-more";
 
@@ -123,6 +123,51 @@ tasks:
     assert!(answer.out.contains("out ***") && answer.out.contains("with ***"), "{answer:#?}");
     let log = call(&space, &["log", "last", "good"], SECRET);
     assert!(log.out.contains("out ***\n") && log.out.contains("err ***\n"), "{log:#?}");
+}
+
+/// A metric is in the manifest too, under its name.
+#[test]
+fn a_secret_in_a_report_is_masked() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  a: { run: 'echo "::metric loss-$TOKEN=0.5"; echo "::progress 1/1 of $TOKEN"', env: [{ name: TOKEN, secret: true }] }
+"#,
+    );
+    let answer = call(&space, &["run", "test", "--format", "json"], SECRET);
+    assert_eq!(answer.code, 0, "{answer:#?}");
+    nowhere(&space, &answer);
+    assert!(answer.out.contains("loss-***") && answer.out.contains("of ***"), "{answer:#?}");
+    // A number that is the secret is no metric any more.
+    let space =
+        Space::with_flow("tasks:\n  a: { run: 'echo ::metric loss=$TOKEN', env: [{ name: TOKEN, secret: true }] }\n");
+    let answer = call(&space, &["run", "test", "--format", "json"], "47110815");
+    assert_eq!(answer.code, 0, "{answer:#?}");
+    assert!(!answer.out.contains("47110815"), "{answer:#?}");
+    let log = call(&space, &["log", "last", "a"], SECRET);
+    assert_eq!(log.out, "::metric loss=***\n");
+}
+
+#[test]
+fn a_killed_run_leaves_no_secret_in_a_log() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  a:
+    run: 'echo "out $TOKEN"; echo "err $TOKEN" >&2; printf %s "${TOKEN:0:7}"; sleep 0.2; echo "${TOKEN:7}"; touch "@/written"; sleep 60'
+    env: [{ name: TOKEN, secret: true }]
+"#,
+    );
+    let mut run = space.command(&["run", "test"]);
+    let mut child = run.env("TOKEN", SECRET).stderr(std::process::Stdio::null()).spawn().unwrap();
+    wait_for("the task", || space.exists("written"));
+    let logs = || {
+        files_below(&space.path("cache/v1/runs")).into_iter().filter(|path| path.extension() == Some("log".as_ref()))
+    };
+    wait_for("its log", || logs().any(|path| std::fs::read_to_string(path).unwrap().matches("***").count() == 3));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    nowhere(&space, &Answer { code: 0, out: String::new(), err: String::new() });
 }
 
 #[test]
