@@ -14,7 +14,7 @@ use super::{CliError, Exit, Project};
 use crate::cache::Cache;
 use crate::hash::Hash;
 use crate::key::canonical;
-use crate::provenance::{Execution, RunEnd, RunStart, RunTask, events, load, log, tasks_so_far};
+use crate::provenance::{Execution, RunEnd, RunStart, RunTask, Tail, events, load, log, tail, tasks_so_far};
 use crate::report::{Page, Row, duration, page};
 
 #[derive(Debug, Args)]
@@ -96,7 +96,7 @@ fn row(
             row.time = Some([since(*started), since(*started), since(*ended)]);
             row.seconds = Some(ended.duration_since(*started).as_secs_f64());
         }
-        row.log = tail(&log(&run_folder(cache, run), &name));
+        row.log = end(&log(&run_folder(cache, run), &name));
     }
     let key = task.key.filter(|_| row.state == "ran");
     if let Some(execution) = key.map(|key| executed(cache, run, &key)).transpose()?.flatten() {
@@ -116,15 +116,11 @@ fn executed(cache: &Cache, run: &str, key: &Hash) -> Result<Option<Execution>, C
     Ok(executions.into_iter().find(|manifest| manifest.run == run).map(|manifest| manifest.execution))
 }
 
-/// The end of a log, in whole lines; `None` where there is none.
-fn tail(log: &Path) -> Option<String> {
-    const BYTES: usize = 16 << 10;
-    let bytes = std::fs::read(log).ok()?;
-    let text = String::from_utf8_lossy(bytes.get(bytes.len().saturating_sub(BYTES)..)?).into_owned();
-    match bytes.len() > BYTES {
-        true => Some(text.split_once('\n').map_or(text.clone(), |(_, rest)| format!("…\n{rest}"))),
-        false => Some(text),
-    }
+/// The end of a log; `None` where there is none.
+fn end(log: &Path) -> Option<String> {
+    const BYTES: u64 = 16 << 10;
+    let Tail { text, cut } = tail(log, BYTES).ok()?;
+    Some(if cut { format!("…\n{text}") } else { text })
 }
 
 /// Writes the page beside its place and gives it its name in one step.

@@ -4,6 +4,7 @@ mod diff;
 mod export;
 mod git;
 mod lineage;
+mod log;
 mod manifest;
 mod openlineage;
 mod prov;
@@ -13,6 +14,7 @@ mod schema;
 pub use diff::{Change, PartDiff, RunDiff, Side, TaskDiff, diff};
 pub use git::{Commit, commit};
 pub use lineage::{Lineage, LineageNode, descendants, lineage};
+pub use log::{Tail, log_hash, tail};
 pub use manifest::{Execution, Input, Manifest, Origin, SCHEMA};
 pub use run::{
     RunEnd, RunFolder, RunStart, RunTask, RunTaskState, events, executed, file_name, forget_log, is_log_kept, list,

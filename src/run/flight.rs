@@ -12,7 +12,7 @@ use super::{Message, NotStarted, Prepared, Run};
 use crate::execute::{ExecEvent, Exit, Usage};
 use crate::locks::{Held, Holder, LockRequest};
 use crate::plan::{Data, InstanceId, Outcome, Resolved};
-use crate::provenance::{Execution, RunTask, RunTaskState};
+use crate::provenance::{Execution, RunTask, RunTaskState, log_hash};
 use crate::report::{Event, Failure, TaskEvent, TaskState, duration};
 
 /// A task between its start and its outputs in the cache.
@@ -199,7 +199,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         let (cache, flow, run) = (self.context.cache, self.context.flow, self.options.run.as_str());
         let folders = Arc::clone(&self.folders);
         self.workers.run(move || {
-            let execution = Execution { log: task::log_hash(&log), ..execution };
+            let execution = Execution { log: log_hash(&log).ok(), ..execution };
             let _ = match task::keep(cache, &spec, &resolved, flow, run, execution) {
                 Ok((done, manifest)) => {
                     // What the flow locks is locked while the task runs, its key until it is recorded.
@@ -239,7 +239,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     pub(super) fn fail(&mut self, id: InstanceId, reason: String) {
         let name = self.planner.name(id);
         self.halt(&name);
-        let tail = task::tail(&(self.options.log)(&name));
+        let tail = task::last_lines(&(self.options.log)(&name));
         let inputs = self
             .flying
             .get(&id)

@@ -13,7 +13,7 @@ use crate::graph::OutputDecl;
 use crate::hash::Hash;
 use crate::key::canonical;
 use crate::plan::{AxisValue, Data, Done, InstanceId, Planner, Resolved, ResolvedInput, text_of};
-use crate::provenance::{Execution, Input, Manifest, Origin, SCHEMA};
+use crate::provenance::{Execution, Input, Manifest, Origin, SCHEMA, tail};
 
 /// The kind of a task.
 #[derive(Clone, Debug)]
@@ -363,21 +363,12 @@ fn other(metadata: &std::fs::Metadata) -> &'static str {
 }
 
 /// The last lines of a log, for an error message.
-pub(super) fn tail(log: &Path) -> Vec<String> {
+pub(super) fn last_lines(log: &Path) -> Vec<String> {
     const LINES: usize = 10;
-    const BYTES: usize = 8 << 10;
-    let bytes = std::fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(BYTES)..]).into_owned();
+    const BYTES: u64 = 8 << 10;
+    let text = tail(log, BYTES).map(|tail| tail.text).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(LINES)..].iter().map(|line| (*line).to_owned()).collect()
-}
-
-/// The hash of a task's log, where it can be read. A task that wrote nothing has no file for it.
-pub(super) fn log_hash(log: &Path) -> Option<Hash> {
-    match std::fs::read(log) {
-        Ok(bytes) => Some(Hash::of(&bytes)),
-        Err(error) => (error.kind() == std::io::ErrorKind::NotFound).then(|| Hash::of(&[])),
-    }
 }
 
 /// What JSON of one value is called in a path of an output: used by `publish`'s `when: output.field`.
