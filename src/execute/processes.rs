@@ -22,13 +22,15 @@ pub(super) struct Process {
     pub(super) zombie: bool,
 }
 
-/// All processes that can be seen.
+/// The numbers of all processes that can be seen.
+pub(super) fn numbers() -> std::io::Result<Vec<ProcessId>> {
+    let number = |entry: fs_err::DirEntry| entry.file_name().to_str()?.parse().ok();
+    fs_err::read_dir("/proc")?.filter_map(|entry| entry.map(number).transpose()).collect()
+}
+
+/// All processes that can be seen. They are looked at one after the other: of one, the parent may have gone.
 pub(super) fn table() -> std::io::Result<BTreeMap<ProcessId, Process>> {
-    let numbered = |entry: fs_err::DirEntry| {
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        Some((pid, process(pid)?))
-    };
-    fs_err::read_dir("/proc")?.filter_map(|entry| entry.map(numbered).transpose()).collect()
+    Ok(numbers()?.into_iter().filter_map(|pid| Some((pid, process(pid)?))).collect())
 }
 
 /// One process; `None` where it is gone.

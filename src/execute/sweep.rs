@@ -3,14 +3,14 @@
 //! A task's processes are known by [`REQUEST_VARIABLE`], which names a file in a scratch folder of the cache. Those that
 //! have a living supervisor above them are its business.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::processes::{Process, ProcessId, is_supervisor, table, variable};
+use super::processes::{Process, ProcessId, is_supervisor, numbers, process, variable};
 use super::{ExecuteError, REQUEST_VARIABLE};
 
 /// Ends the processes of tasks under `scratch` that have no supervisor any more: SIGTERM, and SIGKILL after `grace`.
@@ -21,28 +21,31 @@ use super::{ExecuteError, REQUEST_VARIABLE};
 pub fn sweep_within(scratch: &Path, grace: Duration) -> Result<Vec<u32>, ExecuteError> {
     let start = Instant::now();
     let mut told = BTreeSet::new();
+    // What one look finds may be in the midst of a change, a second one is to agree.
+    let mut suspects = BTreeSet::new();
     loop {
         let found = survivors(scratch).map_err(ExecuteError::Processes)?;
         if found.is_empty() {
             return Ok(told.into_iter().map(ProcessId::unsigned_abs).collect());
         }
         let kill = start.elapsed() >= grace;
-        for pid in found {
+        for pid in found.intersection(&suspects) {
             if kill {
-                send(scratch, pid, Signal::KILL);
-            } else if told.insert(pid) {
-                send(scratch, pid, Signal::TERM);
-                send(scratch, pid, Signal::CONT);
+                send(scratch, *pid, Signal::KILL);
+            } else if told.insert(*pid) {
+                send(scratch, *pid, Signal::TERM);
+                send(scratch, *pid, Signal::CONT);
             }
         }
+        suspects = found;
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-fn survivors(scratch: &Path) -> std::io::Result<Vec<ProcessId>> {
-    let table = table()?;
-    let marked = table.iter().filter(|(pid, process)| !process.zombie && is_of(**pid, scratch)).map(|(pid, _)| *pid);
-    Ok(marked.filter(|pid| !is_supervisor(*pid) && !is_supervised(&table, *pid)).collect())
+fn survivors(scratch: &Path) -> std::io::Result<BTreeSet<ProcessId>> {
+    // Of one that has ended and was not waited for there is no environment.
+    let marked = numbers()?.into_iter().filter(|pid| is_of(*pid, scratch) && !is_supervisor(*pid));
+    Ok(marked.filter(|pid| !is_supervised(*pid, process, is_supervisor)).collect())
 }
 
 fn is_of(pid: ProcessId, scratch: &Path) -> bool {
@@ -51,14 +54,27 @@ fn is_of(pid: ProcessId, scratch: &Path) -> bool {
     below.is_some_and(|below| below.starts_with(b"/"))
 }
 
-fn is_supervised(table: &BTreeMap<ProcessId, Process>, pid: ProcessId) -> bool {
-    let mut pid = pid;
-    // A number that is reused while the table is read could make a circle.
-    for _ in 0..table.len() {
-        match table.get(&pid) {
-            Some(process) if is_supervisor(process.parent) => return true,
-            Some(process) => pid = process.parent,
-            None => return false,
+/// Whether a supervisor is above a process, or it has ended. `look` says what is known of a process now.
+fn is_supervised(
+    pid: ProcessId,
+    mut look: impl FnMut(ProcessId) -> Option<Process>,
+    is_supervisor: impl Fn(ProcessId) -> bool,
+) -> bool {
+    // More than once a parent ends meanwhile only where one is hidden from this user.
+    const TRIES: usize = 3;
+    // A number that is used again meanwhile could make a circle.
+    const DEPTH: usize = 10_000;
+    for _ in 0..TRIES {
+        let mut at = pid;
+        for _ in 0..DEPTH {
+            match look(at) {
+                Some(process) if is_supervisor(process.parent) => return true,
+                Some(process) if process.parent <= 1 => return false,
+                Some(process) => at = process.parent,
+                None if at == pid => return true,
+                // A parent that has gone: the child has another one by now.
+                None => break,
+            }
         }
     }
     false
@@ -71,5 +87,45 @@ fn send(scratch: &Path, pid: ProcessId, signal: Signal) {
         && is_of(pid, scratch)
     {
         let _ = pidfd_send_signal(process, signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn below(parent: ProcessId) -> Option<Process> {
+        Some(Process { parent, group: 0, session: 0, zombie: false })
+    }
+
+    /// 7 is the supervisor.
+    fn supervised(pid: ProcessId, look: impl FnMut(ProcessId) -> Option<Process>) -> bool {
+        is_supervised(pid, look, |pid| pid == 7)
+    }
+
+    #[test]
+    fn a_supervisor_is_found_however_far_above() {
+        assert!(supervised(20, |pid| below(pid - 1)));
+        assert!(!supervised(6, |pid| below(pid - 1)));
+        assert!(!supervised(20, |pid| below(if pid == 20 { 19 } else { 20 })), "a circle ends");
+        assert!(supervised(20, |_| None), "there is nothing left to end");
+    }
+
+    #[test]
+    fn a_process_whose_parent_ends_meanwhile_is_looked_at_again() {
+        let looks = Cell::new(0);
+        // 30 is the child of 15, which ends; then it is the supervisor's.
+        let look = |pid| {
+            looks.set(looks.get() + 1);
+            match (pid, looks.get()) {
+                (30, 1) => below(15),
+                (30, _) => below(7),
+                _ => None,
+            }
+        };
+        assert!(supervised(30, look));
+        assert!(!supervised(30, |pid| if pid == 30 { below(15) } else { None }), "one that is hidden is no supervisor");
     }
 }
