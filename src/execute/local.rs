@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::files;
 use super::supervisor::WORD;
 use super::wire::{self, MOST_DESCRIPTORS, Start, send_command};
 use super::{ExecEvent, ExecuteError, Executor, Exit, GRACE, Job, Usage, sweep_within};
@@ -52,10 +53,13 @@ impl LocalExecutor {
 
     fn start_supervisor(program: &Path, scratch: &Path, grace: Duration, sink: Sink) -> Result<Self, ExecuteError> {
         let failed = |source| ExecuteError::Supervisor { program: program.to_owned(), source };
+        // For itself, and the supervisor has it from here.
+        let given = files::raise().map(|limit| limit.to_string());
         let (near, far) = UnixStream::pair().map_err(failed)?;
         let mut supervisor = Command::new(program)
             .arg0("ghtrader")
             .args([WORD, &grace.as_millis().to_string()])
+            .args(given)
             .stdin(Stdio::from(OwnedFd::from(far)))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::files::Limit;
 use super::processes::{OwnChildren, Process, ProcessId, Reaped, process, reap, table, trees, variable};
 use super::programs::Programs;
 use super::task::{Ending, Running};
@@ -29,7 +30,8 @@ const TICK: Duration = Duration::from_millis(5);
 const ROUND: Duration = Duration::from_secs(1);
 
 /// Runs the supervisor: commands come over standard input, a socket; events go to standard output. The second argument
-/// is the time between SIGTERM and SIGKILL in milliseconds.
+/// is the time between SIGTERM and SIGKILL in milliseconds, the third one how many files a task may have open; without it,
+/// as many as the supervisor.
 pub fn supervise() -> ExitCode {
     let grace = std::env::args().nth(2).and_then(|text| text.parse().ok()).map_or(GRACE, Duration::from_millis);
     // A session of its own: Ctrl-C on the terminal is for the runner, which decides what it means.
@@ -37,7 +39,9 @@ pub fn supervise() -> ExitCode {
     if rustix::process::set_child_subreaper(Some(rustix::process::getpid())).is_err() {
         return ExitCode::FAILURE;
     }
-    let mut supervisor = Supervisor::new(grace);
+    let given = std::env::args().nth(3).and_then(|text| text.parse().ok());
+    let Ok(limit) = Limit::new(given) else { return ExitCode::FAILURE };
+    let mut supervisor = Supervisor::new(grace, limit);
     while !supervisor.is_done() {
         supervisor.turn();
     }
@@ -46,6 +50,7 @@ pub fn supervise() -> ExitCode {
 
 struct Supervisor {
     grace: Duration,
+    limit: Limit,
     inbox: Inbox,
     programs: Programs,
     /// Whether the runner is still there.
@@ -68,9 +73,10 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    fn new(grace: Duration) -> Self {
+    fn new(grace: Duration, limit: Limit) -> Self {
         Self {
             grace,
+            limit,
             inbox: Inbox::default(),
             programs: Programs::default(),
             open: true,
@@ -143,7 +149,7 @@ impl Supervisor {
         while let Some(command) = self.inbox.next() {
             match command {
                 Ok((Command::Start(start), descriptors)) => {
-                    match Running::start(&start, &mut self.programs, descriptors) {
+                    match Running::start(&start, &mut self.programs, &mut self.limit, descriptors) {
                         Ok(task) => {
                             self.events.push(ExecEvent::Started { id: task.id, pid: task.main.unsigned_abs() });
                             self.tasks.insert(task.id, task);

@@ -7,13 +7,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use fs_err as fs;
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
+use super::files::Limit;
 use super::mask::Mask;
 use super::output::{Lines, Report};
 use super::processes::{Ended, ProcessId, signal};
@@ -84,13 +85,21 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts a task.
-    pub(super) fn start(start: &Start, programs: &mut Programs, inherited: Vec<OwnedFd>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        start: &Start,
+        programs: &mut Programs,
+        limit: &mut Limit,
+        inherited: Vec<OwnedFd>,
+    ) -> std::io::Result<Self> {
+        if inherited.len() != start.descriptors {
+            return Err(locks_lost(inherited.len(), start.descriptors));
+        }
         let log = Log::new(Path::new(&start.log))?;
         let (output, writer) = std::io::pipe()?;
         let (errors, error_writer) = std::io::pipe()?;
         rustix::io::ioctl_fionbio(&output, true)?;
         rustix::io::ioctl_fionbio(&errors, true)?;
-        let child = spawn(start, programs, &inherited, writer, error_writer)?;
+        let child = spawn(start, programs, limit, &inherited, writer, error_writer)?;
         let main = ProcessId::try_from(child.id()).map_err(std::io::Error::other)?;
         // Without pidfds (a kernel before 5.3) the end is noticed at the next tick.
         let pidfd = Pid::from_raw(main).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
@@ -274,6 +283,7 @@ impl Log {
 fn spawn(
     start: &Start,
     programs: &mut Programs,
+    limit: &mut Limit,
     inherited: &[OwnedFd],
     output: std::io::PipeWriter,
     errors: std::io::PipeWriter,
@@ -285,19 +295,25 @@ fn spawn(
     let located = programs
         .find(program.as_ref(), path)
         .ok_or_else(|| std::io::Error::other(format!("{}: not in the task's PATH", program.0.display())))?;
+    // Here, and not by `Stdio::null`: under the limit for tasks nothing more might be opened.
+    let nothing = fs::File::open("/dev/null")?.into_file();
     inherited.iter().try_for_each(|descriptor| fcntl_setfd(descriptor, FdFlags::empty()))?;
-    let child = Command::new(located)
+    let mut command = Command::new(located);
+    command
         .args(arguments)
         .env_clear()
         .envs(start.env.iter().map(|(name, value)| (name, value)))
         .current_dir(Path::new(&start.cwd))
-        .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(errors)
-        .process_group(0)
-        .spawn();
+        .process_group(0);
+    let child = limit.spawn(command, [nothing.into(), output.into(), errors.into()]);
     inherited.iter().try_for_each(|descriptor| fcntl_setfd(descriptor, FdFlags::CLOEXEC))?;
     child.map_err(|error| why_not_started(&error, program.as_ref(), Path::new(&start.cwd)))
+}
+
+/// The kernel drops descriptors for which there is no room, and without one of its locks a task must not run.
+fn locks_lost(there: usize, sent: usize) -> std::io::Error {
+    let why = format!("too many open files: {there} of its {sent} locks came through; raise the limit (`ulimit -Hn`)");
+    std::io::Error::other(why)
 }
 
 /// The kernel says only "not found", whether it is the program or the folder.
@@ -311,22 +327,40 @@ mod tests {
     use super::*;
     use crate::execute::wire::Text;
 
-    #[test]
-    fn of_a_flood_so_much_is_read_at_a_time_and_at_the_end_all() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        let script = "head -c 500000 /dev/zero >&2; head -c 500000 /dev/zero";
-        let start = Start {
+    fn shell(script: &str, log: &Path) -> Start {
+        Start {
             id: 1,
             argv: ["/bin/sh", "-c", script].map(|word| Text(word.into())).to_vec(),
             env: vec![(Text("PATH".into()), Text(std::env::var_os("PATH").unwrap()))],
             secrets: Vec::new(),
             cwd: Text("/".into()),
-            log: Text(log.clone().into()),
+            log: Text(log.into()),
             descriptors: 0,
             timeout: None,
-        };
-        let mut task = Running::start(&start, &mut Programs::default(), Vec::new()).unwrap();
+        }
+    }
+
+    fn start(start: &Start, inherited: Vec<OwnedFd>) -> std::io::Result<Running> {
+        Running::start(start, &mut Programs::default(), &mut Limit::new(None).unwrap(), inherited)
+    }
+
+    #[test]
+    fn a_task_is_not_started_without_all_of_its_locks() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = folder.path().join("made");
+        let mut lacking = shell(&format!("touch {}", made.display()), &folder.path().join("log"));
+        lacking.descriptors = 2;
+        let why = start(&lacking, vec![std::io::pipe().unwrap().0.into()]).unwrap_err();
+        assert!(why.to_string().contains("1 of its 2 locks"), "{why}");
+        assert!(!made.exists());
+    }
+
+    #[test]
+    fn of_a_flood_so_much_is_read_at_a_time_and_at_the_end_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let script = "head -c 500000 /dev/zero >&2; head -c 500000 /dev/zero";
+        let mut task = start(&shell(script, &log), Vec::new()).unwrap();
         for pipe in [&task.errors, &task.output].into_iter().flatten() {
             rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20).unwrap();
         }

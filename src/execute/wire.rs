@@ -1,5 +1,6 @@
 //! Between runner and supervisor: JSON lines, commands over a socket that also carries descriptors, events over a pipe.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -126,7 +127,12 @@ fn again<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> std::io::Result<
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     bytes: Vec<u8>,
-    descriptors: std::collections::VecDeque<OwnedFd>,
+    /// By the number of the line that they came with.
+    descriptors: BTreeMap<u64, Vec<OwnedFd>>,
+    /// Ends of lines that were received.
+    ends: u64,
+    /// Commands that were given out.
+    given: u64,
 }
 
 impl Inbox {
@@ -137,24 +143,28 @@ impl Inbox {
         let mut buffer = [0; 8 << 10];
         let received =
             again(|| recvmsg(&socket, &mut [IoSliceMut::new(&mut buffer)], &mut ancillary, RecvFlags::CMSG_CLOEXEC))?;
+        let bytes = buffer.get(..received.bytes).unwrap_or_default();
+        let ends = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        // What comes with descriptors is received no further than to the end of what was sent with them: they belong to
+        // the last line that begins here. Where there was no room for some, this keeps them apart from those of others.
+        let line = self.ends + bytes.split_last().map_or(0, |(_, before)| ends(before));
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-                self.descriptors.extend(descriptors);
+                self.descriptors.entry(line).or_default().extend(descriptors);
             }
         }
-        self.bytes.extend_from_slice(buffer.get(..received.bytes).unwrap_or_default());
+        self.ends += ends(bytes);
+        self.bytes.extend_from_slice(bytes);
         Ok(received.bytes > 0)
     }
 
-    /// The next whole command, with its descriptors.
+    /// The next whole command, with those of its descriptors that came through.
     pub(super) fn next(&mut self) -> Option<std::io::Result<(Command, Vec<OwnedFd>)>> {
         let end = self.bytes.iter().position(|byte| *byte == b'\n')?;
         let line: Vec<u8> = self.bytes.drain(..=end).collect();
-        Some(serde_json::from_slice(&line).map_err(std::io::Error::from).map(|command| {
-            let count = if let Command::Start(start) = &command { start.descriptors } else { 0 };
-            let count = count.min(self.descriptors.len());
-            (command, self.descriptors.drain(..count).collect())
-        }))
+        let descriptors = self.descriptors.remove(&self.given).unwrap_or_default();
+        self.given += 1;
+        Some(serde_json::from_slice(&line).map_err(std::io::Error::from).map(|command| (command, descriptors)))
     }
 }
 
@@ -212,5 +222,35 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// As where there was no room for one of them.
+    #[test]
+    fn a_lost_descriptor_is_not_replaced_by_that_of_the_next_command() {
+        let (near, far) = UnixStream::pair().unwrap();
+        let pipe = || OwnedFd::from(std::io::pipe().unwrap().0);
+        let sender = std::thread::spawn(move || {
+            for (id, size, there) in [(1, 0, 1), (2, 100_000, 2), (3, 0, 0), (4, 9000, 2), (5, 0, 1)] {
+                let descriptors: Vec<OwnedFd> = (0..there).map(|_| pipe()).collect();
+                send_command(&near, &start(id, size, 2), &descriptors).unwrap();
+                send_command(&near, &Command::Stop { id }, &[]).unwrap();
+            }
+        });
+        // As much as may be is received at once.
+        std::thread::sleep(Duration::from_millis(50));
+        let mut inbox = Inbox::default();
+        let mut seen = Vec::new();
+        while inbox.receive(&far).unwrap() {
+            while let Some(command) = inbox.next() {
+                let (command, descriptors) = command.unwrap();
+                if matches!(command, Command::Start(_)) {
+                    seen.push(descriptors.len())
+                } else {
+                    assert!(descriptors.is_empty())
+                }
+            }
+        }
+        sender.join().unwrap();
+        assert_eq!(seen, [1, 2, 0, 2, 1]);
     }
 }

@@ -1,6 +1,8 @@
 //! What a machine has, and who gets it.
 
-use crate::space::{Counts, Space};
+use std::process::Command;
+
+use crate::space::{Counts, Space, answer};
 
 #[test]
 fn optional_devices_are_done_without() {
@@ -170,4 +172,35 @@ tasks:
     );
     space.up_to_date(&["--cpus", "3", "--memory", "2GiB"]);
     assert_eq!(space.read("seen"), "2 2 2 2 1073741824\n");
+}
+
+/// A terminal gives 1,024, and each task needs several; the programs that tasks start may go by it.
+#[test]
+fn more_files_may_be_open_than_the_usual_limit_says_and_tasks_have_that_limit() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  a:
+    run: 'sleep 0.5; ulimit -Sn >$OUTPUT_X'
+    matrix: { n: "${{ range(40) | list }}" }
+    resources: { cpu: 0 }
+    locks: ["one-${{ n }}", { key: all, mode: shared }]
+    outputs: { x: x }
+  all: { run: 'find $INPUT_X -type f | xargs cat | sort -u >$OUTPUT_X', inputs: { x: { from: a } }, outputs: { x: x }, publish: { x: x.txt } }
+"#,
+    );
+    let run = space.command(&["run", "test", "--jobs", "40"]);
+    let mut limited = Command::new("bash");
+    limited.args(["-c", "ulimit -Sn 80; exec \"$@\"", "bash"]).arg(run.get_program()).args(run.get_args());
+    limited.current_dir(space.root());
+    for (name, value) in run.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    let answer = answer(&mut limited);
+    assert_eq!(answer.code, 0, "{answer:#?}");
+    assert_eq!(answer.counts(), Counts(41, 0, 0, 0));
+    assert_eq!(space.read("x.txt"), "80\n");
 }
