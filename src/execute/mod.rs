@@ -3,6 +3,7 @@
 //! Tasks are started by a supervisor, a process that outlives the runner by as much as it takes to end them. See the
 //! README beside this file.
 
+mod ending;
 mod files;
 mod local;
 mod mask;

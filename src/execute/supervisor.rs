@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::ending::Ending;
 use super::files::Limit;
 use super::processes::{OwnChildren, Process, ProcessId, Reaped, process, reap, table, trees, variable};
 use super::programs::Programs;
-use super::task::{Ending, Running};
+use super::task::Running;
 use super::wire::{Command, Inbox};
 use super::{ExecEvent, Exit, GRACE, REQUEST_VARIABLE, Usage};
 
@@ -24,8 +25,6 @@ pub(super) const WORD: &str = "__supervise";
 
 /// So long a start may wait to be told together with what comes next: of a short task, its end.
 const HOLD: Duration = Duration::from_millis(20);
-/// While something is being ended.
-const TICK: Duration = Duration::from_millis(5);
 /// While tasks run: what they left behind and what ended meanwhile is looked at.
 const ROUND: Duration = Duration::from_secs(1);
 
@@ -131,14 +130,16 @@ impl Supervisor {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if self.tasks.values().any(|task| task.ending.is_some()) || self.ending_strays.is_some() || !self.open {
-            return Some(TICK);
-        }
         let now = Instant::now();
         let alarms = self.tasks.values().filter_map(Running::alarm).chain(self.due);
+        let alarms = alarms.chain(self.endings().map(Ending::look_at));
         let alarm = alarms.min().map(|alarm| alarm.saturating_duration_since(now));
         let round = (!self.tasks.is_empty() || !self.strays.is_empty()).then_some(ROUND);
         alarm.into_iter().chain(round).min()
+    }
+
+    fn endings(&self) -> impl Iterator<Item = &Ending> {
+        self.tasks.values().filter_map(|task| task.ending.as_ref()).chain(&self.ending_strays)
     }
 
     fn listen(&mut self) {
@@ -265,11 +266,12 @@ impl Supervisor {
     }
 
     fn signal(&mut self) {
-        if self.tasks.values().all(|task| task.ending.is_none()) && self.ending_strays.is_none() {
+        let now = Instant::now();
+        if self.endings().all(|ending| ending.look_at() > now) {
             return;
         }
-        // Without it the next tick tries again.
-        let Ok(table) = table() else { return };
+        // Without it the next look tries again.
+        let table = table().unwrap_or_default();
         for task in self.tasks.values_mut() {
             let Some(ending) = &mut task.ending else { continue };
             let mut roots: BTreeSet<ProcessId> =

@@ -1,6 +1,5 @@
 //! A task that runs, as the supervisor sees it.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use fs_err as fs;
 use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use super::ending::Ending;
 use super::files::Limit;
 use super::mask::Mask;
 use super::output::{Lines, Report};
-use super::processes::{Ended, ProcessId, signal};
+use super::processes::{Ended, ProcessId};
 use super::programs::Programs;
 use super::wire::Start;
 use super::{ExecEvent, Exit, REQUEST_VARIABLE, Usage};
@@ -27,34 +27,6 @@ const TELL: Duration = Duration::from_millis(50);
 
 /// So much is read of each of a task's streams before the others are looked at: what a pipe holds.
 const TURN: usize = 64 << 10;
-
-/// Processes that are being ended.
-#[derive(Debug)]
-pub(super) struct Ending {
-    told: BTreeSet<ProcessId>,
-    kill_at: Instant,
-}
-
-impl Ending {
-    pub(super) fn new(grace: Duration) -> Self {
-        let now = Instant::now();
-        Self { told: BTreeSet::new(), kill_at: now.checked_add(grace).unwrap_or(now) }
-    }
-
-    /// SIGTERM once to each, SIGKILL to all when the time is up. Those that were started meanwhile are told next time.
-    pub(super) fn advance(&mut self, processes: &BTreeSet<ProcessId>) {
-        let kill = Instant::now() >= self.kill_at;
-        for pid in processes {
-            if kill {
-                signal(*pid, Signal::KILL);
-            } else if self.told.insert(*pid) {
-                signal(*pid, Signal::TERM);
-                // One that is stopped would not hear it.
-                signal(*pid, Signal::CONT);
-            }
-        }
-    }
-}
 
 /// A task from its start until all its processes have ended.
 #[derive(Debug)]
@@ -164,6 +136,10 @@ impl Running {
             Some(_) => Exit::Stopped,
             None => exit,
         });
+        // What it leaves behind is to be told.
+        if let Some(ending) = &mut self.ending {
+            ending.hurry();
+        }
     }
 
     /// Reads what the task has written, and no more than [`TURN`] of each stream: others have something to say too. Whether
