@@ -303,45 +303,60 @@ mod tests {
     use super::*;
     use crate::execute::wire::Text;
 
-    fn shell(script: &str, log: &Path) -> Start {
-        Start {
-            id: 1,
-            argv: ["/bin/sh", "-c", script].map(|word| Text(word.into())).to_vec(),
-            env: vec![(Text("PATH".into()), Text(std::env::var_os("PATH").unwrap()))],
-            secrets: Vec::new(),
-            cwd: Text("/".into()),
-            log: Text(log.into()),
-            descriptors: 0,
-            timeout: None,
-        }
-    }
-
-    fn start(start: &Start, inherited: Vec<OwnedFd>) -> std::io::Result<Running> {
-        Running::start(start, &mut Programs::default(), &mut Limit::new(None).unwrap(), inherited)
-    }
-
     #[test]
     fn a_task_is_not_started_without_all_of_its_locks() {
-        let folder = tempfile::tempdir().unwrap();
-        let made = folder.path().join("made");
-        let mut lacking = shell(&format!("touch {}", made.display()), &folder.path().join("log"));
-        lacking.descriptors = 2;
-        let why = start(&lacking, vec![std::io::pipe().unwrap().0.into()]).unwrap_err();
+        let start = Start {
+            id: 1,
+            argv: vec![Text("/bin/true".into())],
+            env: Vec::new(),
+            secrets: Vec::new(),
+            cwd: Text("/".into()),
+            log: Text("/log".into()),
+            descriptors: 2,
+            timeout: None,
+        };
+        let there = vec![std::io::pipe().unwrap().0.into()];
+        let mut limit = Limit::new(None).unwrap();
+        let why = Running::start(&start, &mut Programs::default(), &mut limit, there).unwrap_err();
         assert!(why.to_string().contains("1 of its 2 locks"), "{why}");
-        assert!(!made.exists());
     }
 
+    /// A pipe that holds half a million bytes.
+    fn full_pipe() -> std::io::PipeReader {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        rustix::pipe::fcntl_setpipe_size(&reader, 1 << 20).unwrap();
+        rustix::io::ioctl_fionbio(&reader, true).unwrap();
+        writer.write_all(&[b'x'; 500_000]).unwrap();
+        reader
+    }
+
+    /// Without a process, for no lock of another test is to be open in one.
     #[test]
     fn of_a_flood_so_much_is_read_at_a_time_and_at_the_end_all() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let script = "head -c 500000 /dev/zero >&2; head -c 500000 /dev/zero";
-        let mut task = start(&shell(script, &log), Vec::new()).unwrap();
-        for pipe in [&task.errors, &task.output].into_iter().flatten() {
-            rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20).unwrap();
-        }
-        let options = rustix::process::WaitOptions::empty();
-        rustix::process::waitpid(Pid::from_raw(task.main), options).unwrap();
+        let now = Instant::now();
+        let mut task = Running {
+            id: 1,
+            main: 0,
+            mark: Vec::new(),
+            exit: Some(Exit::Code(0)),
+            ending: None,
+            deadline: None,
+            timed_out: false,
+            pidfd: None,
+            output: Some(full_pipe()),
+            errors: Some(full_pipe()),
+            output_mask: Mask::default(),
+            errors_mask: Mask::default(),
+            lines: Lines::default(),
+            log: Log::new(&log).unwrap(),
+            progress: None,
+            told: now,
+            started: now,
+            usage: Usage::default(),
+            _inherited: Vec::new(),
+        };
         let size = || std::fs::metadata(&log).unwrap().len();
         assert!(task.read_output(&mut Vec::new()));
         assert!(size() >= TURN as u64 && size() < 4 * TURN as u64, "{}", size());
