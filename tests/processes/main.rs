@@ -39,7 +39,7 @@ impl Bench {
         job(self.folder.path(), id, script)
     }
 
-    fn run(&mut self, id: u64, script: &str) -> (Exit, Usage) {
+    fn run(&self, id: u64, script: &str) -> (Exit, Usage) {
         self.executor.start(self.job(id, script));
         self.exit(id)
     }
@@ -138,7 +138,7 @@ fn take(locks: &Locks, requests: &[LockRequest]) -> Option<Held> {
 
 #[test]
 fn a_task_reports_and_its_log_keeps_the_rest() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let script = "echo one; echo ::progress 1/2 half; echo two >&2; echo ::metric loss=0.25; \
                   echo secret=$HOME-$GHTRADER_X; printf 'no newline'; exit 3";
     bench.executor.start(bench.job(1, script));
@@ -164,7 +164,7 @@ fn a_task_reports_and_its_log_keeps_the_rest() {
 
 #[test]
 fn usage_counts_all_processes() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let burn = "i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done";
     let script = format!("bash -c '{burn}' & x=$(head -c 60000000 /dev/zero | tr '\\0' 'x'); wait");
     let (exit, usage) = bench.run(1, &script);
@@ -175,7 +175,7 @@ fn usage_counts_all_processes() {
 
 #[test]
 fn what_cannot_be_started_says_why() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let jobs: [fn(&mut Job); 4] = [
         |job| job.argv = vec!["/no/such/program".into()],
         |job| job.cwd = "/no/such/folder".into(),
@@ -199,7 +199,7 @@ fn a_signal_is_told() {
 
 #[test]
 fn what_a_task_leaves_running_is_ended_with_it() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let (exit, _) = bench.run(1, &escapes("TERM HUP"));
     assert_eq!(exit, Exit::Code(0));
     for name in ESCAPED {
@@ -209,7 +209,7 @@ fn what_a_task_leaves_running_is_ended_with_it() {
 
 #[test]
 fn a_stop_reaches_all_and_kills_what_does_not_listen() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     bench.executor.start(bench.job(1, &format!("{} touch ready; wait", escapes("TERM HUP"))));
     wait_for("the task", || bench.file("ready").exists());
     let start = Instant::now();
@@ -223,7 +223,7 @@ fn a_stop_reaches_all_and_kills_what_does_not_listen() {
 
 #[test]
 fn a_stop_lets_a_task_clean_up() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     bench.executor.start(bench.job(1, "trap 'echo bye; exit 7' TERM; touch ready; while :; do sleep 0.02; done"));
     wait_for("the task", || bench.file("ready").exists());
     let start = Instant::now();
@@ -235,7 +235,7 @@ fn a_stop_lets_a_task_clean_up() {
 
 #[test]
 fn a_timeout_ends_all() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let script = format!("{} wait", escapes("TERM HUP"));
     bench.executor.start(Job { timeout: Some(Duration::from_millis(1500)), ..bench.job(1, &script) });
     assert_eq!(bench.exit(1).0, Exit::Timeout);
@@ -246,7 +246,7 @@ fn a_timeout_ends_all() {
 
 #[test]
 fn the_end_of_one_task_spares_what_another_has_left_running_so_far() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let other = format!("(setsid bash -c '{STAY}' x daemon HUP &); until [ -e go ]; do sleep 0.02; done");
     bench.executor.start(bench.job(1, &other));
     let daemon = pid(&bench.file("daemon"));
@@ -260,7 +260,7 @@ fn the_end_of_one_task_spares_what_another_has_left_running_so_far() {
 
 #[test]
 fn a_lock_is_held_until_the_last_process_has_ended() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     fs::create_dir(bench.file("locks")).unwrap();
     let locks = Locks::at(bench.file("locks"));
     let requests = [LockRequest::named("table", false), LockRequest::named("read", true)];
@@ -282,7 +282,7 @@ fn a_lock_is_held_until_the_last_process_has_ended() {
 
 #[test]
 fn when_only_the_supervisor_is_killed_the_runner_ends_its_tasks() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     bench.executor.start(bench.job(1, &format!("bash -c '{STAY}' x child HUP")));
     let child = pid(&bench.file("child"));
     kill(bench.executor.supervisor());
@@ -294,7 +294,7 @@ fn when_only_the_supervisor_is_killed_the_runner_ends_its_tasks() {
 
 #[test]
 fn many_tasks_at_once_end_each_with_its_own_status() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let mut expected = Vec::new();
     for id in 0..60 {
         bench.executor.start(bench.job(id, &format!("echo ::metric id={id}; exit {}", id % 7)));
@@ -319,7 +319,7 @@ fn many_tasks_at_once_end_each_with_its_own_status() {
 #[test]
 #[ignore = "a measurement"]
 fn overhead() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let count = 1000;
     let start = Instant::now();
     for id in 0..count {

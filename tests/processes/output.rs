@@ -11,7 +11,7 @@ pub(crate) const FLOOD: &str = "yes '' & yes '' & yes '' & yes '' &";
 
 #[test]
 fn a_flood_of_output_keeps_nothing_else_waiting() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     std::os::unix::fs::symlink("/dev/null", bench.file("1.log")).unwrap();
     let flood = format!("echo ::progress 1/1 begun; {FLOOD} wait");
     bench.executor.start(Job { timeout: Some(Duration::from_secs(2)), ..bench.job(1, &flood) });
@@ -30,7 +30,7 @@ fn a_flood_of_output_keeps_nothing_else_waiting() {
 /// The last that a task wrote is read when it has ended, however large its pipe is.
 #[test]
 fn nothing_is_lost_of_what_a_task_wrote_before_it_ended() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let script = "head -c 3000000 /dev/zero >&2; head -c 3000000 /dev/zero";
     assert_eq!(bench.run(1, script).0, Exit::Code(0));
     assert_eq!(std::fs::metadata(bench.file("1.log")).unwrap().len(), 6_000_000);
