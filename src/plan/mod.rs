@@ -139,10 +139,12 @@ type Around = (Option<usize>, Vec<Arc<str>>);
 struct Waits {
     /// How many of the things it waits for have not ended.
     pending: usize,
+    /// How often it began to wait: a wake for an earlier wait is none.
+    round: u32,
     /// What it waits for, kept for finding cycles.
     on: Vec<Item>,
-    /// What waits for it.
-    waiters: Vec<Item>,
+    /// What waits for it, and since which of its rounds.
+    waiters: Vec<(Item, u32)>,
 }
 
 /// From as many instances in the queue on, the index of the cache is read at once.
@@ -162,6 +164,8 @@ pub struct Planner<'a> {
     trees: Vec<Tree<Lost>>,
     pub(crate) instances: Vec<Instance>,
     waits: HashMap<Item, Waits>,
+    /// Instances for which some of the axes that they wait for are known, and others are not; only in the first pass.
+    partly: Option<BTreeSet<InstanceId>>,
     /// How many instances are demanded.
     expected: usize,
     queue: VecDeque<Item>,
@@ -237,6 +241,7 @@ impl<'a> Planner<'a> {
             axis_edges: Mutex::default(),
             draws: false,
             early,
+            partly: Some(BTreeSet::new()),
             secrets: Secrets::default(),
             unexpanded: Vec::new(),
         };
@@ -255,6 +260,20 @@ impl<'a> Planner<'a> {
 
     /// Carries the plan on until everything waits for tasks that were handed out.
     pub fn advance(&mut self) {
+        self.advance_queue();
+        // All that can be known before the first task starts is looked at before it does, so that a dry run and a run see the
+        // same. Later on it would be looked at again for each axis that comes to be known.
+        while let Some(partly) = self.partly.take().filter(|partly| !partly.is_empty()) {
+            self.partly = Some(BTreeSet::new());
+            let still = |id: &InstanceId| self.waits.get(&Item::Instance(*id)).is_some_and(|waits| waits.pending > 0);
+            for id in partly.into_iter().filter(still).collect::<Vec<_>>() {
+                self.enqueue(Item::Instance(id));
+            }
+            self.advance_queue();
+        }
+    }
+
+    fn advance_queue(&mut self) {
         // The longest queue that the index was read ahead for.
         let mut ahead = AHEAD / 2;
         while let Some(item) = self.queue.pop_front() {
@@ -339,12 +358,14 @@ impl<'a> Planner<'a> {
             return;
         }
         let Some(waits) = self.waits.remove(&item) else { return };
-        for waiter in waits.waiters {
-            let Some(waiting) = self.waits.get_mut(&waiter) else { continue };
+        for (waiter, round) in waits.waiters {
+            let Some(waiting) = self.waits.get_mut(&waiter).filter(|waiting| waiting.round == round) else { continue };
             waiting.pending -= 1;
             if waiting.pending == 0 {
                 waiting.on.clear();
                 self.enqueue(waiter);
+            } else if let (Some(partly), Item::Instance(id)) = (&mut self.partly, waiter) {
+                partly.insert(id);
             }
         }
     }
@@ -359,20 +380,27 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Lets `item` wait for all of `on`, which are brought up to date for it.
-    fn wait(&mut self, item: Item, on: BTreeSet<Item>) {
+    /// Lets `item` wait for all of `on`, which are brought up to date for it. First it waits for the axes alone: once they are
+    /// known, more of what it reads can be asked for.
+    fn wait(&mut self, item: Item, mut on: BTreeSet<Item>) {
         for other in &on {
             match *other {
                 Item::Node(task, node) => self.demand_node(task, node),
                 Item::Instance(id) => self.demand(id),
             }
         }
-        for other in &on {
-            self.waits.entry(*other).or_default().waiters.push(item);
+        let is_node = |item: &Item| matches!(item, Item::Node(..));
+        if on.iter().any(is_node) {
+            on.retain(is_node);
         }
         let waits = self.waits.entry(item).or_default();
+        waits.round += 1;
+        let round = waits.round;
         waits.pending = on.len();
-        waits.on = on.into_iter().collect();
+        waits.on = on.iter().copied().collect();
+        for other in on {
+            self.waits.entry(other).or_default().waiters.push((item, round));
+        }
     }
 
     /// Sees to it that a node will be expanded.

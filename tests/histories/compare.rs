@@ -122,6 +122,17 @@ pub(crate) fn merged(answers: &[Answer; 2], executed: BTreeMap<String, usize>) -
     Observed { states, executed }
 }
 
+/// What one of two runs has made may show the other that a source is missing before it starts anything; the first fails there.
+pub(crate) fn late_refusal(answers: &mut [Answer; 2]) {
+    let failed = |answer: &Answer| answer.states.values().any(|state| state == "failed");
+    for (one, other) in [(0, 1), (1, 0)] {
+        let refused = answers[one].code == Some(2) && answers[one].text.contains("is not there");
+        if refused && failed(&answers[other]) {
+            answers[one].states = answers[other].states.clone();
+        }
+    }
+}
+
 /// Two runs: each instance is executed once by one of them, but for what fails or is never cached.
 pub(crate) fn two(
     expectation: &Expectation,

@@ -197,7 +197,8 @@ impl Play {
             return Ok(());
         }
         let ask = Ask { keep_going: true, ..ask.clone() };
-        let answers = self.space.call_twice(&self.project, &ask);
+        let mut answers = self.space.call_twice(&self.project, &ask);
+        compare::late_refusal(&mut answers);
         let observed = compare::merged(&answers, self.space.executed());
         let expectation = self.interpret(Mode::Run, &ask, &observed, &BTreeMap::new());
         let late = std::mem::take(&mut self.late);

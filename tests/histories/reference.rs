@@ -4,7 +4,7 @@
 //! not have got so far, after a failure nothing new is started), it takes what was observed if that is one of the
 //! possibilities. It shares nothing with the crate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::judge::{axis, entry, keys};
@@ -138,17 +138,22 @@ impl<'a> Call<'a> {
                 continue;
             }
             let axes = &self.project.tasks[task].axes;
-            let (leaves, _) = self.find(task, &vec![None; axes.len()]);
-            for values in leaves {
-                let fits = |target: &Target| {
-                    target.axes.iter().all(|(axis, value)| match axes.iter().position(|own| own == axis) {
-                        Some(place) => values[place] == *value,
-                        None => target.task != task,
-                    })
+            let is_own = |name: &String| axes.contains(name);
+            let mut leaves = BTreeSet::new();
+            if self.ask.targets.is_empty() {
+                leaves.extend(self.find(task, &vec![None; axes.len()]).0);
+            }
+            for target in
+                asking.iter().filter(|target| target.task != task || target.axes.iter().all(|(axis, _)| is_own(axis)))
+            {
+                // What is not asked for is not looked at: its axes may come from a task that nobody needs.
+                let wanted = |axis: &String| {
+                    target.axes.iter().find(|(own, _)| own == axis).map(|(_, value)| vec![value.clone()])
                 };
-                if self.ask.targets.is_empty() || asking.iter().any(fits) {
-                    self.outcome(task, &values);
-                }
+                leaves.extend(self.find(task, &axes.iter().map(wanted).collect::<Vec<_>>()).0);
+            }
+            for values in leaves {
+                self.outcome(task, &values);
             }
         }
         self.unknown();
