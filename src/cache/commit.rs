@@ -5,12 +5,11 @@
 //! commit does so for any number of results with two waits for the disk.
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use super::files::{Unsynced, create_folder_synced, name_once, parent};
+use super::files::{Unsynced, name_once};
 use super::folders::lock;
 use super::stat::Stat;
 use super::{Cache, CacheError, Result, tables};
@@ -144,14 +143,7 @@ impl Cache {
     fn name_manifest(&self, temporary: &Path, key: &Hash) -> Result<u64> {
         for n in 0.. {
             let path = self.manifest_path(key, n);
-            let named = match name_once(temporary, &path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    create_folder_synced(parent(&path))?;
-                    name_once(temporary, &path)
-                }
-                other => other,
-            };
-            if named? {
+            if self.in_shard(&path, || name_once(temporary, &path))? {
                 return Ok(n);
             }
         }

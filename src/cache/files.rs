@@ -191,18 +191,6 @@ pub(super) fn name_once(temporary: &Path, path: &Path) -> std::io::Result<bool> 
     }
 }
 
-/// Gives a file or folder the name `path`, whose folder is made where it is missing.
-pub(crate) fn rename(from: &Path, path: &Path) -> std::io::Result<()> {
-    match fs::rename(from, path) {
-        // The folder may be made by another thread meanwhile: it is not asked whether it is missing.
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            create_folder_synced(parent(path))?;
-            fs::rename(from, path)
-        }
-        other => other,
-    }
-}
-
 /// Makes a folder, and those above it, so that they last.
 pub(crate) fn create_folder_synced(folder: &Path) -> std::io::Result<()> {
     if folder.is_dir() {
@@ -288,24 +276,6 @@ mod tests {
             assert!(!temporary.exists());
         }
         assert_eq!(fs::read(&path).unwrap(), b"first");
-    }
-
-    #[test]
-    fn files_that_need_the_same_new_folder_at_once_all_get_their_names() {
-        let root = tempfile::tempdir().unwrap();
-        for round in 0..200 {
-            let folder = root.path().join(format!("{round}/new"));
-            std::thread::scope(|scope| {
-                for name in ["a", "b", "c", "d"] {
-                    let (from, path) = (root.path().join(format!("{name}{round}")), folder.join(name));
-                    scope.spawn(move || {
-                        fs::write(&from, name).unwrap();
-                        rename(&from, &path).unwrap();
-                    });
-                }
-            });
-            assert_eq!(entries(&folder).unwrap().len(), 4);
-        }
     }
 
     #[test]

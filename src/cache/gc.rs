@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use rayon::prelude::*;
 
 use super::census::{Amount, each_result, forget_objects, last_keys, size_below};
-use super::files::{Scrap, entries, remove_tree, rename};
+use super::files::{Scrap, entries, remove_tree};
 use super::stat::{Stat, now};
 use super::{Artifact, Cache, CacheError, Recorded, Result};
 use crate::hash::Hash;
@@ -202,12 +202,14 @@ impl Cache {
         // The listing of a folder may be aside itself, so that what it names was not marked.
         for hash in aside.keys().filter(|hash| used.contains(hash)).copied().collect::<Vec<_>>() {
             let Some(place) = aside.get(&hash) else { continue };
-            rename(place, &self.object_path(&hash))?;
+            let to = self.object_path(&hash);
+            self.in_shard(&to, || fs::rename(place, &to))?;
             let mut inner = Marked { cache: self, hashes: HashSet::new() };
             inner.folder(&Artifact { hash, folder: true, size: 0 })?;
             for below in inner.hashes.into_iter().filter(|below| !used.contains(below)).collect::<Vec<_>>() {
                 if let Some(place) = aside.get(&below) {
-                    rename(place, &self.object_path(&below))?;
+                    let to = self.object_path(&below);
+                    self.in_shard(&to, || fs::rename(place, &to))?;
                 }
                 used.insert(below);
             }

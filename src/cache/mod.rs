@@ -17,6 +17,7 @@ mod listing;
 mod objects;
 mod outputs;
 mod results;
+mod shards;
 mod sources;
 mod stat;
 mod tables;
@@ -27,6 +28,7 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use fs_err as fs;
@@ -64,6 +66,8 @@ pub struct Cache {
     placed: Mutex<Placed>,
     committing: Mutex<Committing>,
     notices: Mutex<Notices>,
+    /// How many shards were found missing.
+    shards_made: AtomicUsize,
 }
 
 /// Notices that wait to be taken, and all that were given: one thing is told once.
@@ -99,22 +103,6 @@ impl std::fmt::Display for Notice {
     }
 }
 
-/// Makes the folders `00` to `ff`. All at once, for each that is made later on is waited for alone.
-fn make_shards(folder: &Path) -> std::io::Result<()> {
-    let shards = (0..=u8::MAX).map(|shard| folder.join(format!("{shard:02x}")));
-    // The last one is made last.
-    if folder.join("ff").is_dir() {
-        return Ok(());
-    }
-    for shard in shards {
-        match fs::create_dir(shard) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-    }
-    files::sync(folder)
-}
-
 impl Cache {
     /// Opens the cache at `root`; it is made where it is missing.
     ///
@@ -124,9 +112,6 @@ impl Cache {
         let v1 = std::path::absolute(root)?.join("v1");
         for folder in ["objects", "results", "refs", "locks", "runs", "scratch", "tmp"] {
             files::create_folder_synced(&v1.join(folder))?;
-        }
-        for folder in ["objects", "results"] {
-            make_shards(&v1.join(folder))?;
         }
         let v1 = fs::canonicalize(&v1)?;
         let tmp = v1.join("tmp");
@@ -156,6 +141,7 @@ impl Cache {
             placed: Mutex::default(),
             committing: Mutex::default(),
             notices: Mutex::default(),
+            shards_made: AtomicUsize::default(),
         }
     }
 

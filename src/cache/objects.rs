@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::artifact::Kind;
 use super::census::forget_objects;
-use super::files::{rename, sync};
+use super::files::sync;
 use super::folders::lock;
 use super::listing::{Entry, Listing};
 use super::stat::Stat;
@@ -156,7 +156,7 @@ impl Cache {
         }
         let place = self.object_path(&hash);
         let mut file = file;
-        if let Err(error) = seal(&file, kind).and_then(|()| rename(path, &place)) {
+        if let Err(error) = seal(&file, kind).and_then(|()| self.in_shard(&place, || fs::rename(path, &place))) {
             // Another file system, or a folder that the task made read-only.
             if !matches!(error.kind(), ErrorKind::CrossesDevices | ErrorKind::PermissionDenied) {
                 return Err(error.into());
@@ -164,7 +164,7 @@ impl Cache {
             let copy = self.copy_in(path)?;
             file = fs::File::open(&copy)?;
             seal(&file, kind)?;
-            rename(&copy, &place)?;
+            self.in_shard(&place, || fs::rename(&copy, &place))?;
         }
         self.add_placed(place, hash, Stat::of(&file.metadata()?));
         Ok(())

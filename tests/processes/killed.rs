@@ -73,9 +73,12 @@ fn when_the_supervisor_is_killed_too_the_next_start_ends_what_survived() {
     let scratch = scratch(folder.path());
     // What has a living supervisor is left alone.
     assert_eq!(sweep_within(&scratch, GRACE).unwrap(), Vec::<u32>::new());
+    let supervisor = pid(&folder.path().join("supervisor"));
     runner.kill().unwrap();
-    kill(pid(&folder.path().join("supervisor")));
+    kill(supervisor);
     runner.wait().unwrap();
+    // As long as it is there, they are its business.
+    wait_for("the end of the supervisor", || !lives(supervisor));
     let request = [LockRequest::named("table", false)];
     assert!(take(&locks, &request).is_none(), "the survivors hold the lock");
     let swept = sweep_within(&scratch, GRACE).unwrap();

@@ -57,11 +57,19 @@ def distribution() -> str:
 
 
 def filesystem(folder: Path) -> str:
-    """The type of the file system that the longest mount point above the folder has."""
+    """The type of the file system that the longest mount point above the folder has, and what is unusual about it."""
     place = str(folder.resolve())
-    mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
-    above = [(point, kind) for point, kind in mounts if place == point or place.startswith(point.rstrip("/") + "/")]
-    return max(above, key=lambda mount: len(mount[0]), default=("", "unknown"))[1]
+    mounts = [line.split()[:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    above = [mount for mount in mounts if place == mount[1] or place.startswith(mount[1].rstrip("/") + "/")]
+    device, _, kind = max(above, key=lambda mount: len(mount[1]), default=("", "", "unknown"))
+    name = Path(device).name
+    remarks = []
+    if name.startswith("loop"):
+        remarks.append("in a file")
+    # Without one, ext4 gives no inode again for a minute: the more was removed before, the longer it looks for another.
+    if kind == "ext4" and not list(Path("/proc/fs/jbd2").glob(f"{name}-*")):
+        remarks.append("without a journal")
+    return f"{kind} ({', '.join(remarks)})" if remarks else kind
 
 
 def free(folder: Path) -> int:
