@@ -126,6 +126,8 @@ impl Cache {
     }
 }
 
+/// How often something is put in a place that others change.
+const ATTEMPTS: usize = 100;
 /// Up to here a file is copied through memory: hashed on its way, and not read again.
 const SMALL: u64 = 256 << 10;
 
@@ -183,20 +185,22 @@ fn finish(staged: &Path) -> Result<()> {
 
 /// Exchanges `staged` with what is at `dest`, or moves it there.
 fn swap(staged: &Path, dest: &Path) -> Result<()> {
-    match renameat_with(CWD, staged, CWD, dest, RenameFlags::EXCHANGE) {
-        Ok(()) => {}
-        // Nothing is there, or the file system cannot exchange: a folder then goes away before the new one comes.
-        Err(error) => {
-            if error != rustix::io::Errno::NOENT && dest.is_dir() && !dest.is_symlink() {
-                remove(dest)?;
-            }
-            match fs::rename(staged, dest) {
-                Err(error) if error.kind() == ErrorKind::NotADirectory => {
-                    fs::remove_file(dest)?;
-                    fs::rename(staged, dest)?;
-                }
-                other => other?,
-            }
+    let mut attempts = 0;
+    loop {
+        match renameat_with(CWD, staged, CWD, dest, RenameFlags::EXCHANGE) {
+            Ok(()) => break,
+            Err(rustix::io::Errno::NOENT) => {}
+            // The file system cannot exchange: a folder then goes away before the new one comes.
+            Err(_) if dest.is_dir() && !dest.is_symlink() => remove(dest)?,
+            Err(_) => {}
+        }
+        attempts += 1;
+        match fs::rename(staged, dest) {
+            Ok(()) => break,
+            Err(error) if error.kind() == ErrorKind::NotADirectory => fs::remove_file(dest)?,
+            // Another run has just put the same there.
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && attempts < ATTEMPTS => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(sync(parent(dest))?)

@@ -101,3 +101,18 @@ fn an_export_replaces_whatever_is_there_in_one_step() {
     assert_eq!(fs::read_dir(bench.path("public/deep")).unwrap().count(), 1, "nothing stays behind");
     assert!(bench.cache.export(&file, &bench.path("target/below")).is_err());
 }
+
+#[test]
+fn exports_of_a_folder_to_one_new_place_at_once_all_succeed() {
+    let bench = Bench::new();
+    let folder = bench.cache.store(&full_folder(&bench, "out")).unwrap();
+    for round in 0..50 {
+        let dest = bench.path(&format!("public/{round}"));
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| bench.cache.export(&folder, &dest).unwrap());
+            }
+        });
+        assert_eq!(bench.cache.hash_source(&dest).unwrap(), folder);
+    }
+}
