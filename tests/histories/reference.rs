@@ -257,15 +257,26 @@ impl<'a> Call<'a> {
             Some(When::AxisIsNot(name, value)) if axis(name) == *value => return Err(Outcome::Skipped),
             _ => {}
         }
+        let param = |name: &str| self.project.param(name).to_owned();
+        let missing = decl.inputs.iter().any(|input| match &input.source {
+            Source::Path(path) => !input.optional && self.project.source(&path.eval(axis, param)).is_none(),
+            _ => false,
+        });
+        let name = self.project.instance(task, values);
+        let failed = self.observed.states.get(&name).is_some_and(|state| state == "failed");
+        if missing && failed && self.mode == Mode::Run {
+            // Of an instance that was not known before it is seen only now. What it reads is not needed for its sake.
+            self.perhaps_error = true;
+            self.expected.entry(name).or_default().state = "failed".to_owned();
+            return Err(Outcome::Blocked);
+        }
         let mut inputs = Inputs::new();
         let mut stops = Vec::new();
-        let mut missing = false;
         for input in &decl.inputs {
             match &input.source {
                 Source::Path(path) => {
                     let path = path.eval(axis, |name| self.project.param(name).to_owned());
                     let there = self.project.source(&path);
-                    missing |= there.is_none() && !input.optional;
                     inputs.push((input.name.clone(), there));
                 }
                 Source::Ref(name) => {
@@ -289,10 +300,8 @@ impl<'a> Call<'a> {
         if missing {
             let skipped = matches!(stop, Some(Outcome::Skipped | Outcome::Blocked));
             *(if skipped { &mut self.perhaps_error } else { &mut self.error }) = true;
-            // Of an instance that was not known before it is seen only now; with a skip, whatever is looked at first counts.
-            let name = self.project.instance(task, values);
-            let failed = self.observed.states.get(&name).is_some_and(|state| state == "failed");
-            if self.mode == Mode::Run && (failed || !skipped) {
+            // With a skip, whatever is looked at first counts.
+            if self.mode == Mode::Run && !skipped {
                 self.expected.entry(name).or_default().state = "failed".to_owned();
                 return Err(Outcome::Blocked);
             }
