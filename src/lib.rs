@@ -23,4 +23,5 @@ pub mod report;
 pub mod resources;
 pub mod run;
 pub mod schedule;
+mod sync;
 pub mod text;

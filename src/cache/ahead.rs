@@ -46,7 +46,9 @@ const PAGES: usize = 1;
 impl Cache {
     /// Reads the index ahead, for as many instances to be planned, where that is worth it. Damage shows when it is asked.
     pub fn read_ahead(&self, instances: usize) {
-        let Some((results, files)) = self.index().ok().and_then(|index| super::lock(index).readers()) else { return };
+        let Some((results, files)) = self.index().ok().and_then(|index| crate::sync::lock(index).readers()) else {
+            return;
+        };
         let pages: i64 = results.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap_or(i64::MAX);
         if usize::try_from(pages).is_ok_and(|pages| pages > instances.saturating_mul(PAGES)) {
             return;

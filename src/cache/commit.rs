@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::files::{Unsynced, name_once};
-use super::folders::lock;
 use super::stat::Stat;
 use super::{Cache, CacheError, Result, tables};
 use crate::hash::Hash;
 use crate::provenance::Manifest;
+use crate::sync::lock;
 
 /// Objects that are in their place and do not last yet.
 #[derive(Debug, Default)]

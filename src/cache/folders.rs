@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::artifact::Kind;
 use super::listing::{Entry, Found, Listing};
 use super::{Artifact, Cache, Result, State};
+use crate::sync::lock;
 
 /// Listings that are kept in memory, so that taking one part of the same folder 100,000 times reads it once.
 const KEPT: usize = 32;
@@ -78,9 +79,4 @@ impl Cache {
         listing.check_nesting()?;
         Ok(listing)
     }
-}
-
-/// A lock whose holder panicked still guards whole values: they are replaced, never edited in steps.
-pub(super) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -45,10 +45,10 @@ pub use outputs::Outputs;
 pub use results::{Known, Recorded};
 
 use crate::hash::Hash;
+use crate::sync::lock;
 use ahead::Ahead;
 use commit::{Committing, Placed};
 use files::Scrap;
-use folders::lock;
 use index::{Condition, Index};
 
 /// A cache folder. It may be shared by threads, and opened by any number of processes.

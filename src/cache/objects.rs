@@ -16,12 +16,12 @@ use rayon::prelude::*;
 use super::artifact::Kind;
 use super::census::forget_objects;
 use super::files::sync;
-use super::folders::lock;
 use super::listing::{Entry, Listing};
 use super::stat::Stat;
 use super::walk::{Seen, What, walk};
 use super::{Artifact, Cache, CacheError, Result, tables};
 use crate::hash::Hash;
+use crate::sync::lock;
 
 /// Whether an artifact can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::files;
 use super::supervisor::WORD;
 use super::wire::{self, MOST_DESCRIPTORS, Start, send_command};
 use super::{ExecEvent, ExecuteError, Executor, Exit, GRACE, Job, Usage, sweep_within};
+use crate::sync::lock;
 
 /// Runs jobs through a supervisor of its own. When it is dropped, what still runs is ended, and that is waited for.
 pub struct LocalExecutor {
@@ -81,8 +82,7 @@ impl LocalExecutor {
     fn send(&self, command: &wire::Command, descriptors: &[OwnedFd]) -> std::io::Result<()> {
         let commands = self.commands.as_ref().ok_or(std::io::ErrorKind::NotConnected)?;
         // A command may go in several pieces.
-        let commands = commands.lock().unwrap_or_else(PoisonError::into_inner);
-        send_command(&*commands, command, descriptors)
+        send_command(&*lock(commands), command, descriptors)
     }
 
     fn tell_exit(&self, id: u64, exit: Exit) {
@@ -158,8 +158,4 @@ impl Listener {
             (self.sink)(ended_badly(id, Exit::Lost));
         }
     }
-}
-
-fn lock(running: &Running) -> MutexGuard<'_, BTreeSet<u64>> {
-    running.lock().unwrap_or_else(PoisonError::into_inner)
 }

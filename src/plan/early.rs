@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex};
 
 use super::resolve::Reader;
 use super::tree::AxisValue;
-use super::{Context, Instance, InstanceId, Outcome, Planner, Wish, lock};
+use super::{Context, Instance, InstanceId, Outcome, Planner, Wish};
 use crate::flow::{Source, Target, Task};
 use crate::graph::{Graph, Selector};
 use crate::hash::Hash;
 use crate::refs::Move;
+use crate::sync::lock;
 
 /// What readers upstream of a mover read.
 #[derive(Default)]

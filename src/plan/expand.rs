@@ -9,9 +9,10 @@ use serde_json::Value;
 use super::prepare::AxisPlan;
 use super::resolve::{Entries, Reader, Step, Stop};
 use super::tree::{AxisValue, InstanceId, NodeId, State, longer, text_of};
-use super::{Instance, Item, Lost, Outcome, Planner, lock};
+use super::{Instance, Item, Lost, Outcome, Planner};
 use crate::diagnostic::Diagnostic;
 use crate::flow::{Target, Template};
+use crate::sync::lock;
 
 impl Planner<'_> {
     pub(super) fn advance_node(&mut self, task: usize, node: NodeId) {

@@ -24,7 +24,7 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -149,11 +149,6 @@ struct Waits {
 
 /// From as many instances in the queue on, the index of the cache is read at once.
 const AHEAD: usize = 512;
-
-/// What several threads fill in.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A plan in the making.
 pub struct Planner<'a> {

@@ -12,13 +12,14 @@ use super::input::{Data, ResolvedInput};
 use super::prepare::{FromPlan, InputPlan, Join};
 use super::resolve::{Read, Reader, Step, Stop, failed};
 use super::tree::{Filter, text_of};
-use super::{Done, InstanceId, Item, Lost, Outcome, Planner, lock};
+use super::{Done, InstanceId, Item, Lost, Outcome, Planner};
 use crate::cache::{Artifact, CacheError};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::flow::Template;
 use crate::hash::Hash;
 use crate::key::canonical;
 use crate::provenance::Origin;
+use crate::sync::lock;
 
 /// What a look-up of a producer's instances gave.
 enum Lookup {

@@ -9,12 +9,13 @@ use super::input::{Resolved, ResolvedInput};
 use super::prepare::InputPlan;
 use super::reason::difference;
 use super::tree::AxisValue;
-use super::{Context, Done, InstanceId, Item, Lost, Outcome, Planner, Reason, lock};
+use super::{Context, Done, InstanceId, Item, Lost, Outcome, Planner, Reason};
 use crate::cache::{CacheError, Known, State};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::flow::{CachePolicy, Params, Scope, Source, Template};
 use crate::key::Identity;
 use crate::provenance::Origin;
+use crate::sync::lock;
 
 /// Why a step of the plan does not come to its end now.
 pub(super) enum Stop {

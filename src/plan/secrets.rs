@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use super::lock;
 use crate::key::EnvValue;
+use crate::sync::lock;
 
 /// What each variable's value has become.
 #[derive(Default)]

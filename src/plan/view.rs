@@ -9,12 +9,13 @@ use super::identity::request;
 use super::prepare::TaskPlan;
 use super::resolve::Entries;
 use super::tree::{AxisValue, Node, State};
-use super::{InstanceId, Lost, Outcome, Planner, Resolved, lock};
+use super::{InstanceId, Lost, Outcome, Planner, Resolved};
 use crate::diagnostic::Diagnostic;
 use crate::flow::{Task, Template};
 use crate::graph::{OutputDecl, Selector, axis_text, instance_name};
 use crate::kinds::Kind;
 use crate::resources::{Pool, TooMuch};
+use crate::sync::lock;
 
 impl<'a> Planner<'a> {
     /// Plans to the end as a dry run: what has to run is said to, and what comes out of it is not known. Gives what would

@@ -14,6 +14,7 @@ use super::board::Board;
 use super::lines::Lines;
 use super::screen::{Screen, Size};
 use super::{Call, Event, Reporter, TaskState, duration, printed};
+use crate::sync::lock;
 use crate::text::visible;
 
 /// The live lines are drawn again at most this often.
@@ -143,7 +144,7 @@ impl Drop for Human {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn tick(&self, period: Duration) {

@@ -11,6 +11,7 @@ use crate::cache::CacheError;
 use crate::locks::Held;
 use crate::plan::InstanceId;
 use crate::provenance::Manifest;
+use crate::sync::lock;
 
 /// How long a finished task waits for others while more are running, at the least and at the most.
 const GATHER: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
@@ -112,7 +113,7 @@ impl Outbox {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// The next batch, after so long; `None` when there will be none.

@@ -14,9 +14,10 @@ use std::collections::VecDeque;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use crate::cache::files::{entries, parent, remove_tree};
+use crate::sync::lock;
 
 pub(super) const INPUTS: &str = "in";
 pub(super) const WORK: &str = "work";
@@ -86,7 +87,7 @@ impl Folders {
             return remove_tree(path);
         }
         let excess = {
-            let mut spare = self.lock();
+            let mut spare = lock(&self.spare);
             spare.push_back(Spare { path: path.to_owned(), inputs });
             if spare.len() > KEPT { spare.pop_front() } else { None }
         };
@@ -94,13 +95,9 @@ impl Folders {
     }
 
     fn take(&self, inputs: &[&str]) -> Option<PathBuf> {
-        let mut spare = self.lock();
+        let mut spare = lock(&self.spare);
         let found = spare.iter().position(|spare| spare.inputs == inputs)?;
         spare.remove(found).map(|spare| spare.path)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Spare>> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a folder is as [`Folders::make`] made it, but for the request.
@@ -130,7 +127,7 @@ impl Folders {
 
 impl Drop for Folders {
     fn drop(&mut self) {
-        for Spare { path, .. } in self.lock().drain(..) {
+        for Spare { path, .. } in lock(&self.spare).drain(..) {
             // What stays goes with the next `cache gc`, as does the run's folder where a failed task's is in it.
             let _ = remove_tree(&path).and_then(|()| std::fs::remove_dir(parent(&path)));
         }

@@ -1,5 +1,6 @@
 //! Threads for what may take long: laying out folders, storing outputs, publishing. They know nothing of what they do.
 
+use crate::sync::lock;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
@@ -50,7 +51,7 @@ impl Drop for Workers<'_> {
 impl<'scope> Shared<'scope> {
     fn lock(&self) -> MutexGuard<'_, Queue<'scope>> {
         // Work is done without the lock, so nothing half-done is behind it.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 
     /// The next piece of work; `None` when there will be none.
