@@ -132,6 +132,12 @@ fn replace(path: &Path, html: &str) -> Result<(), CliError> {
             "name one: `-o run.html`",
         ));
     }
+    // A link stays, and what it leads to is written; to a device or a pipe there is only writing.
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if std::fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file()) {
+        return Ok(fs_err::write(&target, html)?);
+    }
+    let path = target.as_path();
     let half = path.with_file_name(format!(".{name}.{}", ulid::Ulid::generate()));
     let written = fs_err::write(&half, html).and_then(|()| fs_err::rename(&half, path));
     if written.is_err() {

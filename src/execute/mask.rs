@@ -70,6 +70,14 @@ impl Mask {
     }
 }
 
+/// A whole text without these secrets.
+pub(crate) fn masked<'v>(secrets: impl Iterator<Item = &'v str>, text: &str) -> String {
+    let mut mask = Mask::new(secrets.map(str::as_bytes));
+    let mut masked = mask.push(text.as_bytes()).into_owned();
+    masked.extend(mask.end());
+    String::from_utf8_lossy(&masked).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

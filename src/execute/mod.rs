@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::cache::Cache;
 
 pub use local::LocalExecutor;
+pub(crate) use mask::masked;
 pub use supervisor::supervise;
 pub use sweep::sweep_within;
 

@@ -9,7 +9,7 @@ use super::commit::Finished;
 use super::prepare::{Begun, Preparation, Ready};
 use super::task::{self, Spec, TaskError};
 use super::{Message, NotStarted, Prepared, Run};
-use crate::execute::{ExecEvent, Exit, Usage};
+use crate::execute::{ExecEvent, Exit, Usage, masked};
 use crate::locks::{Held, Holder, LockRequest};
 use crate::plan::{Data, InstanceId, Outcome, Resolved};
 use crate::provenance::{Execution, RunTask, RunTaskState, log_hash};
@@ -147,6 +147,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
 
     /// An attempt failed: another one, if there is one left.
     fn retry_or_fail(&mut self, id: InstanceId, why: &str) {
+        let why = self.without_secrets(id, why);
         let retries = &self.planner.decl(id).retries;
         let Some(flight) = self.flying.get_mut(&id) else { return };
         let (attempt, attempts) = (flight.attempt, retries.attempts);
@@ -162,7 +163,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             self.reporter.event(&Event::Notice { text });
             return self.prepare(id, delay);
         }
-        let mut reason = why.to_owned();
+        let mut reason = why;
         if let Some(ran) = flight.ran.filter(|ran| !ran.is_zero()) {
             reason.push_str(&format!(" after {}", duration(ran.as_secs_f64())));
         }
@@ -236,7 +237,17 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.planner.finish(id, outcome);
     }
 
+    /// A text that may name what the task wrote, such as a file.
+    fn without_secrets(&self, id: InstanceId, text: &str) -> String {
+        let secrets = self.planner.decl(id).env.iter().filter(|env| env.secret).map(|env| env.name.value.as_str());
+        let secrets: Vec<&str> = secrets.collect();
+        let Some(flight) = self.flying.get(&id).filter(|_| !secrets.is_empty()) else { return text.to_owned() };
+        let variables = flight.resolved.variables.iter().filter(|(name, _)| secrets.contains(&name.as_str()));
+        masked(variables.filter_map(|(_, value)| value.as_deref()), text)
+    }
+
     pub(super) fn fail(&mut self, id: InstanceId, reason: String) {
+        let reason = self.without_secrets(id, &reason);
         let name = self.planner.name(id);
         self.halt(&name);
         let tail = task::last_lines(&(self.options.log)(&name));

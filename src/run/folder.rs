@@ -16,6 +16,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
+use rustix::fs::{AtFlags, CWD, StatxFlags, llistxattr, statx};
+use rustix::io::Errno;
+
 use crate::cache::files::{entries, parent, remove_tree};
 use crate::sync::lock;
 
@@ -31,8 +34,37 @@ const KEPT: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Folders {
     spare: Mutex<VecDeque<Spare>>,
-    /// The mode that a new folder gets here.
-    mode: OnceLock<u32>,
+    /// What a new folder is like here.
+    new: OnceLock<Likeness>,
+}
+
+/// What a task may change of a folder or file without a trace in what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Likeness {
+    mode: u16,
+    owner: (u32, u32),
+    /// Another one where something is mounted there.
+    device: (u32, u32),
+    /// Such as that it cannot be changed.
+    attributes: u64,
+}
+
+impl Likeness {
+    /// `None` where there are extended attributes: access lists among them go on to new files.
+    fn of(path: &Path) -> Option<Self> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let stat = statx(CWD, path, flags, StatxFlags::BASIC_STATS).ok()?;
+        match llistxattr(path, &mut [0; 16]) {
+            Ok(0) | Err(Errno::OPNOTSUPP) => {}
+            _ => return None,
+        }
+        Some(Self {
+            mode: stat.stx_mode,
+            owner: (stat.stx_uid, stat.stx_gid),
+            device: (stat.stx_dev_major, stat.stx_dev_minor),
+            attributes: stat.stx_attributes.bits(),
+        })
+    }
 }
 
 /// An empty folder, with folders for these inputs.
@@ -58,8 +90,10 @@ impl Folders {
             fs_err::create_dir(path.join(INPUTS))?;
         }
         inputs.iter().try_for_each(|name| fs_err::create_dir(path.join(INPUTS).join(name)))?;
-        if self.mode.get().is_none() {
-            let _ = self.mode.set(fs_err::metadata(path)?.mode());
+        if self.new.get().is_none()
+            && let Some(new) = Likeness::of(path)
+        {
+            let _ = self.new.set(new);
         }
         Ok(())
     }
@@ -102,11 +136,17 @@ impl Folders {
 
     /// Whether a folder is as [`Folders::make`] made it, but for the request.
     fn is_as_made(&self, path: &Path, inputs: &[String]) -> bool {
-        let request = std::fs::symlink_metadata(path.join(REQUEST));
+        let request = path.join(REQUEST);
+        // Of a new file, as the umask leaves it: what a new folder has, but for the right to enter it.
+        let as_new = |like: Likeness| {
+            let new = self.new.get().map(|new| Likeness { mode: new.mode & 0o666, ..*new });
+            new == Some(Likeness { mode: like.mode & 0o7777, ..like })
+        };
         let parts: &[&str] = if inputs.is_empty() { &[REQUEST, TMP, WORK] } else { &[INPUTS, REQUEST, TMP, WORK] };
         let above = path.join(INPUTS);
         // A request with a second name would change under that too.
-        request.is_ok_and(|request| request.is_file() && request.nlink() == 1)
+        std::fs::symlink_metadata(&request).is_ok_and(|request| request.is_file() && request.nlink() == 1)
+            && Likeness::of(&request).is_some_and(as_new)
             && self.holds(path, parts)
             && self.holds::<&str>(&path.join(WORK), &[])
             && self.holds::<&str>(&path.join(TMP), &[])
@@ -114,10 +154,9 @@ impl Folders {
             && inputs.iter().all(|name| self.holds::<&str>(&above.join(name), &[]))
     }
 
-    /// Whether there is a folder, with the rights of a new one, that holds just these names.
+    /// Whether there is a folder, like a new one, that holds just these names.
     fn holds<T: AsRef<str>>(&self, folder: &Path, names: &[T]) -> bool {
-        let is_new = |mode| self.mode.get() == Some(&mode);
-        std::fs::symlink_metadata(folder).is_ok_and(|metadata| metadata.is_dir() && is_new(metadata.mode()))
+        Likeness::of(folder).is_some_and(|like| self.new.get() == Some(&like))
             && entries(folder).is_ok_and(|entries| {
                 entries.len() == names.len()
                     && entries.iter().all(|entry| names.iter().any(|name| entry.file_name() == name.as_ref()))
@@ -195,7 +234,15 @@ mod tests {
 
     #[test]
     fn nothing_that_a_task_left_reaches_the_next_one() {
-        let changes: [fn(&Path); 9] = [
+        let changes: [fn(&Path); 11] = [
+            |path| fs_err::set_permissions(path.join(REQUEST), std::fs::Permissions::from_mode(0o400)).unwrap(),
+            |path| {
+                // What cannot have one is changed otherwise.
+                let flags = rustix::fs::XattrFlags::empty();
+                if rustix::fs::setxattr(path.join("work"), "user.left", b"x", flags).is_err() {
+                    fs_err::write(path.join("work/left"), "").unwrap();
+                }
+            },
             |path| fs_err::write(path.join("work/left"), "").unwrap(),
             |path| fs_err::write(path.join("tmp/.left"), "").unwrap(),
             |path| fs_err::write(path.join("in/a/left"), "").unwrap(),

@@ -15,7 +15,7 @@ use super::{Message, NotStarted};
 use crate::cache::{Cache, CacheError, State};
 use crate::execute::Job;
 use crate::locks::{Attempt, Busy, Claim, Held, Holder, LockError, LockRequest, Locks};
-use crate::plan::{Done, InstanceId, Resolved};
+use crate::plan::{Done, InstanceId, Reason, Resolved};
 
 /// All that is needed for it.
 pub(super) struct Preparation<'a> {
@@ -121,6 +121,9 @@ impl<'a> Preparation<'a> {
     /// The result, where somebody else recorded it between the plan and the lock.
     fn finished_elsewhere(&self) -> Result<Option<Done>, CacheError> {
         let key = self.resolved.key;
+        if matches!(self.resolved.reason, Reason::NotCached) {
+            return Ok(None);
+        }
         if self.resolved.seen.is_none() && !self.cache.has_manifest(&key) {
             return Ok(None);
         }

@@ -86,6 +86,11 @@ impl World {
         usable
     }
 
+    /// Whether there is a result, were it not for its objects.
+    pub(crate) fn is_sure(&self, key: &str) -> bool {
+        self.results.get(key).is_some_and(|record| record.sure)
+    }
+
     /// A result was recorded: its outputs are stored.
     pub(crate) fn record(&mut self, key: &str, outputs: &Outputs, sure: bool) {
         let before = self.results.get(key).is_some_and(|record| record.sure && record.outputs == *outputs);

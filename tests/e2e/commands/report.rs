@@ -63,3 +63,18 @@ fn a_page_that_cannot_be_written_is_an_error_that_says_so() {
     assert_ne!(space.call(&["report", "last", "-o", "nowhere/x.html"]).code, 0);
     assert_eq!(space.call(&["report", "none", "-o", "x.html"]).code, 2);
 }
+
+#[test]
+fn a_device_is_written_to_and_a_link_stays() {
+    let space = Space::with_flow("tasks: { a: { run: 'true' } }");
+    space.up_to_date(&[]);
+    space.write("page.html", "");
+    std::os::unix::fs::symlink("page.html", space.path("link.html")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", space.path("null")).unwrap();
+    for name in ["link.html", "null"] {
+        let told = space.call(&["report", "last", "-o", name]);
+        assert_eq!(told.code, 0, "{told:#?}");
+        assert!(space.path(name).is_symlink());
+    }
+    assert!(space.read("null").is_empty() && space.read("page.html").contains("<html"));
+}

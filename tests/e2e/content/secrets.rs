@@ -184,3 +184,18 @@ tasks:
     assert!(answer.err.contains("flows/test.yaml:4") && answer.err.contains("secret"), "{answer:#?}");
     nowhere(&space, &answer);
 }
+
+#[test]
+fn an_error_that_names_what_a_task_wrote_keeps_its_secret() {
+    let space = Space::with_flow(
+        "tasks: { a: { env: [{ name: TOKEN, secret: true }], run: 'mkdir $OUTPUT_O; mkfifo $OUTPUT_O/$TOKEN', outputs: { o: o } } }",
+    );
+    let told =
+        crate::space::answer(space.command(&["run", "test", "--format", "json"]).env("TOKEN", "hunter2-hunter2"));
+    assert_eq!(told.code, 1, "{told:#?}");
+    assert!(told.out.contains("***") && !told.out.contains("hunter2") && !told.err.contains("hunter2"), "{told:#?}");
+    for path in crate::space::files_below(&space.path("cache/v1/runs")) {
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(!String::from_utf8_lossy(&bytes).contains("hunter2"), "{}", path.display());
+    }
+}

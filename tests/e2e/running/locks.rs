@@ -105,3 +105,16 @@ fn of_tasks_of_one_key_each_tries_when_the_ones_before_failed() {
     let ran = space.run(&["-p", &log]);
     assert_eq!((ran.code, ran.counts()), (1, Counts(0, 0, 1, 2)), "{ran:#?}");
 }
+
+#[test]
+fn what_is_never_cached_runs_also_beside_a_task_of_its_key() {
+    let task = |more: &str| {
+        format!("{{ run: 'echo x >>\"${{{{ params.log }}}}\"; echo x >$OUTPUT_X', outputs: {{ x: x }}{more} }}")
+    };
+    let params = "params: { log: { type: string, required: true } }";
+    let space = Space::with_flow(&format!("{params}\ntasks: {{ a: {}, b: {} }}", task(""), task(", cache: false")));
+    let log = format!("log={}", space.path("log").display());
+    let ran = space.run(&["-p", &log, "--jobs", "2"]);
+    assert_eq!((ran.code, ran.counts()), (0, Counts(2, 0, 0, 0)), "{ran:#?}");
+    assert_eq!(space.read("log"), "x\nx\n");
+}
