@@ -8,8 +8,8 @@ use super::{InstanceId, Item, Planner};
 
 /// At most so many at once: what is known of each is held until all of them are looked at.
 const BATCH: usize = 8192;
-/// Fewer than that cost less than it takes to wake another thread.
-const PARALLEL: usize = 64;
+/// Fewer than that mostly cost less than it takes to wake another thread; more may have large sources to be hashed.
+const PARALLEL: usize = 4;
 
 impl Planner<'_> {
     /// Looks at an instance, and with it at those behind it in the queue that cannot depend on each other.
