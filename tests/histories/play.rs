@@ -152,12 +152,15 @@ impl Play {
     }
 
     fn run(&mut self, ask: &Ask, incidents: &BTreeMap<String, Incident>) -> Result<(Answer, Observed), Difference> {
-        let errs = self.errs(ask);
+        let (errs, may_err) = self.errors(ask);
         let answer = self.space.call(&self.project, ask, false);
         let observed = answer.observed(self.space.executed());
         // Where a killed run may have left what makes more of the flow known, the error may be seen at the start or later.
         let seen = answer.code == Some(2) && answer.states.is_empty();
         if errs && (seen || self.world.results.values().all(|record| record.sure)) {
+            return compare::nothing_started(&answer, &observed, self.late).map(|()| (answer, observed));
+        }
+        if seen && may_err {
             return compare::nothing_started(&answer, &observed, self.late).map(|()| (answer, observed));
         }
         if let (2, true) = (answer.code.unwrap_or_default(), answer.states.is_empty()) {
@@ -174,9 +177,15 @@ impl Play {
 
     /// Whether a call starts nothing because a source is not there.
     fn errs(&mut self, ask: &Ask) -> bool {
+        self.errors(ask).0
+    }
+
+    /// Whether an error is known beforehand, and whether one may be: beside a skip, whichever is looked at first counts.
+    fn errors(&mut self, ask: &Ask) -> (bool, bool) {
         let mut world = self.world.clone();
         let nothing = (Observed::default(), BTreeMap::new());
-        Call::interpret(&self.project, &mut world, (Mode::Dry, ask), &nothing.0, &nothing.1).error
+        let call = Call::interpret(&self.project, &mut world, (Mode::Dry, ask), &nothing.0, &nothing.1);
+        (call.error, call.perhaps_error)
     }
 
     fn kill(&mut self, ask: &Ask, after: Duration) -> Result<(), Difference> {
