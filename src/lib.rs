@@ -4,7 +4,7 @@
 //! [`provenance`] → [`report`]; [`run`] is the loop that joins them, [`cli`] calls it. Nothing but `report` and `cli`
 //! prints. Two pairs know each other's types: the cache records [`provenance::Manifest`]s, which are made of its artifacts,
 //! and a run's record is kept by hearing the events of `report`.
-//! [`diagnostic`], [`hash`] and [`text`] are for all of them.
+//! [`diagnostic`], [`hash`], [`text`] and `sync` are for all of them.
 
 pub mod cache;
 pub mod cli;

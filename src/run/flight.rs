@@ -136,18 +136,18 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
 
     /// What a task wrote cannot be kept.
     pub(super) fn not_kept(&mut self, id: InstanceId, error: &TaskError, locks: Option<Held>) {
+        let text = self.without_secrets(id, &error.to_string());
         let Some(flight) = self.flying.get_mut(&id) else { return };
         flight.locks = locks;
         if error.is_of_the_task() {
-            return self.retry_or_fail(id, &error.to_string());
+            return self.retry_or_fail(id, &text);
         }
         self.cache_failed |= error.is_of_the_store();
-        self.fail(id, error.to_string());
+        self.fail(id, text);
     }
 
     /// An attempt failed: another one, if there is one left.
     fn retry_or_fail(&mut self, id: InstanceId, why: &str) {
-        let why = self.without_secrets(id, why);
         let retries = &self.planner.decl(id).retries;
         let Some(flight) = self.flying.get_mut(&id) else { return };
         let (attempt, attempts) = (flight.attempt, retries.attempts);
@@ -163,7 +163,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             self.reporter.event(&Event::Notice { text });
             return self.prepare(id, delay);
         }
-        let mut reason = why;
+        let mut reason = why.to_owned();
         if let Some(ran) = flight.ran.filter(|ran| !ran.is_zero()) {
             reason.push_str(&format!(" after {}", duration(ran.as_secs_f64())));
         }
@@ -247,7 +247,6 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     }
 
     pub(super) fn fail(&mut self, id: InstanceId, reason: String) {
-        let reason = self.without_secrets(id, &reason);
         let name = self.planner.name(id);
         self.halt(&name);
         let tail = task::last_lines(&(self.options.log)(&name));

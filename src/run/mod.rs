@@ -3,8 +3,8 @@
 //! One thread decides; it never waits for a lock or a process, and reads no more than planning does. What takes long (laying
 //! out a task's folder, taking a lock, keeping what a task wrote, publishing) is done in other threads, which report back
 //! through one channel. Planning starts nothing, so all that is particular to a run is in here: what is in flight, and what
-//! to do when it ends. A task's dependents go on as soon as its outputs are in their place; it is told to have run when its result
-//! lasts.
+//! to do when it ends. A task's dependents go on as soon as its outputs are in their place; it is told to have run when its
+//! result lasts.
 
 mod commit;
 mod flight;

@@ -121,6 +121,7 @@ impl<'a> Preparation<'a> {
     /// The result, where somebody else recorded it between the plan and the lock.
     fn finished_elsewhere(&self) -> Result<Option<Done>, CacheError> {
         let key = self.resolved.key;
+        // It runs every time, whoever has just run the same.
         if matches!(self.resolved.reason, Reason::NotCached) {
             return Ok(None);
         }

@@ -25,8 +25,8 @@ impl Call<'_> {
             None => (present, inputs.clone()),
         };
         let inputs = &inputs;
-        let name_state = self.observed.states.get(&name).map(String::as_str);
-        let restored = name_state == Some("cached") && self.observed.states.values().any(|state| state == "ran");
+        let observed = self.observed.states.get(&name).map(String::as_str);
+        let restored = observed == Some("cached") && self.observed.states.values().any(|state| state == "ran");
         let usable = match self.usable(&key) {
             // What is executed beside it may make what was lost again before it is looked at; its bytes are compared.
             Usable::No if self.mode == Mode::Run && restored && self.world.is_sure(&key) => Usable::Perhaps,
@@ -34,7 +34,6 @@ impl Call<'_> {
         };
         let must = self.ask.force.contains(&task) || decl.never_cached || usable == Usable::No;
         let execution = execute(self.project, decl, values, inputs);
-        let observed = self.observed.states.get(&name).map(String::as_str);
         let allowed = self.allowed(task, values, &execution, must, usable);
         let state = match observed {
             Some(state) if allowed.contains(&state) => state,

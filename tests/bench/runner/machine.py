@@ -66,7 +66,7 @@ def filesystem(folder: Path) -> str:
     remarks = []
     if name.startswith("loop"):
         remarks.append("in a file")
-    # Without one, ext4 gives no inode again for a minute: the more was removed before, the longer it looks for another.
+    # Without one, ext4 gives an inode again only after some time: the more was removed before, the longer it looks for another.
     if kind == "ext4" and not list(Path("/proc/fs/jbd2").glob(f"{name}-*")):
         remarks.append("without a journal")
     return f"{kind} ({', '.join(remarks)})" if remarks else kind
