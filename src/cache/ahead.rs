@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{PoisonError, RwLockReadGuard};
 
 use super::results::Known;
 use super::stat::Stat;
@@ -58,31 +58,33 @@ impl Cache {
             move || Ok::<_, rusqlite::Error>((tables::all_objects(&files)?, tables::all_sources(&files)?)),
         );
         if let (Ok(results), Ok((objects, sources))) = (results, files) {
-            *self.ahead.write().unwrap_or_else(std::sync::PoisonError::into_inner) =
-                Some(Arc::new(Ahead { results, objects, sources }));
+            *self.ahead.write().unwrap_or_else(PoisonError::into_inner) = Some(Ahead { results, objects, sources });
         }
     }
 
     /// Forgets what was read ahead.
     pub fn forget_ahead(&self) {
-        *self.ahead.write().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+        // To free so many rows takes a while, and nobody waits for it.
+        if let Some(ahead) = self.ahead.write().unwrap_or_else(PoisonError::into_inner).take() {
+            rayon::spawn(move || drop(ahead));
+        }
     }
 
-    fn ahead(&self) -> Option<Arc<Ahead>> {
-        self.ahead.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    fn ahead(&self) -> RwLockReadGuard<'_, Option<Ahead>> {
+        self.ahead.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn result_ahead(&self, key: &Hash) -> Option<Known> {
-        self.ahead()?.results.get(key)?.known(*key)
+        self.ahead().as_ref()?.results.get(key)?.known(*key)
     }
 
     pub(super) fn object_ahead(&self, hash: &Hash) -> Option<Stat> {
-        self.ahead()?.objects.get(hash).copied()
+        self.ahead().as_ref()?.objects.get(hash).copied()
     }
 
     pub(super) fn source_ahead(&self, path: &Path, now: Stat) -> Option<Hash> {
-        let ahead = self.ahead()?;
-        let (then, hash) = ahead.sources.get(path.as_os_str().as_encoded_bytes())?;
+        let ahead = self.ahead();
+        let (then, hash) = ahead.as_ref()?.sources.get(path.as_os_str().as_encoded_bytes())?;
         (*then == now).then_some(*hash)
     }
 }

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::artifact::Kind;
 use super::listing::{Entry, Found, Listing};
-use super::{Artifact, Cache, Result, State};
+use super::{Artifact, Cache, Result};
 use crate::sync::lock;
 
 /// Listings that are kept in memory, so that taking one part of the same folder 100,000 times reads it once.
@@ -29,8 +28,8 @@ impl Cache {
         Ok(listing)
     }
 
-    /// The file or folder at `path` in a folder, through links; `None` where there is nothing. The listing of a folder
-    /// that is found so is placed, unless the cache was opened for reading only.
+    /// The file or folder at `path` in a folder, through links; `None` where there is nothing. Nothing is stored: the
+    /// listing of a folder that is found so may be no object yet, see [`Cache::place_subfolder`].
     ///
     /// # Errors
     /// Those of [`Cache::listing`], and what the file system says.
@@ -41,14 +40,19 @@ impl Cache {
         match self.listing(folder)?.find(path) {
             Found::Nothing => Ok(None),
             Found::File(artifact) => Ok(Some(artifact)),
-            Found::Folder(listing) => {
-                let (artifact, bytes) = listing.artifact()?;
-                if self.is_writable() && self.object_state(artifact.hash, true)? != State::Whole {
-                    self.place_content(Kind::Folder, artifact.hash, &bytes)?;
-                }
-                Ok(Some(artifact))
-            }
+            Found::Folder(listing) => Ok(Some(listing.artifact()?.0)),
         }
+    }
+
+    /// Stores the listing of a folder in a folder, which no task wrote as an output of its own.
+    ///
+    /// # Errors
+    /// Those of [`Cache::entry`].
+    pub fn place_subfolder(&self, folder: &Artifact, path: &str) -> Result<()> {
+        if let Found::Folder(listing) = self.listing(folder)?.find(path) {
+            self.place_listing(&listing)?;
+        }
+        Ok(())
     }
 
     /// A folder with these artifacts at these paths, stored; it lasts from the next [`Cache::record_all`] on.

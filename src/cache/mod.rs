@@ -61,7 +61,7 @@ pub struct Cache {
     /// Opened at the first question, so that what asks none writes nothing.
     index: OnceLock<Mutex<Index>>,
     opening: Mutex<()>,
-    ahead: RwLock<Option<Arc<Ahead>>>,
+    ahead: RwLock<Option<Ahead>>,
     listings: Mutex<HashMap<Hash, Arc<Listing>>>,
     placed: Mutex<Placed>,
     committing: Mutex<Committing>,

@@ -57,6 +57,8 @@ pub enum Data {
     Cached(Artifact),
     /// An entry of a JSON output, as canonical JSON.
     Json(Artifact, Arc<[u8]>),
+    /// A folder in a folder that is in the cache, and its path there: no object of its own, perhaps.
+    Folder(Artifact, Artifact, String),
     /// Outside the cache.
     Source(Artifact, PathBuf),
     /// Outputs of several instances: what lies where in the folder.
@@ -69,6 +71,7 @@ impl Data {
         match self {
             Self::Cached(artifact)
             | Self::Json(artifact, _)
+            | Self::Folder(artifact, ..)
             | Self::Source(artifact, _)
             | Self::Gather(artifact, _) => artifact,
         }

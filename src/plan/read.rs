@@ -183,9 +183,11 @@ impl Planner<'_> {
                 let file = format!("{}.json", plan.decl.name);
                 Ok(Some((input(file, Data::Json(entry, bytes)), Some(value))))
             }
-            Some(Entry::File(artifact)) => {
+            Some(Entry::File(entry)) => {
                 let file = at.rsplit('/').next().unwrap_or(&at).to_owned();
-                Ok(Some((input(file, Data::Cached(artifact)), None)))
+                let data =
+                    if entry.folder { Data::Folder(entry, artifact.clone(), at) } else { Data::Cached(entry) };
+                Ok(Some((input(file, data), None)))
             }
             None if plan.decl.optional => Ok(None),
             None => {

@@ -271,17 +271,28 @@ pub fn run<'a>(
         before_first().map_err(RunError::NotBegun)?;
         run.reporter.event(&Event::Started { run: options.run.clone(), flow: context.flow.to_owned() });
         run.until_done(&inbox);
-        run.keep_last();
-        run.summary.seconds = begun.elapsed().as_secs_f64();
+        let Run { planner, tasks, reporter, summary, prints, .. } = run;
+        // To free thousands of instances takes as long as what follows.
+        scope.spawn(move || drop(planner));
+        if let Err(error) = keep_last(context, &tasks) {
+            reporter.event(&Event::Notice { text: error.to_string() });
+        }
         Ok(Ended {
-            summary: run.summary,
-            tasks: run.tasks,
+            summary: Summary { seconds: begun.elapsed().as_secs_f64(), ..summary },
+            tasks,
             interrupted: run.interrupts > 0,
             lock_missed: run.lock_missed,
             cache_failed: run.cache_failed,
-            prints: run.prints,
+            prints,
         })
     })
+}
+
+/// Remembers the keys of cached instances that had another one before: what people ask for by name is the present one.
+fn keep_last(context: Context<'_>, tasks: &BTreeMap<String, RunTask>) -> Result<(), CacheError> {
+    let cached = tasks.iter().filter(|(_, task)| task.state == RunTaskState::Cached);
+    let keys: Vec<(&str, Hash)> = cached.filter_map(|(name, task)| Some((name.as_str(), task.key?))).collect();
+    context.cache.update_last(context.flow, &keys)
 }
 
 impl<'a: 'scope, 'scope> Run<'a, 'scope> {
@@ -448,16 +459,6 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             for id in self.flying.keys() {
                 self.executor.stop(*id as u64);
             }
-        }
-    }
-
-    /// Remembers the keys of cached instances that had another one before: what people ask for by name is the present one.
-    fn keep_last(&mut self) {
-        let (cache, flow) = (self.context.cache, self.context.flow);
-        let cached = self.tasks.iter().filter(|(_, task)| task.state == RunTaskState::Cached);
-        let keys: Vec<(&str, Hash)> = cached.filter_map(|(name, task)| Some((name.as_str(), task.key?))).collect();
-        if let Err(error) = cache.update_last(flow, &keys) {
-            self.reporter.event(&Event::Notice { text: error.to_string() });
         }
     }
 

@@ -19,7 +19,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             let name = self.planner.name(id);
             let Some(outcome) = self.planner.outcome(id).cloned() else { continue };
             match outcome {
-                Outcome::Cached(done) => self.report_done(id, &name, &done, TaskState::Cached),
+                Outcome::Cached(done) => self.report_done(id, name, &done, TaskState::Cached),
                 // Told when its result lasts.
                 Outcome::Ran(_) => {}
                 Outcome::Skipped { why, .. } => self.report_skipped(name, why),
@@ -37,7 +37,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             match (&recorded, self.planner.outcome(id).cloned()) {
                 (Ok(()), Some(Outcome::Ran(done))) => {
                     self.release(&done.key);
-                    self.report_done(id, &name, &done, TaskState::Ran);
+                    self.report_done(id, name, &done, TaskState::Ran);
                 }
                 (Ok(()), _) => {}
                 (Err(error), _) => self.report_unrecorded(name, error),
@@ -57,20 +57,21 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.reporter.event(&Event::Task(event));
     }
 
-    fn report_done(&mut self, id: InstanceId, name: &str, done: &Done, state: TaskState) {
-        let cached = || RunTask { key: Some(done.key), ..RunTask::new(RunTaskState::Cached) };
-        let entry = self.tasks.entry(name.to_owned()).or_insert_with(cached);
+    fn report_done(&mut self, id: InstanceId, name: String, done: &Done, state: TaskState) {
         match state {
             TaskState::Ran => self.summary.ran += 1,
             _ => self.summary.cached += 1,
         }
         if self.reporter.shows(state) {
-            let (key, reason, seconds) = (Some(done.key), entry.reason.clone(), entry.seconds);
-            let event = TaskEvent { key, reason, seconds, ..TaskEvent::new(name.to_owned(), state) };
+            let told = self.tasks.get(&name);
+            let (reason, seconds) = told.map_or((None, None), |task| (task.reason.clone(), task.seconds));
+            let event = TaskEvent { key: Some(done.key), reason, seconds, ..TaskEvent::new(name.clone(), state) };
             self.reporter.event(&Event::Task(event));
         }
-        self.print(id, name, done);
-        self.publish(id, name, done);
+        self.print(id, &name, done);
+        self.publish(id, &name, done);
+        let cached = || RunTask { key: Some(done.key), ..RunTask::new(RunTaskState::Cached) };
+        self.tasks.entry(name).or_insert_with(cached);
     }
 
     /// Keeps what the flow wants shown at the end.

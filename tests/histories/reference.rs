@@ -272,7 +272,15 @@ impl<'a> Call<'a> {
         }
         let mut inputs = Inputs::new();
         let mut stops = Vec::new();
-        for input in &decl.inputs {
+        // What a skip makes needless is looked at last, and then not for its sake.
+        let skipped = self.observed.states.get(&name).is_some_and(|state| state == "skipped");
+        let needless: Vec<bool> =
+            decl.inputs.iter().map(|input| skipped && self.is_unseen(task, values, input)).collect();
+        let (last, first): (Vec<_>, Vec<_>) = decl.inputs.iter().zip(needless).partition(|(_, needless)| *needless);
+        for (input, needless) in first.into_iter().chain(last) {
+            if needless && stops.iter().any(|stop| matches!(stop, Outcome::Skipped)) {
+                return Err(Outcome::Skipped);
+            }
             match &input.source {
                 Source::Path(path) => {
                     let path = path.eval(axis, |name| self.project.param(name).to_owned());
@@ -289,6 +297,8 @@ impl<'a> Call<'a> {
                 },
             }
         }
+        let place = |name: &String| decl.inputs.iter().position(|input| input.name == *name);
+        inputs.sort_by_key(|(name, _)| place(name));
         for need in &decl.needs {
             stops.extend(self.order(task, values, *need));
         }
@@ -332,6 +342,14 @@ impl<'a> Call<'a> {
             None => (None, true),
         };
         self.project.tasks[producer].axes.iter().map(one).unzip()
+    }
+
+    /// Whether an input comes from a task of which the runner told nothing.
+    fn is_unseen(&mut self, task: usize, values: &[String], input: &Input) -> bool {
+        let Source::From { task: producer, filter, .. } = &input.source else { return false };
+        let (filter, _) = self.filter(task, values, *producer, filter);
+        let (leaves, _) = self.find(*producer, &filter);
+        leaves.iter().all(|leaf| !self.observed.states.contains_key(&self.project.instance(*producer, leaf)))
     }
 
     fn read(&mut self, task: usize, values: &[String], input: &Input) -> Result<Option<Value>, Outcome> {

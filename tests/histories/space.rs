@@ -18,7 +18,7 @@ use crate::value;
 /// The project in `p/`, and in `home/` what its tasks use: `lib.sh`, the log of executions, what shall happen in them.
 pub(crate) struct Space {
     folder: TempDir,
-    way: Way,
+    pub(crate) way: Way,
 }
 
 /// How the program is run.

@@ -73,6 +73,11 @@ fn a_gather_is_the_folder_it_describes() {
     assert_eq!(bench.cache.entry(&gathered, "v=au/y").unwrap(), Some(folder));
     assert_eq!(bench.cache.entry(&gathered, "v=pt").unwrap(), None);
     assert_eq!(bench.cache.entry(&file, "x").unwrap(), None);
+    // A folder in a folder is no object of its own before somebody needs it.
+    let above = bench.cache.entry(&gathered, "v=cu").unwrap().unwrap();
+    assert_eq!(bench.cache.state(&above).unwrap(), State::Missing);
+    bench.cache.place_subfolder(&gathered, "v=cu").unwrap();
+    assert_eq!(bench.cache.state(&above).unwrap(), State::Whole);
     let clash = [("a".to_owned(), file.clone()), ("a/b".to_owned(), file)];
     assert!(matches!(bench.cache.place_gather(&clash), Err(CacheError::Clash(path)) if path == "a"));
     assert!(bench.cache.gather_hash(&[]).unwrap().folder);
