@@ -18,7 +18,7 @@ use crate::hash::Hash;
 /// Something that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Damage {
-    /// An object's bytes do not have its hash.
+    /// An object's bytes do not have its hash, or it is no file.
     Object {
         /// What it should be.
         hash: Hash,
@@ -49,6 +49,8 @@ pub struct Checked {
     pub collected: u64,
     /// What is wrong, sorted.
     pub damage: Vec<Damage>,
+    /// What lies among objects and results and is neither: no damage.
+    pub strays: Vec<PathBuf>,
     /// The tasks (`flow:task[…]`) whose results have to be made again.
     pub tasks: Vec<(String, String)>,
 }
@@ -68,7 +70,7 @@ impl Cache {
     /// # Errors
     /// What the file system says of anything that cannot be read at all.
     pub fn check(&self, needed: &[(String, Artifact)], progress: impl Fn(u64) + Sync) -> Result<Checked> {
-        let mut checked = Checked::default();
+        let mut checked = Checked { strays: self.strays()?, ..Checked::default() };
         let (present, broken) = self.check_objects(&mut checked, progress)?;
         let written = self.check_manifests(&mut checked)?;
         self.check_index(&written, &mut checked)?;
@@ -106,7 +108,7 @@ impl Cache {
         progress: impl Fn(u64) + Sync,
     ) -> Result<(HashSet<Hash>, HashSet<Hash>)> {
         let objects = self.each_object(|hash, path, metadata| {
-            let whole = is_whole(hash, path, metadata)?;
+            let whole = metadata.is_file() && is_whole(hash, path, metadata)?;
             progress(metadata.len());
             Ok(Some((hash, metadata.len(), whole)))
         })?;

@@ -95,7 +95,7 @@ impl Cache {
             runs: division.stay.iter().map(|recorded| recorded.run.clone()).collect(),
             ..Collected::default()
         };
-        let all = self.each_object(|hash, _, metadata| Ok(Some((hash, Stat::of(metadata)))))?;
+        let all = self.each_object(|hash, _, metadata| Ok(metadata.is_file().then(|| (hash, Stat::of(metadata)))))?;
         let total =
             all.iter().fold(Amount::default(), |sum, (_, stat)| sum.plus(Amount { count: 1, bytes: stat.size }));
         let unused = |(hash, stat): &(Hash, Stat)| !marked.hashes.contains(hash) && stat.is_settled(begun);

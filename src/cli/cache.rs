@@ -108,6 +108,9 @@ fn verify(project: &Project) -> Result<Exit, CliError> {
     }
     wrong.extend(checked.damage.iter().map(described));
     wrong.iter().for_each(|line| print(line));
+    for path in &checked.strays {
+        print(&format!("stray    {}: not the cache's; nothing uses it, remove it", path.display()));
+    }
     distrust(project, &checked.damage)?;
     let Checked { objects, manifests, collected, tasks, .. } = &checked;
     if !project.quiet {
