@@ -32,8 +32,15 @@ pub enum Damage {
         /// What needs it: `output x of flow:task`.
         needed: String,
     },
-    /// A manifest cannot be read; what is wrong.
-    Manifest(String),
+    /// A manifest cannot be read.
+    Manifest {
+        /// Its key.
+        key: Hash,
+        /// Its number among the executions of the key.
+        n: u64,
+        /// Where it lies, and what is wrong.
+        what: String,
+    },
     /// The index is damaged, or does not say of a result what its manifest says.
     Index(String),
 }
@@ -73,12 +80,13 @@ impl Cache {
         let mut checked = Checked { strays: self.strays()?, ..Checked::default() };
         let (present, broken) = self.check_objects(&mut checked, progress)?;
         let written = self.check_manifests(&mut checked)?;
-        self.check_index(&written, &mut checked)?;
+        let unwritten = self.check_index(&written, &mut checked)?;
         let mut lost: Vec<(Hash, String)> = Vec::new();
         for (name, artifact) in needed {
             self.look_for(artifact, name, &present, &mut lost)?;
         }
-        let mut affected: HashSet<(&str, &str)> = HashSet::new();
+        let mut affected: HashSet<(&str, &str)> =
+            unwritten.iter().map(|(flow, task)| (flow.as_str(), task.as_str())).collect();
         for (key, result) in &written {
             if self.was_collected(key, result.n) {
                 checked.collected += 1;
@@ -141,7 +149,7 @@ impl Cache {
                     }
                     Ok(None) => {}
                     Err(error @ CacheError::Manifest { .. }) => {
-                        checked.damage.push(Damage::Manifest(error.to_string()));
+                        checked.damage.push(Damage::Manifest { key, n, what: error.to_string() });
                     }
                     Err(error) => return Err(error),
                 }
@@ -150,13 +158,18 @@ impl Cache {
         Ok(newest)
     }
 
-    fn check_index(&self, written: &HashMap<Hash, Written>, checked: &mut Checked) -> Result<()> {
-        let wrong = self.query(|index| {
-            let mut wrong = Vec::new();
+    /// Compares the index with the manifests; gives flow and task of each result whose manifest is damaged.
+    fn check_index(&self, written: &HashMap<Hash, Written>, checked: &mut Checked) -> Result<Vec<(String, String)>> {
+        let number =
+            |damage: &Damage| if let Damage::Manifest { key, n, .. } = damage { Some((*key, *n)) } else { None };
+        let damaged: HashSet<(Hash, u64)> = checked.damage.iter().filter_map(number).collect();
+        let (wrong, unwritten) = self.query(|index| {
+            let (mut wrong, mut unwritten) = (Vec::new(), Vec::new());
             let mut seen = HashSet::with_capacity(written.len());
             each_result(index, |row| {
                 seen.insert(row.key);
                 match written.get(&row.key) {
+                    _ if damaged.contains(&(row.key, row.n)) => unwritten.push((row.flow, row.task)),
                     None => wrong.push(format!("it has a result of key {} that has no manifest", row.key.short())),
                     Some(result) if result.n != row.n || result.outputs != row.outputs => {
                         wrong.push(format!("it does not say of key {} what its manifest says", row.key.short()));
@@ -166,10 +179,10 @@ impl Cache {
             })?;
             let unknown = written.keys().filter(|key| !seen.contains(*key));
             wrong.extend(unknown.map(|key| format!("it has no result of key {}, which has a manifest", key.short())));
-            Ok(wrong)
+            Ok((wrong, unwritten))
         })?;
         checked.damage.extend(wrong.into_iter().map(Damage::Index));
-        Ok(())
+        Ok(unwritten)
     }
 
     /// Adds what of an artifact is not there.
@@ -289,7 +302,8 @@ mod tests {
         fs::write(&path, serde_json::to_vec(&other).unwrap()).unwrap();
         assert!(matches!(check(&cache).damage.as_slice(), [Damage::Index(_)]));
         fs::write(&path, "{").unwrap();
-        let damage = check(&cache).damage;
-        assert!(matches!(damage.as_slice(), [Damage::Manifest(_), Damage::Index(_)]), "{damage:?}");
+        let Checked { damage, tasks, .. } = check(&cache);
+        assert!(matches!(damage.as_slice(), [Damage::Manifest { n: 0, .. }]), "{damage:?}");
+        assert_eq!(tasks, [("daily".to_owned(), "task[day=1]".to_owned())]);
     }
 }

@@ -106,6 +106,7 @@ impl Cache {
         let results: Vec<&Recorded> = division.go.iter().filter(lost).collect();
         collected.results = results.len() as u64;
         if self.is_writable() {
+            self.sweep_manifests(&division.known)?;
             results.iter().try_for_each(|recorded| self.mark_collected(recorded))?;
             let aside = self.set_aside(&victims)?;
             let mut kept = self.look_again(&division, &mut marked, &roots()?)?.clone();
