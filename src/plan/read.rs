@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::expand::{near, publishable};
+use super::expand::near;
 use super::input::{Data, ResolvedInput};
 use super::prepare::{FromPlan, InputPlan, Join};
 use super::resolve::{Read, Reader, Step, Stop, failed};
@@ -310,7 +310,7 @@ impl Planner<'_> {
         };
         let path = self.context.root.join(&text);
         if self.publishes
-            && let Some(place) = publishable(&text)
+            && let Some(place) = self.places.read(&path)
             && let Some(other) = self.published_around(reader, plan, place)
         {
             let message = format!("input `{}` lies where `{}` publishes", plan.decl.name, self.name(other));
