@@ -52,6 +52,10 @@ fn event(name: String, outcome: Option<Outcome>, summary: &mut Summary) -> Optio
             summary.ran += 1;
             Some(event(TaskState::Runs, Some(reason.to_string())))
         }
+        Outcome::WillShare(first) => {
+            summary.cached += 1;
+            Some(event(TaskState::Cached, Some(format!("has the key of {first}, which runs"))))
+        }
         Outcome::MayRun(task) => {
             summary.ran += 1;
             Some(event(TaskState::MayRun, Some(format!("waits for {task}"))))

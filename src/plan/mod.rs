@@ -85,6 +85,8 @@ pub enum Outcome {
     Ran(Arc<Done>),
     /// In a dry run: it would be executed, so what comes out is not known.
     WillRun(Reason),
+    /// In a dry run: the named instance, which has the same key, would be executed, and this one would have its result.
+    WillShare(String),
     /// In a dry run: whether it would be executed depends on a task (named) that would.
     MayRun(String),
     /// It failed.

@@ -146,7 +146,7 @@ impl Planner<'_> {
             Some(Outcome::Skipped { blocked: false, .. }) => Ok(None),
             Some(Outcome::Skipped { .. }) => blocked("is skipped"),
             Some(Outcome::Failed) => blocked("failed"),
-            Some(Outcome::WillRun(_) | Outcome::MayRun(_)) => {
+            Some(Outcome::WillRun(_) | Outcome::WillShare(_) | Outcome::MayRun(_)) => {
                 Err(Stop::Lost(Lost::Unknown(self.tasks[self.instances[id].task].decl.name.value.clone())))
             }
             None => Err(Stop::Blocked(BTreeSet::from([Item::Instance(id)]))),
