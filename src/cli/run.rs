@@ -165,10 +165,6 @@ pub(super) fn not_started(error: RunError) -> CliError {
     match error {
         RunError::Invalid(errors) => CliError::Invalid(errors),
         RunError::Cache(error) => error.into(),
-        RunError::TooMuch { .. } => {
-            let help = "ask for less in `resources`, or say what the machine has (`--cpus`, `--memory`, `--gpus`)";
-            CliError::usage(error.to_string(), help)
-        }
         RunError::NotBegun(error) => CliError::Io(error),
     }
 }

@@ -11,6 +11,7 @@ use super::{Spanned, units};
 pub(super) fn resources(walk: &mut Walk, node: &Node) -> Resources {
     let mut resources = Resources { span: node.span, ..Resources::default() };
     for (name, node) in walk.named(node, "`resources`", "resource") {
+        resources.places.push((name.value.clone(), node.span));
         match name.value.as_str() {
             "cpu" => resources.cpu = walk.amount(node, "`cpu`", "a number of cores: 1, 0.5").unwrap_or(1.0),
             "memory" => resources.memory = size(walk, node, "`memory`"),

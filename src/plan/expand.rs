@@ -35,6 +35,10 @@ impl Planner<'_> {
             Ok(()) => {}
             Err(Stop::Blocked(on)) => self.wait(Item::Node(task, node), on),
             Err(Stop::Lost(lost)) => self.lose(task, node, lost),
+            Err(Stop::Errors(errors)) => {
+                self.errors.extend(errors);
+                self.not_expanded(task, node);
+            }
             Err(Stop::Error(error)) => {
                 self.errors.push(error);
                 self.not_expanded(task, node);

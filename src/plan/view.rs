@@ -137,14 +137,21 @@ impl<'a> Planner<'a> {
         needed
     }
 
-    /// The first of the needed tasks that asks for more than a machine has. A task with `when` is judged when it is ready.
-    pub fn too_much(&self, machine: &Pool) -> Option<(String, TooMuch)> {
+    /// All that needed tasks ask for and a machine does not have. A task with `when` is judged when it is ready.
+    pub fn too_much(&self, machine: &Pool) -> Vec<Diagnostic> {
         let needed = self.needed().into_iter().map(|task| &self.tasks[task]);
-        needed.filter(|plan| plan.decl.when.is_none() && plan.whens.is_empty()).find_map(|plan| {
-            let decl = plan.decl;
-            let error = machine.admits(&machine.settle(request(&decl.resources))).err()?;
-            Some((decl.name.value.clone(), error))
-        })
+        let judged = needed.filter(|plan| plan.decl.when.is_none() && plan.whens.is_empty());
+        let lacks = |decl: &'a Task| {
+            machine.lacks(&machine.settle(request(&decl.resources))).into_iter().map(move |lack| (decl, lack))
+        };
+        judged.flat_map(|plan| lacks(plan.decl)).map(|(decl, lack)| self.cannot_run(decl, &lack)).collect()
+    }
+
+    fn cannot_run(&self, decl: &Task, lack: &TooMuch) -> Diagnostic {
+        let written = decl.resources.places.iter().find(|(name, _)| *name == lack.name);
+        let span = written.map_or(decl.resources.span, |(_, span)| *span);
+        let help = "ask for less in `resources`, or say what the machine has (`--cpus`, `--memory`, `--gpus`)";
+        self.error(decl.subflow, span, format!("`{}` cannot run here: {lack}", decl.name), "asked for here").help(help)
     }
 
     /// Whether the call asks for an instance.

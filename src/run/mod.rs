@@ -100,20 +100,12 @@ pub struct Ended {
 /// A run that could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The flow is wrong: nothing was started.
+    /// The flow is wrong, or cannot run on this machine: nothing was started.
     #[error("the flow is not valid")]
     Invalid(Vec<Diagnostic>),
     /// The cache cannot be used: nothing was started.
     #[error(transparent)]
     Cache(#[from] CacheError),
-    /// A task asks for more than the machine has: nothing was started.
-    #[error("`{task}` cannot run here: {source}")]
-    TooMuch {
-        /// The instance.
-        task: String,
-        /// What is missing.
-        source: crate::resources::TooMuch,
-    },
     /// What was to be done before the first task failed: nothing was started.
     #[error(transparent)]
     NotBegun(std::io::Error),
@@ -287,12 +279,10 @@ pub fn run<'a>(
 impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     /// Plans as far as that goes without running anything; an error ends the run here.
     fn first_plan(&mut self) -> Result<(), RunError> {
-        if let Some((task, source)) = self.planner.too_much(&self.options.machine) {
-            return Err(RunError::TooMuch { task, source });
-        }
+        let mut errors = self.planner.too_much(&self.options.machine);
         self.planner.advance();
         self.planner.check();
-        let errors = self.planner.take_errors()?;
+        errors.extend(self.planner.take_errors()?);
         if !errors.is_empty() {
             return Err(RunError::Invalid(crate::diagnostic::in_order(errors)));
         }

@@ -24,12 +24,8 @@ fn of_tasks_with_one_key_one_runs_as_the_dry_run_says() {
         format!("  {name}: {{ run: 'sleep 0.2; echo 7 >$OUTPUT_O', outputs: {{ o: o }}{more} }}\n")
     };
     let reads = "  r: { run: 'cat $INPUT_O', inputs: { o: { from: b.o } } }\n";
-    let space = Space::with_flow(&format!(
-        "tasks:\n{}{}{}{reads}",
-        task("a", ""),
-        task("b", ""),
-        task("c", ", cache: false")
-    ));
+    let space =
+        Space::with_flow(&format!("tasks:\n{}{}{}{reads}", task("a", ""), task("b", ""), task("c", ", cache: false")));
     let first = space.run(&["-n", "-v"]);
     assert_eq!(first.counts(), Counts(3, 1, 0, 0), "{first:#?}");
     for part in ["runs     a (never ran)", "cached   b", "runs     c (cache: false)", "may run  r (waits for b)"] {
