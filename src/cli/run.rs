@@ -266,6 +266,8 @@ pub(super) fn cores() -> usize {
 
 fn machine(args: &RunArgs) -> Result<Pool, CliError> {
     let memory = match &args.memory {
+        // As in a flow.
+        Some(text) if text.parse::<u64>().is_ok() => text.parse().unwrap_or_default(),
         Some(text) => {
             units::size(text).map_err(|what| CliError::usage(format!("`--memory {text}` {what}"), "e.g. `16GiB`"))?
         }

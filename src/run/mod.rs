@@ -428,10 +428,13 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     fn interrupt(&mut self) {
         self.interrupts += 1;
         self.stopping.store(true, Ordering::Relaxed);
-        let running = self.flying.len();
+        // What waits for a lock or for its next attempt does not run.
+        let running = self.flying.values().filter(|flight| flight.locks.is_some()).count();
+        let tasks = if running == 1 { "task" } else { "tasks" };
         let text = match self.interrupts {
-            1 => format!("interrupted: {running} running tasks may finish; once more stops them"),
-            _ => format!("stopping {running} tasks"),
+            1 if running == 0 => "interrupted: no task is running".to_owned(),
+            1 => format!("interrupted: {running} running {tasks} may finish; once more stops them"),
+            _ => format!("stopping {running} {tasks}"),
         };
         self.reporter.event(&Event::Notice { text });
         if self.interrupts > 1 {

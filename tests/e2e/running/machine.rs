@@ -229,7 +229,7 @@ tasks:
             ("8:23", "`a` cannot run here: it asks for 64 cpu, and this machine has 2"),
             ("8:32", "`a` cannot run here: it asks for 3 gpu, and this machine has 0"),
             ("8:42", "`a` cannot run here: it asks for 1 tqsdk, and this machine has 0"),
-            ("9:43", "no/other"),
+            ("9:41", "no/other"),
         ] {
             let told = format!("flows/test.yaml:{place}");
             assert!(refused.err.contains(&told) && refused.err.contains(part), "{told} {part}: {}", refused.err);
