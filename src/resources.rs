@@ -29,7 +29,8 @@ pub struct Pool {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("it asks for {asked} {name}, and this machine has {has}")]
 pub struct TooMuch {
-    name: String,
+    /// The resource.
+    pub name: String,
     asked: String,
     has: String,
 }
@@ -94,18 +95,23 @@ impl Pool {
     /// # Errors
     /// The first resource of which there is too little.
     pub fn admits(&self, request: &Request) -> Result<(), TooMuch> {
-        for (name, asked) in &request.amounts {
+        self.lacks(request).into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// All resources of which a machine that has all of this pool has too little for `request`.
+    pub fn lacks(&self, request: &Request) -> Vec<TooMuch> {
+        let amounts = request.amounts.iter().map(|(name, asked)| {
             let has = self.amounts.get(name).copied().unwrap_or(0);
-            if *asked > has {
-                return Err(TooMuch { name: name.clone(), asked: shown(name, *asked), has: shown(name, has) });
-            }
-        }
-        let has = self.devices.len() as u64 * thousandths(1.0);
-        if request.devices > has {
-            let name = "gpu".to_owned();
-            return Err(TooMuch { asked: shown(&name, request.devices), has: shown(&name, has), name });
-        }
-        Ok(())
+            (name.as_str(), *asked, has)
+        });
+        let devices = ("gpu", request.devices, self.devices.len() as u64 * thousandths(1.0));
+        let lacking = amounts.chain([devices]).filter(|(_, asked, has)| asked > has);
+        let too_much = |(name, asked, has): (&str, u64, u64)| TooMuch {
+            asked: shown(name, asked),
+            has: shown(name, has),
+            name: name.to_owned(),
+        };
+        lacking.map(too_much).collect()
     }
 
     /// What `request` comes to on a machine that has all of this pool: without optional devices where there are too few.

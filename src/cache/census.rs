@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use rayon::prelude::*;
@@ -56,7 +57,7 @@ impl Cache {
     /// # Errors
     /// What the file system says, and where the index cannot be used.
     pub fn stats(&self) -> Result<Stats> {
-        let sizes = self.each_object(|_, _, metadata| Ok(Some(metadata.len())))?;
+        let sizes = self.each_object(|_, _, metadata| Ok(metadata.is_file().then_some(metadata.len())))?;
         let mut stats = Stats { index: self.index_size(), ..Stats::default() };
         sizes.into_iter().for_each(|size| stats.objects.add(size));
         let tasks = self.query(|index| {
@@ -83,7 +84,7 @@ impl Cache {
         files.iter().filter_map(|name| std::fs::metadata(self.v1.join(name)).ok()).map(|file| file.len()).sum()
     }
 
-    /// What `look` makes of each object, in no order.
+    /// What `look` makes of each object, in no order, and of what lies in the place of one.
     pub(super) fn each_object<T: Send>(
         &self,
         look: impl Fn(Hash, &Path, &Metadata) -> Result<Option<T>> + Sync,
@@ -94,21 +95,51 @@ impl Cache {
             .map(|shard| {
                 let name = shard.file_name();
                 let mut found = Vec::new();
-                for entry in fs::read_dir(shard.path())? {
+                let entries = match fs::read_dir(shard.path()) {
+                    Ok(entries) => entries,
+                    Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(found),
+                    Err(error) => return Err(error.into()),
+                };
+                for entry in entries {
                     let entry = entry?;
                     let hex = format!("{}{}", name.to_string_lossy(), entry.file_name().to_string_lossy());
                     // Anything else is not an object.
                     let Ok(hash) = hex.parse::<Hash>() else { continue };
                     // One that is gone meanwhile is no error.
                     let Ok(metadata) = std::fs::symlink_metadata(entry.path()) else { continue };
-                    if metadata.is_file() {
-                        found.extend(look(hash, &entry.path(), &metadata)?);
-                    }
+                    found.extend(look(hash, &entry.path(), &metadata)?);
                 }
                 Ok(found)
             })
             .collect::<Result<_>>()?;
         Ok(found.into_iter().flatten().collect())
+    }
+
+    /// What lies among objects and results and is neither: nobody reads it, and nobody removes it.
+    pub(super) fn strays(&self) -> Result<Vec<PathBuf>> {
+        let is_object = |shard: &str, name: &str| format!("{shard}{name}").parse::<Hash>().is_ok();
+        let is_result = |shard: &str, name: &str| {
+            let of_key = name.split_once('.').filter(|(key, _)| key.starts_with(shard));
+            of_key.is_some_and(|(key, _)| key.parse::<Hash>().is_ok())
+        };
+        let mut strays = self.strays_in("objects", is_object)?;
+        strays.extend(self.strays_in("results", is_result)?);
+        Ok(strays)
+    }
+
+    fn strays_in(&self, folder: &str, belongs: impl Fn(&str, &str) -> bool) -> Result<Vec<PathBuf>> {
+        let mut strays = Vec::new();
+        for shard in entries(&self.v1.join(folder))? {
+            let (path, name) = (shard.path(), shard.file_name());
+            let name = name.to_string_lossy();
+            if !path.is_dir() || name.len() != 2 || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                strays.push(path);
+                continue;
+            }
+            let strange = |entry: &fs::DirEntry| !belongs(&name, &entry.file_name().to_string_lossy());
+            strays.extend(entries(&path)?.iter().filter(|entry| strange(entry)).map(fs::DirEntry::path));
+        }
+        Ok(strays)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::hash::Hash;
 /// Something that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Damage {
-    /// An object's bytes do not have its hash.
+    /// An object's bytes do not have its hash, or it is no file.
     Object {
         /// What it should be.
         hash: Hash,
@@ -32,8 +32,15 @@ pub enum Damage {
         /// What needs it: `output x of flow:task`.
         needed: String,
     },
-    /// A manifest cannot be read; what is wrong.
-    Manifest(String),
+    /// A manifest cannot be read.
+    Manifest {
+        /// Its key.
+        key: Hash,
+        /// Its number among the executions of the key.
+        n: u64,
+        /// Where it lies, and what is wrong.
+        what: String,
+    },
     /// The index is damaged, or does not say of a result what its manifest says.
     Index(String),
 }
@@ -49,6 +56,8 @@ pub struct Checked {
     pub collected: u64,
     /// What is wrong, sorted.
     pub damage: Vec<Damage>,
+    /// What lies among objects and results and is neither: no damage.
+    pub strays: Vec<PathBuf>,
     /// The tasks (`flow:task[…]`) whose results have to be made again.
     pub tasks: Vec<(String, String)>,
 }
@@ -68,15 +77,16 @@ impl Cache {
     /// # Errors
     /// What the file system says of anything that cannot be read at all.
     pub fn check(&self, needed: &[(String, Artifact)], progress: impl Fn(u64) + Sync) -> Result<Checked> {
-        let mut checked = Checked::default();
+        let mut checked = Checked { strays: self.strays()?, ..Checked::default() };
         let (present, broken) = self.check_objects(&mut checked, progress)?;
         let written = self.check_manifests(&mut checked)?;
-        self.check_index(&written, &mut checked)?;
+        let unwritten = self.check_index(&written, &mut checked)?;
         let mut lost: Vec<(Hash, String)> = Vec::new();
         for (name, artifact) in needed {
             self.look_for(artifact, name, &present, &mut lost)?;
         }
-        let mut affected: HashSet<(&str, &str)> = HashSet::new();
+        let mut affected: HashSet<(&str, &str)> =
+            unwritten.iter().map(|(flow, task)| (flow.as_str(), task.as_str())).collect();
         for (key, result) in &written {
             if self.was_collected(key, result.n) {
                 checked.collected += 1;
@@ -106,7 +116,7 @@ impl Cache {
         progress: impl Fn(u64) + Sync,
     ) -> Result<(HashSet<Hash>, HashSet<Hash>)> {
         let objects = self.each_object(|hash, path, metadata| {
-            let whole = is_whole(hash, path, metadata)?;
+            let whole = metadata.is_file() && is_whole(hash, path, metadata)?;
             progress(metadata.len());
             Ok(Some((hash, metadata.len(), whole)))
         })?;
@@ -139,7 +149,7 @@ impl Cache {
                     }
                     Ok(None) => {}
                     Err(error @ CacheError::Manifest { .. }) => {
-                        checked.damage.push(Damage::Manifest(error.to_string()));
+                        checked.damage.push(Damage::Manifest { key, n, what: error.to_string() });
                     }
                     Err(error) => return Err(error),
                 }
@@ -148,13 +158,18 @@ impl Cache {
         Ok(newest)
     }
 
-    fn check_index(&self, written: &HashMap<Hash, Written>, checked: &mut Checked) -> Result<()> {
-        let wrong = self.query(|index| {
-            let mut wrong = Vec::new();
+    /// Compares the index with the manifests; gives flow and task of each result whose manifest is damaged.
+    fn check_index(&self, written: &HashMap<Hash, Written>, checked: &mut Checked) -> Result<Vec<(String, String)>> {
+        let number =
+            |damage: &Damage| if let Damage::Manifest { key, n, .. } = damage { Some((*key, *n)) } else { None };
+        let damaged: HashSet<(Hash, u64)> = checked.damage.iter().filter_map(number).collect();
+        let (wrong, unwritten) = self.query(|index| {
+            let (mut wrong, mut unwritten) = (Vec::new(), Vec::new());
             let mut seen = HashSet::with_capacity(written.len());
             each_result(index, |row| {
                 seen.insert(row.key);
                 match written.get(&row.key) {
+                    _ if damaged.contains(&(row.key, row.n)) => unwritten.push((row.flow, row.task)),
                     None => wrong.push(format!("it has a result of key {} that has no manifest", row.key.short())),
                     Some(result) if result.n != row.n || result.outputs != row.outputs => {
                         wrong.push(format!("it does not say of key {} what its manifest says", row.key.short()));
@@ -164,10 +179,10 @@ impl Cache {
             })?;
             let unknown = written.keys().filter(|key| !seen.contains(*key));
             wrong.extend(unknown.map(|key| format!("it has no result of key {}, which has a manifest", key.short())));
-            Ok(wrong)
+            Ok((wrong, unwritten))
         })?;
         checked.damage.extend(wrong.into_iter().map(Damage::Index));
-        Ok(())
+        Ok(unwritten)
     }
 
     /// Adds what of an artifact is not there.
@@ -287,7 +302,8 @@ mod tests {
         fs::write(&path, serde_json::to_vec(&other).unwrap()).unwrap();
         assert!(matches!(check(&cache).damage.as_slice(), [Damage::Index(_)]));
         fs::write(&path, "{").unwrap();
-        let damage = check(&cache).damage;
-        assert!(matches!(damage.as_slice(), [Damage::Manifest(_), Damage::Index(_)]), "{damage:?}");
+        let Checked { damage, tasks, .. } = check(&cache);
+        assert!(matches!(damage.as_slice(), [Damage::Manifest { n: 0, .. }]), "{damage:?}");
+        assert_eq!(tasks, [("daily".to_owned(), "task[day=1]".to_owned())]);
     }
 }

@@ -143,7 +143,7 @@ impl Cache {
     fn name_manifest(&self, temporary: &Path, key: &Hash) -> Result<u64> {
         for n in 0.. {
             let path = self.manifest_path(key, n);
-            if self.in_shard(&path, || name_once(temporary, &path))? {
+            if !self.is_set_aside(&path) && self.in_shard(&path, || name_once(temporary, &path))? {
                 return Ok(n);
             }
         }

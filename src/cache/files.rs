@@ -111,11 +111,11 @@ pub(crate) fn is_locked(file: &fs::File) -> bool {
     matches!(file.file().try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
-/// The entries of a folder in the order of their names; none where it does not exist.
+/// The entries of a folder in the order of their names; none where there is no folder.
 pub(crate) fn entries(folder: &Path) -> std::io::Result<Vec<fs::DirEntry>> {
     let mut entries = match fs::read_dir(folder) {
         Ok(entries) => entries.collect::<std::io::Result<Vec<_>>>()?,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
     entries.sort_by_key(fs::DirEntry::file_name);

@@ -95,7 +95,7 @@ impl Cache {
             runs: division.stay.iter().map(|recorded| recorded.run.clone()).collect(),
             ..Collected::default()
         };
-        let all = self.each_object(|hash, _, metadata| Ok(Some((hash, Stat::of(metadata)))))?;
+        let all = self.each_object(|hash, _, metadata| Ok(metadata.is_file().then(|| (hash, Stat::of(metadata)))))?;
         let total =
             all.iter().fold(Amount::default(), |sum, (_, stat)| sum.plus(Amount { count: 1, bytes: stat.size }));
         let unused = |(hash, stat): &(Hash, Stat)| !marked.hashes.contains(hash) && stat.is_settled(begun);
@@ -106,6 +106,7 @@ impl Cache {
         let results: Vec<&Recorded> = division.go.iter().filter(lost).collect();
         collected.results = results.len() as u64;
         if self.is_writable() {
+            self.sweep_manifests(&division.known)?;
             results.iter().try_for_each(|recorded| self.mark_collected(recorded))?;
             let aside = self.set_aside(&victims)?;
             let mut kept = self.look_again(&division, &mut marked, &roots()?)?.clone();

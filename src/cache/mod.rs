@@ -88,7 +88,14 @@ pub enum Notice {
         results: usize,
     },
     /// A manifest is damaged, so its result does not count.
-    DamagedManifest(String),
+    DamagedManifest {
+        /// Where it lies, or lay.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+        /// Where it is now, if it was set aside.
+        aside: Option<PathBuf>,
+    },
 }
 
 impl std::fmt::Display for Notice {
@@ -98,7 +105,13 @@ impl std::fmt::Display for Notice {
                 let found = if *damaged { "damaged" } else { "missing" };
                 write!(f, "the cache's index was {found}; it was rebuilt from {results} recorded results")
             }
-            Self::DamagedManifest(what) => write!(f, "{what}; its task runs again"),
+            Self::DamagedManifest { path, why, aside } => {
+                write!(f, "the manifest {} is damaged: {why}", path.display())?;
+                match aside {
+                    Some(aside) => write!(f, "; it is set aside as {}, and its task runs again", aside.display()),
+                    None => write!(f, "; its task runs again"),
+                }
+            }
         }
     }
 }
@@ -261,7 +274,10 @@ impl Cache {
             Condition::Missing if results > 0 => self.notify(Notice::IndexRebuilt { damaged: false, results }),
             Condition::Whole | Condition::Missing => {}
         }
-        wrong.into_iter().for_each(|what| self.notify(Notice::DamagedManifest(what)));
+        for (path, why) in wrong {
+            let aside = self.is_writable().then(|| results::set_aside(&path)).transpose()?;
+            self.notify(Notice::DamagedManifest { path, why, aside });
+        }
         Ok(value)
     }
 }

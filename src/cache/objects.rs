@@ -41,6 +41,14 @@ impl State {
     }
 }
 
+/// What is in the place of an object.
+enum Place {
+    Empty,
+    File(Metadata),
+    /// A folder, a link, a pipe: whatever it is, it is not the object, and gives way when that is made again.
+    Other,
+}
+
 /// As in the Nix store: a time that no edit will have.
 const MTIME: Duration = Duration::from_secs(1);
 
@@ -218,7 +226,11 @@ impl Cache {
 
     /// The state of an object, and what the file system said of it.
     fn look(&self, hash: Hash, folder: bool) -> Result<(State, Option<Stat>)> {
-        let Some(metadata) = self.object_metadata(hash)? else { return Ok((State::Missing, None)) };
+        let metadata = match self.object_place(hash)? {
+            Place::Empty => return Ok((State::Missing, None)),
+            Place::Other => return Ok((State::Damaged, None)),
+            Place::File(metadata) => metadata,
+        };
         let now = Some(Stat::of(&metadata));
         // What this process placed and has not committed yet is newer than any row.
         let whole = match self.placed_stat(&hash) {
@@ -228,15 +240,21 @@ impl Cache {
         Ok((if whole { State::Whole } else { self.reread(hash, folder)? }, now))
     }
 
-    fn object_metadata(&self, hash: Hash) -> Result<Option<Metadata>> {
+    fn object_place(&self, hash: Hash) -> Result<Place> {
         // Not through `fs_err`: that an object is not there is no error, and its message costs more than the look.
         let path = self.object_path(&hash);
         match std::fs::symlink_metadata(&path) {
-            Ok(metadata) if metadata.is_file() => Ok(Some(metadata)),
-            Ok(_) => Err(CacheError::unfit(&path, "something else lies in the place of an object; remove it")),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(_) => Ok(Some(fs::symlink_metadata(&path)?)),
+            Ok(metadata) if metadata.is_file() => Ok(Place::File(metadata)),
+            Ok(_) => Ok(Place::Other),
+            // Where its shard is no folder, there is nothing in it.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Place::Empty),
+            Err(_) => Ok(Place::File(fs::symlink_metadata(&path)?)),
         }
+    }
+
+    /// What the file system says of an object; `None` where there is none.
+    fn object_metadata(&self, hash: Hash) -> Result<Option<Metadata>> {
+        Ok(if let Place::File(metadata) = self.object_place(hash)? { Some(metadata) } else { None })
     }
 
     fn reread(&self, hash: Hash, folder: bool) -> Result<State> {
@@ -294,10 +312,12 @@ impl Cache {
     /// # Errors
     /// Where it is missing or damaged.
     pub fn read(&self, hash: &Hash) -> Result<Vec<u8>> {
-        if self.object_metadata(*hash)?.is_none() {
-            return Err(CacheError::Missing(*hash));
-        }
         let path = self.object_path(hash);
+        match self.object_place(*hash)? {
+            Place::Empty => return Err(CacheError::Missing(*hash)),
+            Place::Other => return Err(CacheError::Damaged { hash: *hash, path }),
+            Place::File(_) => {}
+        }
         let bytes = fs::read(&path)?;
         if [Kind::File, Kind::Folder, Kind::Program].into_iter().any(|kind| kind.hash(&bytes) == *hash) {
             Ok(bytes)

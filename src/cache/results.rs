@@ -1,13 +1,14 @@
 //! Results by key. A manifest in `results/` is what lasts; the row in the index is for speed.
 //!
 //! `results/ab/<key>.json` is the first execution of a key, `<key>.1.json` the second (a forced one, say), and so on: none
-//! is ever changed. The newest counts.
+//! is ever changed. The newest counts. One that is damaged is set aside as `<key>.damaged`, and its number is not given again.
 
-use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::collections::{BTreeMap, HashMap};
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rayon::prelude::*;
 use rusqlite::Transaction;
 
@@ -89,10 +90,10 @@ impl Cache {
             return Ok(Some(recorded));
         }
         // The index may have lost its last rows with the power, or another process works on a copy of it.
-        if !self.manifest_path(key, 0).exists() {
+        if !self.has_manifest(key) {
             return Ok(None);
         }
-        let Some((manifest, n)) = self.newest(key)? else { return Ok(None) };
+        let Some((manifest, n)) = self.newest(key, self.is_writable())? else { return Ok(None) };
         if self.is_writable() {
             self.write(|index| tables::add_result(index, &manifest, n))?;
         }
@@ -102,7 +103,18 @@ impl Cache {
     /// Whether there is a manifest of any execution of a key, whole or not: a look that costs less than
     /// [`Cache::find_result`].
     pub fn has_manifest(&self, key: &Hash) -> bool {
-        self.manifest_path(key, 0).exists()
+        self.is_taken(key, 0)
+    }
+
+    /// Whether an execution of a key has a number: its manifest is there, or was and is set aside.
+    pub(super) fn is_taken(&self, key: &Hash, n: u64) -> bool {
+        let path = self.manifest_path(key, n);
+        path.exists() || self.is_set_aside(&path)
+    }
+
+    /// Whether what was at the path of a manifest was damaged, and is set aside.
+    pub(super) fn is_set_aside(&self, path: &Path) -> bool {
+        damaged_path(path).exists()
     }
 
     /// The manifest of the newest execution of a key.
@@ -110,7 +122,7 @@ impl Cache {
     /// # Errors
     /// Where it cannot be read.
     pub fn manifest(&self, key: &Hash) -> Result<Option<Manifest>> {
-        Ok(self.newest(key)?.map(|(manifest, _)| manifest))
+        Ok(self.newest(key, false)?.map(|(manifest, _)| manifest))
     }
 
     /// The manifests of all executions of a key, the first one first. A damaged one is left out, with a notice.
@@ -122,8 +134,9 @@ impl Cache {
         for n in 0.. {
             match read_manifest(&self.manifest_path(key, n), key) {
                 Ok(Some(manifest)) => manifests.push(manifest),
+                Ok(None) if self.is_taken(key, n) => {}
                 Ok(None) => break,
-                Err(error @ CacheError::Manifest { .. }) => self.notify(Notice::DamagedManifest(error.to_string())),
+                Err(CacheError::Manifest { path, why }) => self.set_manifest_aside(key, n, &path, &why)?,
                 Err(error) => return Err(error),
             }
         }
@@ -154,22 +167,57 @@ impl Cache {
         self.object(hash)
     }
 
-    fn newest(&self, key: &Hash) -> Result<Option<(Manifest, u64)>> {
+    /// The newest manifest of a key; with `all` those before it are read, too, so that damaged ones are found.
+    fn newest(&self, key: &Hash, all: bool) -> Result<Option<(Manifest, u64)>> {
         let mut n = 0;
-        while self.manifest_path(key, n).exists() {
+        while self.is_taken(key, n) {
             n += 1;
         }
-        while let Some(before) = n.checked_sub(1) {
+        let mut newest = None;
+        while let Some(before) = n.checked_sub(1).filter(|_| all || newest.is_none()) {
             n = before;
             match read_manifest(&self.manifest_path(key, n), key) {
-                Ok(Some(manifest)) => return Ok(Some((manifest, n))),
-                Ok(None) => {}
+                Ok(manifest) => newest = newest.or_else(|| manifest.map(|manifest| (manifest, n))),
                 // A miss: the task runs again, and its manifest gets the next number.
-                Err(error @ CacheError::Manifest { .. }) => self.notify(Notice::DamagedManifest(error.to_string())),
+                Err(CacheError::Manifest { path, why }) => self.set_manifest_aside(key, n, &path, &why)?,
                 Err(error) => return Err(error),
             }
         }
-        Ok(None)
+        Ok(newest)
+    }
+
+    /// Sees to it that a damaged manifest is in nobody's way, and says so. Its result does not count any more, for the index
+    /// could not be rebuilt with it.
+    pub(super) fn set_manifest_aside(&self, key: &Hash, n: u64, path: &Path, why: &str) -> Result<()> {
+        let aside = self.is_writable().then(|| set_aside(path)).transpose()?;
+        if aside.is_some() {
+            self.forget_results(&[(*key, n)])?;
+        }
+        self.notify(Notice::DamagedManifest { path: path.to_owned(), why: why.to_owned(), aside });
+        Ok(())
+    }
+
+    /// Forgets executions whose manifests are damaged, so that the next run looks for those, and sets them aside.
+    ///
+    /// # Errors
+    /// Where the index cannot be used.
+    pub fn forget_results(&self, damaged: &[(Hash, u64)]) -> Result<()> {
+        self.forget_ahead();
+        self.write(|index| damaged.iter().try_for_each(|(key, n)| tables::forget_result(index, key, *n)))
+    }
+
+    /// Sets aside what is damaged among manifests that no run reads: all but those in `known`, the newest of each key.
+    pub(super) fn sweep_manifests(&self, known: &HashMap<Hash, u64>) -> Result<()> {
+        let mut paths = manifest_paths(&self.v1.join("results"))?;
+        paths.retain(|(_, key, n)| known.get(key) != Some(n));
+        let damaged: Vec<_> = paths
+            .into_par_iter()
+            .filter_map(|(path, key, n)| match read_manifest(&path, &key) {
+                Err(CacheError::Manifest { why, .. }) => Some((path, key, n, why)),
+                _ => None,
+            })
+            .collect();
+        damaged.iter().try_for_each(|(path, key, n, why)| self.set_manifest_aside(key, *n, path, why))
     }
 
     pub(super) fn manifest_path(&self, key: &Hash, n: u64) -> PathBuf {
@@ -260,38 +308,66 @@ fn range(digits: &str) -> Option<(Hash, Hash)> {
 
 /// The manifest at `path`, which has to be one of `key`; `None` where there is none.
 pub(super) fn read_manifest(path: &Path, key: &Hash) -> Result<Option<Manifest>> {
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
     let invalid = |why: String| CacheError::Manifest { path: path.to_owned(), why };
+    let mut text = Vec::new();
+    match open_without_waiting(path).and_then(|mut file| file.read_to_end(&mut text)) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::IsADirectory => return Err(invalid("it is a folder".to_owned())),
+        Err(error) => return Err(error.into()),
+    }
     let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))?;
     if manifest.key == *key { Ok(Some(manifest)) } else { Err(invalid(format!("it is one of key {}", manifest.key))) }
 }
 
-/// Fills an empty index from `results/`; gives the number of manifests, and what is wrong with those left out.
-pub(super) fn refill(results: &Path, index: &Transaction<'_>) -> rusqlite::Result<(usize, Vec<String>)> {
-    let paths = manifest_paths(results).map_err(|error| {
-        rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), Some(error.to_string()))
-    })?;
+/// A pipe in the place of a file has nothing to be read; nobody waits for it.
+fn open_without_waiting(path: &Path) -> std::io::Result<fs::File> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    fs::OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// Where a damaged manifest is set aside.
+fn damaged_path(path: &Path) -> PathBuf {
+    path.with_extension("damaged")
+}
+
+/// Gives a damaged manifest another name, so that it is in nobody's way.
+pub(super) fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
+    let aside = damaged_path(path);
+    match fs::rename(path, &aside) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(aside),
+    }
+}
+
+/// A manifest that cannot be read, and why.
+pub(super) type Broken = (PathBuf, String);
+
+/// Fills an empty index from `results/`; gives the number of manifests, and those left out.
+pub(super) fn refill(results: &Path, index: &Transaction<'_>) -> rusqlite::Result<(usize, Vec<Broken>)> {
+    let paths = manifest_paths(results).map_err(|error| io_error(&error))?;
     let mut count = 0;
     let mut wrong = Vec::new();
     // In parts, so that a million manifests are not in memory at once.
     for part in paths.chunks(10_000) {
-        let read: Vec<_> = part.par_iter().map(|(path, key, n)| (read_manifest(path, key), *n)).collect();
-        for (manifest, n) in read {
+        let read: Vec<_> = part.par_iter().map(|(path, key, n)| (read_manifest(path, key), path, *n)).collect();
+        for (manifest, path, n) in read {
             match manifest {
                 Ok(Some(manifest)) => {
                     tables::add_result(index, &manifest, n)?;
                     count += 1;
                 }
                 Ok(None) => {}
-                Err(error) => wrong.push(error.to_string()),
+                Err(CacheError::Manifest { why, .. }) => wrong.push((path.clone(), why)),
+                Err(error) => return Err(io_error(&error)),
             }
         }
     }
     Ok((count, wrong))
+}
+
+fn io_error(error: &dyn std::error::Error) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), Some(error.to_string()))
 }
 
 pub(super) fn manifest_paths(results: &Path) -> std::io::Result<Vec<(PathBuf, Hash, u64)>> {

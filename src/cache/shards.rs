@@ -13,20 +13,44 @@ use super::files::{create_folder_synced, parent, sync};
 const SINGLY: usize = 16;
 
 impl Cache {
-    /// Gives something the name `path` in a shard, by `name`, which is called again where the shard had to be made.
+    /// Gives something the name `path` in a shard, by `name`, which is called again where the shard had to be made, or where
+    /// something that is not the cache's was in the way.
     pub(super) fn in_shard<T>(&self, path: &Path, name: impl Fn() -> std::io::Result<T>) -> std::io::Result<T> {
         match name() {
             // Another thread may be making it: it is not asked whether it is missing.
             Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.clear_way(path)?;
                 if self.shards_made.fetch_add(1, Ordering::Relaxed) == SINGLY {
                     ["objects", "results"].into_iter().try_for_each(|folder| make_all(&self.v1.join(folder)))?;
                 }
                 create_folder_synced(parent(path))?;
                 name()
             }
+            Err(error) if matches!(error.kind(), ErrorKind::IsADirectory | ErrorKind::NotADirectory) => {
+                self.clear_way(path)?;
+                create_folder_synced(parent(path))?;
+                name()
+            }
             other => other,
         }
     }
+
+    /// Does away with what a rename cannot replace: a folder at `path`, which is set aside, and what is no folder in the place
+    /// of its shard. Another thread may have done so meanwhile: neither call takes what it has put there.
+    fn clear_way(&self, path: &Path) -> std::io::Result<()> {
+        let shard = parent(path);
+        if !shard.is_dir() {
+            unless(fs::remove_file(shard), &[ErrorKind::NotFound, ErrorKind::IsADirectory])?;
+        }
+        let Some(scrap) = &self.scrap else { return Ok(()) };
+        // A path that ends in `/` is one of a folder only.
+        unless(fs::rename(path.join(""), scrap.path()), &[ErrorKind::NotFound, ErrorKind::NotADirectory])
+    }
+}
+
+/// Whether it went well, or as it may have.
+fn unless(done: std::io::Result<()>, kinds: &[ErrorKind]) -> std::io::Result<()> {
+    done.or_else(|error| if kinds.contains(&error.kind()) { Ok(()) } else { Err(error) })
 }
 
 fn make_all(folder: &Path) -> std::io::Result<()> {

@@ -56,6 +56,12 @@ pub(super) fn add_result(index: &Connection, manifest: &Manifest, n: u64) -> Res
     set_last(index, flow, task, key, finished)
 }
 
+/// Forgets the `n`-th execution of a key, where that is the newest.
+pub(super) fn forget_result(index: &Connection, key: &Hash, n: u64) -> Result<()> {
+    let mut statement = index.prepare_cached("DELETE FROM results WHERE key = ?1 AND n = ?2")?;
+    statement.execute(params![key, n.cast_signed()]).map(drop)
+}
+
 /// The key that an instance has, unless a later one is known.
 pub(super) fn set_last(index: &Connection, flow: &str, task: &str, key: &Hash, at: &str) -> Result<()> {
     index

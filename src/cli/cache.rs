@@ -11,7 +11,6 @@ use super::error::print;
 use super::project::terminal;
 use super::{CliError, Exit, Project};
 use crate::cache::{Amount, Artifact, Cache, CacheError, Checked, Collected, Damage, Notice, Roots, is_older};
-use crate::hash::Hash;
 use crate::provenance::{forget_log, is_log_kept, list, load, used_keys};
 use crate::refs::{Move, RefError, Refs};
 use crate::report::{size, table};
@@ -108,6 +107,9 @@ fn verify(project: &Project) -> Result<Exit, CliError> {
     }
     wrong.extend(checked.damage.iter().map(described));
     wrong.iter().for_each(|line| print(line));
+    for path in &checked.strays {
+        print(&format!("stray    {}: not the cache's; nothing uses it, remove it", path.display()));
+    }
     distrust(project, &checked.damage)?;
     let Checked { objects, manifests, collected, tasks, .. } = &checked;
     if !project.quiet {
@@ -126,21 +128,35 @@ fn verify(project: &Project) -> Result<Exit, CliError> {
     for flow in flows {
         print(&format!("help: `ghtrader run {flow}` makes what it needs of it again"));
     }
+    if checked.damage.iter().any(|damage| matches!(damage, Damage::Manifest { .. })) {
+        print("help: a damaged manifest that no run needs is set aside by `ghtrader cache gc`");
+    }
     Ok(Exit::Damaged)
 }
 
 /// Sees to it that no run feeds on what was found damaged, whatever the file system says of it: it is made again instead.
 fn distrust(project: &Project, damage: &[Damage]) -> Result<(), CliError> {
-    let hash = |damage: &Damage| if let Damage::Object { hash, .. } = damage { Some(*hash) } else { None };
-    let damaged: Vec<Hash> = damage.iter().filter_map(hash).collect();
-    if damaged.is_empty() { Ok(()) } else { Ok(project.open()?.distrust(&damaged)?) }
+    let (mut objects, mut results) = (Vec::new(), Vec::new());
+    for damage in damage {
+        match damage {
+            Damage::Object { hash, .. } => objects.push(*hash),
+            Damage::Manifest { key, n, .. } => results.push((*key, *n)),
+            Damage::Lost { .. } | Damage::Index(_) => {}
+        }
+    }
+    if objects.is_empty() && results.is_empty() {
+        return Ok(());
+    }
+    let cache = project.open()?;
+    cache.distrust(&objects)?;
+    Ok(cache.forget_results(&results)?)
 }
 
 fn described(damage: &Damage) -> String {
     match damage {
         Damage::Object { hash, path } => format!("damaged  object {}: {}", hash.short(), path.display()),
         Damage::Lost { hash, needed } => format!("lost     object {}: {needed}", hash.short()),
-        Damage::Manifest(why) => format!("damaged  {why}"),
+        Damage::Manifest { what, .. } => format!("damaged  {what}"),
         Damage::Index(why) => {
             format!("damaged  the index: {why}; the next `ghtrader run` rebuilds it once it is deleted")
         }

@@ -1,6 +1,7 @@
 //! Errors as people see them, and the exit codes.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cache::CacheError;
@@ -55,6 +56,9 @@ pub enum CliError {
         /// The instance.
         task: String,
     },
+    /// Manifests that are damaged, and why: what came of them cannot be told.
+    #[error("{}\nhelp: `ghtrader cache verify` names the flows whose next `ghtrader run` makes them again", damaged(.0))]
+    Manifests(Vec<(PathBuf, String)>),
     /// Something cannot be read or written.
     #[error("{0}{next}", next = crate::cache::hint(.0))]
     Io(#[from] std::io::Error),
@@ -82,7 +86,7 @@ impl CliError {
             Self::Ref(RefError::Io(_) | RefError::Damaged { .. }) => Exit::Damaged,
             Self::Ref(_) => Exit::Usage,
             Self::Cache(CacheError::Collecting) => Exit::Locked,
-            Self::Lost { .. } | Self::Cache(_) | Self::Io(_) | Self::Lock(_) => Exit::Damaged,
+            Self::Lost { .. } | Self::Manifests(_) | Self::Cache(_) | Self::Io(_) | Self::Lock(_) => Exit::Damaged,
             Self::Execute(_) => Exit::Failed,
         };
         let text = match self {
@@ -92,6 +96,11 @@ impl CliError {
         let _ = write!(std::io::stderr().lock(), "{text}");
         exit.into()
     }
+}
+
+fn damaged(manifests: &[(PathBuf, String)]) -> String {
+    let damaged = manifests.iter().map(|(path, why)| format!("the manifest {} is damaged: {why}", path.display()));
+    damaged.collect::<Vec<_>>().join("\nerror: ")
 }
 
 /// Prints a line on standard output; a reader that has gone away is no error.

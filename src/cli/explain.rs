@@ -46,6 +46,7 @@ pub(super) fn explain(project: &Project, args: &ExplainArgs) -> Result<Exit, Cli
         let state = match planner.outcome(id) {
             Some(Outcome::Cached(_)) => "cached".to_owned(),
             Some(Outcome::WillRun(reason)) => format!("runs ({reason})"),
+            Some(Outcome::WillShare(first)) => format!("has the result of {first}, which runs and has the same key"),
             Some(Outcome::MayRun(task)) => format!("may run (waits for {task})"),
             Some(Outcome::Skipped { why, .. }) => format!("skipped ({why})"),
             _ => "not known".to_owned(),

@@ -83,7 +83,12 @@ fn by_instance(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
             None => {
                 let known: Vec<&str> = result.outputs.iter().map(|(name, _)| name).collect();
                 let message = format!("`{task}` has no output `{output}`");
-                return Err(CliError::usage(message, format!("it has: {}", known.join(", "))));
+                let help = if known.is_empty() {
+                    "it has no outputs".to_owned()
+                } else {
+                    format!("it has: {}", known.join(", "))
+                };
+                return Err(CliError::usage(message, help));
             }
         },
         (None, 1) => result.outputs.iter().next().map(|(_, artifact)| artifact.clone()),

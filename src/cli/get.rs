@@ -1,6 +1,6 @@
 //! `ghtrader get ARTIFACT -o PATH`: a copy of an artifact.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -25,9 +25,20 @@ pub(super) fn get(project: &Project, args: &GetArgs) -> Result<Exit, CliError> {
         let message = format!("`{}` names a task with several outputs", args.artifact);
         return Err(CliError::usage(message, "name one of them: `flow:task.output`"));
     };
-    cache.export(&artifact, &args.output).map_err(|error| found.lost(&cache, error))?;
+    cache.export(&artifact, &destination(&args.output)?).map_err(|error| found.lost(&cache, error))?;
     if !project.quiet {
         print(&format!("{} → {}", artifact.hash, args.output.display()));
     }
     Ok(Exit::Done)
+}
+
+/// Where a copy goes: a link stays, and what it leads to is replaced.
+fn destination(path: &Path) -> Result<PathBuf, CliError> {
+    if !path.is_symlink() {
+        return Ok(path.to_owned());
+    }
+    std::fs::canonicalize(path).map_err(|error| {
+        let message = format!("{} is a link that leads nowhere: {error}", path.display());
+        CliError::usage(message, "remove it, or name another place")
+    })
 }

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::error::print;
 use super::find::find;
 use super::{CliError, Exit, Project};
+use crate::cache::{Cache, Notice};
 use crate::provenance::{Lineage, LineageNode, descendants, lineage as walk};
 use crate::refs::{Change, Move};
 
@@ -44,9 +45,12 @@ pub(super) fn lineage(project: &Project, args: &LineageArgs) -> Result<Exit, Cli
     } else {
         walk(&cache, &found.keys)?
     };
+    let damaged = damaged(&cache);
     if graph.nodes.is_empty() {
-        print("no task in this cache wrote it: it is a source");
-        return Ok(Exit::Done);
+        if damaged.is_none() {
+            print("no task in this cache wrote it: it is a source");
+        }
+        return damaged.map_or(Ok(Exit::Done), Err);
     }
     match args.format {
         LineageFormat::Text => {
@@ -61,7 +65,18 @@ pub(super) fn lineage(project: &Project, args: &LineageArgs) -> Result<Exit, Cli
         LineageFormat::Prov => print(&serde_json::to_string_pretty(&graph.prov(&cache)?).unwrap_or_default()),
         LineageFormat::Openlineage => graph.openlineage(&cache)?.iter().for_each(|event| print(&event.to_string())),
     }
-    Ok(Exit::Done)
+    let known = !graph.nodes.iter().any(|node| matches!(node, LineageNode::Damaged { .. }));
+    damaged.map_or(Ok(if known { Exit::Done } else { Exit::Damaged }), Err)
+}
+
+/// The manifests that were found damaged on the way: what is told is not all.
+fn damaged(cache: &Cache) -> Option<CliError> {
+    let of_manifest = |notice| match notice {
+        Notice::DamagedManifest { path, why, .. } => Some((path, why)),
+        Notice::IndexRebuilt { .. } => None,
+    };
+    let manifests: Vec<_> = cache.take_notices().into_iter().filter_map(of_manifest).collect();
+    if manifests.is_empty() { None } else { Some(CliError::Manifests(manifests)) }
 }
 
 /// The move that set a ref.
@@ -117,6 +132,9 @@ fn name(node: &LineageNode) -> String {
         LineageNode::Source { path, hash } => format!("{path}  content {}", hash.short()),
         LineageNode::Ref { name, hash } => format!("{name}  at {}", hash.short()),
         LineageNode::Unknown { key } => format!("{} (not recorded in this cache)", key.short()),
+        LineageNode::Damaged { key } => {
+            format!("{} (its manifest is damaged; `ghtrader run` of its flow makes it again)", key.short())
+        }
     }
 }
 

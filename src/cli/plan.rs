@@ -2,12 +2,11 @@
 
 use std::time::Instant;
 
-use super::run::{RunArgs, not_started, reporter};
+use super::run::{RunArgs, reporter};
 use super::{CliError, Exit, Project};
 use crate::plan::{Context, Outcome, Planner, Wish};
 use crate::report::{Event, Summary, TaskEvent, TaskState};
 use crate::resources::Pool;
-use crate::run::RunError;
 
 pub(super) fn dry_run(
     project: &Project,
@@ -18,11 +17,9 @@ pub(super) fn dry_run(
 ) -> Result<Exit, CliError> {
     let begun = Instant::now();
     let mut planner = Planner::new(context, wish);
-    if let Some((task, source)) = planner.too_much(machine) {
-        return Err(not_started(RunError::TooMuch { task, source }));
-    }
+    let mut errors = planner.too_much(machine);
     planner.to_the_end();
-    let errors = planner.take_errors()?;
+    errors.extend(planner.take_errors()?);
     if !errors.is_empty() {
         return Err(CliError::Invalid(crate::diagnostic::in_order(errors)));
     }
@@ -51,6 +48,10 @@ fn event(name: String, outcome: Option<Outcome>, summary: &mut Summary) -> Optio
         Outcome::WillRun(reason) => {
             summary.ran += 1;
             Some(event(TaskState::Runs, Some(reason.to_string())))
+        }
+        Outcome::WillShare(first) => {
+            summary.cached += 1;
+            Some(event(TaskState::Cached, Some(format!("has the key of {first}, which runs"))))
         }
         Outcome::MayRun(task) => {
             summary.ran += 1;

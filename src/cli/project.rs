@@ -38,7 +38,10 @@ pub(super) fn user() -> String {
 impl Project {
     /// The project of `-C`, or the nearest folder upwards that has `flows/`.
     pub(super) fn find(global: &Global) -> Result<Self, CliError> {
-        let here = std::env::current_dir()?;
+        let here = std::env::current_dir().map_err(|error| {
+            let message = format!("the folder that this is called in cannot be found out: {error}");
+            CliError::usage(message, "it was removed, perhaps; go to one that is there, or to it again")
+        })?;
         let root = match &global.directory {
             Some(directory) if directory.is_dir() => fs_err::canonicalize(directory)?,
             Some(directory) => {
@@ -93,7 +96,10 @@ impl Project {
         let message = format!("there is no flow `{name}`: no {}, and no file of that name", in_flows.display());
         let help = match names.is_empty() {
             true => Some("stand in a project (a folder that has `flows/`), or name one with `-C DIR`".to_owned()),
-            false => nearest(name, names),
+            false => match name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml")) {
+                Some(stem) if names.contains(&stem) => Some(format!("did you mean `{stem}`?")),
+                _ => nearest(name, names),
+            },
         };
         Err(CliError::Invalid(vec![Diagnostic::new(message).maybe_help(help)]))
     }

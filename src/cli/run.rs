@@ -165,10 +165,6 @@ pub(super) fn not_started(error: RunError) -> CliError {
     match error {
         RunError::Invalid(errors) => CliError::Invalid(errors),
         RunError::Cache(error) => error.into(),
-        RunError::TooMuch { .. } => {
-            let help = "ask for less in `resources`, or say what the machine has (`--cpus`, `--memory`, `--gpus`)";
-            CliError::usage(error.to_string(), help)
-        }
         RunError::NotBegun(error) => CliError::Io(error),
     }
 }
@@ -270,6 +266,8 @@ pub(super) fn cores() -> usize {
 
 fn machine(args: &RunArgs) -> Result<Pool, CliError> {
     let memory = match &args.memory {
+        // As in a flow.
+        Some(text) if text.parse::<u64>().is_ok() => text.parse().unwrap_or_default(),
         Some(text) => {
             units::size(text).map_err(|what| CliError::usage(format!("`--memory {text}` {what}"), "e.g. `16GiB`"))?
         }

@@ -115,7 +115,14 @@ pub(super) fn log(project: &Project, args: &LogArgs) -> Result<Exit, CliError> {
         let why =
             if is_log_kept(&cache.runs(), &run) { "it did not execute it" } else { "it was removed by `cache gc`" };
         let message = format!("run {run} has no log of `{task}`: {why}");
-        let help = nearest(&task, tasks.keys().map(String::as_str));
+        let help = match tasks.get(&task).and_then(|entry| entry.key) {
+            // Its result was there: another run executed it.
+            Some(key) => cache
+                .find_result(&key)?
+                .filter(|result| result.run != run)
+                .map(|result| format!("run {} did: `ghtrader log {} '{}'`", result.run, result.run, result.task)),
+            None => nearest(&task, tasks.keys().map(String::as_str).filter(|known| *known != task)),
+        };
         return Err(CliError::Invalid(vec![Diagnostic::new(message).maybe_help(help)]));
     }
     let bytes = fs_err::read(path)?;

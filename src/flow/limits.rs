@@ -11,6 +11,7 @@ use super::{Spanned, units};
 pub(super) fn resources(walk: &mut Walk, node: &Node) -> Resources {
     let mut resources = Resources { span: node.span, ..Resources::default() };
     for (name, node) in walk.named(node, "`resources`", "resource") {
+        resources.places.push((name.value.clone(), node.span));
         match name.value.as_str() {
             "cpu" => resources.cpu = walk.amount(node, "`cpu`", "a number of cores: 1, 0.5").unwrap_or(1.0),
             "memory" => resources.memory = size(walk, node, "`memory`"),
@@ -64,11 +65,17 @@ fn size(walk: &mut Walk, node: &Node, what: &str) -> Option<u64> {
 
 /// A duration.
 pub(super) fn duration(walk: &mut Walk, node: &Node, what: &str) -> Option<Duration> {
-    let duration = node.text().and_then(|text| units::duration(text).ok());
-    if duration.is_none() {
-        walk.wrong(node, what, "a duration", units::DURATION);
+    match node.text().map(units::duration) {
+        Some(Ok(duration)) => Some(duration),
+        Some(Err(units::LONG)) => {
+            walk.error_help(node.span, format!("{what} is too long"), "longer than any clock runs", units::DURATION);
+            None
+        }
+        _ => {
+            walk.wrong(node, what, "a duration", units::DURATION);
+            None
+        }
     }
-    duration
 }
 
 /// Reads `locks`.
@@ -160,6 +167,9 @@ pub(super) fn retries(walk: &mut Walk, node: &Node) -> Retries {
         }
         Some(node) => match walk.integer(node, "`attempts`").map(u32::try_from) {
             Some(Ok(attempts @ 1..)) => retries.attempts = attempts,
+            Some(Err(_)) if walk.integer(node, "`attempts`").is_some_and(|attempts| attempts > 0) => {
+                walk.error(node.span, format!("`attempts` has to be at most {}", u32::MAX), "too many");
+            }
             Some(_) => walk.error(node.span, "`attempts` has to be at least 1", "the first attempt counts"),
             None => {}
         },

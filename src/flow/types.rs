@@ -184,6 +184,8 @@ pub struct Resources {
     pub tokens: Vec<(String, f64)>,
     /// Where they are written, for errors: `resources` itself where a key is not there.
     pub span: Span,
+    /// Where each amount is written.
+    pub places: Vec<(String, Span)>,
 }
 
 /// The devices that a task needs.
@@ -262,7 +264,7 @@ pub enum CachePolicy {
 
 impl Default for Resources {
     fn default() -> Self {
-        Self { cpu: 1.0, memory: None, gpu: None, tokens: Vec::new(), span: Span::default() }
+        Self { cpu: 1.0, memory: None, gpu: None, tokens: Vec::new(), span: Span::default(), places: Vec::new() }
     }
 }
 

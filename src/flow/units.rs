@@ -27,12 +27,16 @@ pub const DURATION: &str = "a duration is a number with its unit: 500ms, 30s, 5m
 /// What a size looks like, for helps.
 pub const SIZE: &str = "a size is a number with its unit: 512MiB, 2GiB, or a number of bytes";
 
+/// Of a duration that no clock can measure.
+pub const LONG: &str = "is too long";
+
 /// A duration: numbers with units, the larger unit first or not.
 ///
 /// # Errors
 /// What the text is not, to follow the text in a message.
 pub fn duration(text: &str) -> Result<Duration, &'static str> {
-    seconds(text).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or("is not a duration")
+    let seconds = seconds(text).ok_or("is not a duration")?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| LONG)
 }
 
 /// A size in bytes: a number with a unit.

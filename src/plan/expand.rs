@@ -35,6 +35,10 @@ impl Planner<'_> {
             Ok(()) => {}
             Err(Stop::Blocked(on)) => self.wait(Item::Node(task, node), on),
             Err(Stop::Lost(lost)) => self.lose(task, node, lost),
+            Err(Stop::Errors(errors)) => {
+                self.errors.extend(errors);
+                self.not_expanded(task, node);
+            }
             Err(Stop::Error(error)) => {
                 self.errors.push(error);
                 self.not_expanded(task, node);
@@ -135,21 +139,10 @@ impl Planner<'_> {
             }
             Target::Path(template) => {
                 let text = text_of(&self.evaluate(id, template)?);
-                let Some(path) = publishable(&text) else {
-                    let message = format!("`{}` cannot publish to `{text}`", self.name(id));
-                    let help = "name a path inside the project, without `..`, outside `flows/` and the cache";
-                    return Err(self
-                        .error(self.decl(id).subflow, template.span(), message, "published here")
-                        .help(help));
-                };
-                if self.context.cache.root().starts_with(self.context.root.join(&path))
-                    || self.context.root.join(&path).starts_with(self.context.cache.root())
-                {
-                    let message = format!("`{}` cannot publish to `{text}`: the cache is there", self.name(id));
-                    return Err(self
-                        .error(self.decl(id).subflow, template.span(), message, "published here")
-                        .help("name another folder"));
-                }
+                let path = self.publishable(&text).map_err(|(why, help)| {
+                    let message = format!("`{}` cannot publish to `{text}`{why}", self.name(id));
+                    self.error(self.decl(id).subflow, template.span(), message, "published here").help(help)
+                })?;
                 if let Some(other) = near(&self.published, &path).copied() {
                     return both(self, other, template, &format!("publish to `{text}`"));
                 }
@@ -165,6 +158,24 @@ impl Planner<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// The place of a path that can be published to; else why it cannot, and what would be right.
+    fn publishable(&self, text: &str) -> Result<PathBuf, (&'static str, &'static str)> {
+        let Some(path) = publishable(text) else {
+            return Err(("", "name a path inside the project, without `..`, outside `flows/` and the cache"));
+        };
+        let named = self.context.root.join(path);
+        let place = self.places.written(&named).unwrap_or_else(|| named.clone());
+        let flows = self.places.read(&self.context.root.join("flows"));
+        if flows.is_some_and(|flows| place.starts_with(flows)) {
+            return Err((": a link leads it into `flows/`", "name another folder"));
+        }
+        let cache = self.context.cache.root();
+        if [&named, &place].into_iter().any(|path| cache.starts_with(path) || path.starts_with(cache)) {
+            return Err((": the cache is there", "name another folder"));
+        }
+        Ok(place)
     }
 
     /// The values of the next axis of a node.
@@ -238,7 +249,7 @@ pub(super) fn values(list: Value) -> Result<Vec<AxisValue>, String> {
 }
 
 /// The normal form of a path that can be published to: inside the project, and not where flows are.
-pub(super) fn publishable(text: &str) -> Option<PathBuf> {
+fn publishable(text: &str) -> Option<PathBuf> {
     let mut path = PathBuf::new();
     for part in Path::new(text).components() {
         match part {

@@ -13,6 +13,7 @@ mod expand;
 mod identity;
 mod include;
 mod input;
+mod places;
 mod prepare;
 mod read;
 mod reason;
@@ -41,6 +42,7 @@ use crate::hash::Hash;
 use crate::kinds::Kinds;
 use crate::refs::Snapshot;
 use early::{AxisEdge, Early};
+use places::Places;
 use prepare::TaskPlan;
 use secrets::Secrets;
 use targets::Targets;
@@ -83,6 +85,8 @@ pub enum Outcome {
     Ran(Arc<Done>),
     /// In a dry run: it would be executed, so what comes out is not known.
     WillRun(Reason),
+    /// In a dry run: the named instance, which has the same key, would be executed, and this one would have its result.
+    WillShare(String),
     /// In a dry run: whether it would be executed depends on a task (named) that would.
     MayRun(String),
     /// It failed.
@@ -179,12 +183,12 @@ pub struct Planner<'a> {
     sources: Mutex<HashMap<String, Artifact>>,
     /// Those that are not there.
     absent: Mutex<BTreeSet<PathBuf>>,
-    /// Which instance publishes to which path, relative to the root.
+    /// Which instance publishes to which place.
     published: BTreeMap<PathBuf, InstanceId>,
-    /// Where instances read files outside the cache, in the form in which `published` has its paths; only in a flow that
-    /// publishes.
+    /// Where instances read files outside the cache, as places; only in a flow that publishes.
     read_places: Mutex<BTreeMap<PathBuf, (usize, String)>>,
     publishes: bool,
+    places: Places,
     /// Which instance moves which ref.
     moved: BTreeMap<String, InstanceId>,
     /// Who reads whom, for drawings.
@@ -231,6 +235,7 @@ impl<'a> Planner<'a> {
             published: BTreeMap::new(),
             read_places: Mutex::default(),
             publishes,
+            places: Places::default(),
             moved: BTreeMap::new(),
             edges: Mutex::default(),
             axis_edges: Mutex::default(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::expand::{near, publishable};
+use super::expand::near;
 use super::input::{Data, ResolvedInput};
 use super::prepare::{FromPlan, InputPlan, Join};
 use super::resolve::{Read, Reader, Step, Stop, failed};
@@ -146,7 +146,7 @@ impl Planner<'_> {
             Some(Outcome::Skipped { blocked: false, .. }) => Ok(None),
             Some(Outcome::Skipped { .. }) => blocked("is skipped"),
             Some(Outcome::Failed) => blocked("failed"),
-            Some(Outcome::WillRun(_) | Outcome::MayRun(_)) => {
+            Some(Outcome::WillRun(_) | Outcome::WillShare(_) | Outcome::MayRun(_)) => {
                 Err(Stop::Lost(Lost::Unknown(self.tasks[self.instances[id].task].decl.name.value.clone())))
             }
             None => Err(Stop::Blocked(BTreeSet::from([Item::Instance(id)]))),
@@ -312,7 +312,7 @@ impl Planner<'_> {
         };
         let path = self.context.root.join(&text);
         if self.publishes
-            && let Some(place) = publishable(&text)
+            && let Some(place) = self.places.read(&path)
             && let Some(other) = self.published_around(reader, plan, place)
         {
             let message = format!("input `{}` lies where `{}` publishes", plan.decl.name, self.name(other));

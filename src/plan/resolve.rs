@@ -25,6 +25,8 @@ pub(super) enum Stop {
     Lost(Lost),
     /// The flow is wrong, or something cannot be read.
     Error(Diagnostic),
+    /// The same, of several inputs.
+    Errors(Vec<Diagnostic>),
     /// The cache cannot be used: the flow is well.
     Cache(CacheError),
 }
@@ -74,6 +76,10 @@ impl Planner<'_> {
             Err(Stop::Lost(Lost::Skipped { why, blocked })) => self.settle(id, Outcome::Skipped { why, blocked }),
             Err(Stop::Error(error)) => {
                 self.errors.push(error);
+                self.settle(id, Outcome::Failed);
+            }
+            Err(Stop::Errors(errors)) => {
+                self.errors.extend(errors);
                 self.settle(id, Outcome::Failed);
             }
             Err(Stop::Cache(error)) => {
@@ -277,6 +283,8 @@ struct Pending {
     /// A failure upstream. It ends the instance only once all else is known: where something that it reads is skipped, it
     /// is skipped whatever failed, in whichever order its inputs are written.
     blocked: Option<String>,
+    /// What is wrong with inputs: all of it is told at once.
+    errors: Vec<Diagnostic>,
 }
 
 impl Pending {
@@ -289,19 +297,25 @@ impl Pending {
         held
     }
 
-    /// Collects what to wait for, so that all of it is waited for at once. A skip or an error ends the instance at once.
+    /// Collects what to wait for, so that all of it is waited for at once, and what is wrong. A skip ends the instance at once,
+    /// unless something before it is wrong.
     fn add(&mut self, plan: Option<&InputPlan<'_>>, stop: Stop) -> Step<()> {
         self.names.extend(plan.map(|plan| plan.decl.name.value.clone()));
         match stop {
             Stop::Blocked(on) => self.on.extend(on),
             Stop::Lost(Lost::Unknown(task)) => drop(self.unknown.get_or_insert(task)),
             Stop::Lost(Lost::Skipped { why, blocked: true }) => drop(self.blocked.get_or_insert(why)),
+            Stop::Error(error) => self.errors.push(error),
+            _ if !self.errors.is_empty() => {}
             other => return Err(other),
         }
         Ok(())
     }
 
     fn end(self) -> Step<()> {
+        if !self.errors.is_empty() {
+            return Err(Stop::Errors(self.errors));
+        }
         match (self.on.is_empty(), self.blocked, self.unknown) {
             (false, ..) => Err(Stop::Blocked(self.on)),
             (true, Some(why), _) => Err(Stop::Lost(Lost::Skipped { why, blocked: true })),

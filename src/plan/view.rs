@@ -1,6 +1,6 @@
 //! What callers see of a plan: names, outcomes, and the dry run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -9,10 +9,11 @@ use super::identity::request;
 use super::prepare::TaskPlan;
 use super::resolve::Entries;
 use super::tree::{AxisValue, Node, State};
-use super::{InstanceId, Lost, Outcome, Planner, Resolved};
+use super::{InstanceId, Lost, Outcome, Planner, Reason, Resolved};
 use crate::diagnostic::Diagnostic;
 use crate::flow::{Task, Template};
 use crate::graph::{OutputDecl, Selector, axis_text, instance_name};
+use crate::hash::Hash;
 use crate::kinds::Kind;
 use crate::resources::{Pool, TooMuch};
 use crate::sync::lock;
@@ -22,6 +23,8 @@ impl<'a> Planner<'a> {
     /// run, as it was resolved.
     pub fn to_the_end(&mut self) -> Vec<(InstanceId, Box<Resolved>)> {
         let mut all = Vec::new();
+        // Of several that have a key, a run executes the first, and each that is never cached.
+        let mut runs: HashMap<Hash, InstanceId> = HashMap::new();
         loop {
             self.advance();
             let ready = self.take_ready();
@@ -29,7 +32,12 @@ impl<'a> Planner<'a> {
                 break;
             }
             for (id, resolved) in ready {
-                self.finish(id, Outcome::WillRun(resolved.reason.clone()));
+                let first = *runs.entry(resolved.key).or_insert(id);
+                let outcome = match resolved.reason.clone() {
+                    reason if first == id || matches!(reason, Reason::NotCached) => Outcome::WillRun(reason),
+                    _ => Outcome::WillShare(self.name(first)),
+                };
+                self.finish(id, outcome);
                 all.push((id, resolved));
             }
         }
@@ -129,14 +137,21 @@ impl<'a> Planner<'a> {
         needed
     }
 
-    /// The first of the needed tasks that asks for more than a machine has. A task with `when` is judged when it is ready.
-    pub fn too_much(&self, machine: &Pool) -> Option<(String, TooMuch)> {
+    /// All that needed tasks ask for and a machine does not have. A task with `when` is judged when it is ready.
+    pub fn too_much(&self, machine: &Pool) -> Vec<Diagnostic> {
         let needed = self.needed().into_iter().map(|task| &self.tasks[task]);
-        needed.filter(|plan| plan.decl.when.is_none() && plan.whens.is_empty()).find_map(|plan| {
-            let decl = plan.decl;
-            let error = machine.admits(&machine.settle(request(&decl.resources))).err()?;
-            Some((decl.name.value.clone(), error))
-        })
+        let judged = needed.filter(|plan| plan.decl.when.is_none() && plan.whens.is_empty());
+        let lacks = |decl: &'a Task| {
+            machine.lacks(&machine.settle(request(&decl.resources))).into_iter().map(move |lack| (decl, lack))
+        };
+        judged.flat_map(|plan| lacks(plan.decl)).map(|(decl, lack)| self.cannot_run(decl, &lack)).collect()
+    }
+
+    fn cannot_run(&self, decl: &Task, lack: &TooMuch) -> Diagnostic {
+        let written = decl.resources.places.iter().find(|(name, _)| *name == lack.name);
+        let span = written.map_or(decl.resources.span, |(_, span)| *span);
+        let help = "ask for less in `resources`, or say what the machine has (`--cpus`, `--memory`, `--gpus`)";
+        self.error(decl.subflow, span, format!("`{}` cannot run here: {lack}", decl.name), "asked for here").help(help)
     }
 
     /// Whether the call asks for an instance.

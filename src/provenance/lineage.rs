@@ -64,6 +64,11 @@ pub enum LineageNode {
         /// Its key.
         key: Hash,
     },
+    /// A task whose manifest is damaged.
+    Damaged {
+        /// Its key.
+        key: Hash,
+    },
 }
 
 /// The lineage of the results of `keys`, down to the sources.
@@ -103,7 +108,7 @@ pub fn descendants(cache: &Cache, keys: &[Hash], hashes: &[Hash]) -> Result<Line
     for key in keys {
         let root = match cache.manifest(key)? {
             Some(manifest) => described(&manifest),
-            None => LineageNode::Unknown { key: *key },
+            None => missing(cache, *key),
         };
         descent.root(*key, root);
     }
@@ -128,7 +133,11 @@ pub fn descendants(cache: &Cache, keys: &[Hash], hashes: &[Hash]) -> Result<Line
 /// What a content is that no task wrote: the file that was read.
 fn source(cache: &Cache, hash: &Hash, readers: &[(Hash, String)]) -> Result<LineageNode, CacheError> {
     let Some((key, name)) = readers.first() else { return Ok(LineageNode::Unknown { key: *hash }) };
-    let origins = cache.manifest(key)?.and_then(|mut manifest| manifest.inputs.remove(name)).map(|input| input.origins);
+    let manifest = cache.manifest(key)?;
+    if manifest.is_none() && cache.has_manifest(key) {
+        return Ok(LineageNode::Damaged { key: *key });
+    }
+    let origins = manifest.and_then(|mut manifest| manifest.inputs.remove(name)).map(|input| input.origins);
     let path = origins.into_iter().flatten().find_map(|origin| match origin {
         Origin::Path(path) => Some(path),
         Origin::Task { .. } | Origin::Ref { .. } => None,
@@ -195,7 +204,7 @@ impl Walk<'_> {
                 self.lineage.nodes.push(described(&manifest));
                 queue.push_back((index, manifest));
             }
-            None => self.lineage.nodes.push(LineageNode::Unknown { key }),
+            None => self.lineage.nodes.push(missing(self.cache, key)),
         }
         Ok(index)
     }
@@ -229,6 +238,11 @@ impl Walk<'_> {
             nodes.len() - 1
         })
     }
+}
+
+/// A task of which nothing can be told.
+fn missing(cache: &Cache, key: Hash) -> LineageNode {
+    if cache.has_manifest(&key) { LineageNode::Damaged { key } } else { LineageNode::Unknown { key } }
 }
 
 fn described(manifest: &Manifest) -> LineageNode {

@@ -28,6 +28,7 @@ impl Lines {
         let loud = !self.style.quiet;
         match event {
             Event::Started { run, flow } if loud && !self.style.live => vec![format!("run {run} of {flow}")],
+            Event::Notice { text } if text.starts_with("error: ") => vec![visible(text).into_owned()],
             Event::Notice { text } => vec![format!("{} {}", self.paint("33", "notice:"), visible(text))],
             Event::Task(task) => self.task(task).into_iter().collect(),
             Event::Waiting { task, lock, holder } => {

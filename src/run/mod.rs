@@ -100,20 +100,12 @@ pub struct Ended {
 /// A run that could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The flow is wrong: nothing was started.
+    /// The flow is wrong, or cannot run on this machine: nothing was started.
     #[error("the flow is not valid")]
     Invalid(Vec<Diagnostic>),
     /// The cache cannot be used: nothing was started.
     #[error(transparent)]
     Cache(#[from] CacheError),
-    /// A task asks for more than the machine has: nothing was started.
-    #[error("`{task}` cannot run here: {source}")]
-    TooMuch {
-        /// The instance.
-        task: String,
-        /// What is missing.
-        source: crate::resources::TooMuch,
-    },
     /// What was to be done before the first task failed: nothing was started.
     #[error(transparent)]
     NotBegun(std::io::Error),
@@ -298,12 +290,10 @@ fn keep_last(context: Context<'_>, tasks: &BTreeMap<String, RunTask>) -> Result<
 impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     /// Plans as far as that goes without running anything; an error ends the run here.
     fn first_plan(&mut self) -> Result<(), RunError> {
-        if let Some((task, source)) = self.planner.too_much(&self.options.machine) {
-            return Err(RunError::TooMuch { task, source });
-        }
+        let mut errors = self.planner.too_much(&self.options.machine);
         self.planner.advance();
         self.planner.check();
-        let errors = self.planner.take_errors()?;
+        errors.extend(self.planner.take_errors()?);
         if !errors.is_empty() {
             return Err(RunError::Invalid(crate::diagnostic::in_order(errors)));
         }
@@ -449,10 +439,13 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     fn interrupt(&mut self) {
         self.interrupts += 1;
         self.stopping.store(true, Ordering::Relaxed);
-        let running = self.flying.len();
+        // What waits for a lock or for its next attempt does not run.
+        let running = self.flying.values().filter(|flight| flight.locks.is_some()).count();
+        let tasks = if running == 1 { "task" } else { "tasks" };
         let text = match self.interrupts {
-            1 => format!("interrupted: {running} running tasks may finish; once more stops them"),
-            _ => format!("stopping {running} tasks"),
+            1 if running == 0 => "interrupted: no task is running".to_owned(),
+            1 => format!("interrupted: {running} running {tasks} may finish; once more stops them"),
+            _ => format!("stopping {running} {tasks}"),
         };
         self.reporter.event(&Event::Notice { text });
         if self.interrupts > 1 {

@@ -24,7 +24,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
                 Outcome::Ran(_) => {}
                 Outcome::Skipped { why, .. } => self.report_skipped(name, why),
                 Outcome::Failed => self.report_unplanned(name),
-                Outcome::WillRun(_) | Outcome::MayRun(_) => {}
+                Outcome::WillRun(_) | Outcome::WillShare(_) | Outcome::MayRun(_) => {}
             }
         }
     }

@@ -115,7 +115,7 @@ pub fn survey(context: Context<'_>) -> Result<Survey<'_>, RunError> {
 /// Why a task is not executed again.
 fn why_not(outcome: &Outcome) -> Option<String> {
     match outcome {
-        Outcome::WillRun(_) => Some("has no recorded result".to_owned()),
+        Outcome::WillRun(_) | Outcome::WillShare(_) => Some("has no recorded result".to_owned()),
         Outcome::MayRun(task) => Some(format!("waits for {task}, which has no recorded result")),
         Outcome::Skipped { why, .. } => Some(format!("skipped: {why}")),
         Outcome::Cached(_) | Outcome::Ran(_) | Outcome::Failed => None,

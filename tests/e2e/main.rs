@@ -18,6 +18,7 @@ mod content {
     mod edits;
     mod folders;
     mod key;
+    mod manifests;
     mod objects;
     mod secrets;
     mod unreadable;

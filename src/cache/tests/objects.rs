@@ -167,6 +167,37 @@ fn what_is_missing_or_damaged_in_a_folder_is_noticed() {
 }
 
 #[test]
+fn what_lies_in_the_place_of_an_object_is_damage_and_gives_way_when_it_is_made_again() {
+    type Make = fn(&Path);
+    let makes: [Make; 4] = [
+        |place| symlink("/etc/passwd", place).unwrap(),
+        |place| fs::create_dir_all(place.join("inner")).unwrap(),
+        |place| drop(std::os::unix::net::UnixListener::bind(place).unwrap()),
+        |place| {
+            fs::remove_dir(place.parent().unwrap()).unwrap();
+            fs::write(place.parent().unwrap(), "no shard").unwrap();
+        },
+    ];
+    for (index, make) in makes.into_iter().enumerate() {
+        let bench = Bench::new();
+        let artifact = bench.cache.store_bytes(b"text").unwrap();
+        let place = bench.cache.object_path(&artifact.hash);
+        fs::remove_file(&place).unwrap();
+        make(&place);
+        let lost = index == 3;
+        assert_eq!(bench.cache.state(&artifact).unwrap(), if lost { State::Missing } else { State::Damaged });
+        assert!(matches!(bench.cache.read(&artifact.hash), Err(CacheError::Damaged { .. } | CacheError::Missing(_))));
+        let damage = bench.cache.check(&[], |_| ()).unwrap().damage;
+        assert!(lost || matches!(&damage[..], [Damage::Object { path, .. }] if *path == place), "{damage:?}");
+        assert_eq!(bench.cache.store_bytes(b"text").unwrap(), artifact);
+        assert_eq!(
+            (bench.cache.state(&artifact).unwrap(), fs::read(&place).unwrap()),
+            (State::Whole, b"text".to_vec())
+        );
+    }
+}
+
+#[test]
 fn times_and_permissions_that_were_changed_are_no_damage() {
     let bench = Bench::new();
     let artifact = bench.cache.store_bytes(b"text").unwrap();

@@ -176,11 +176,44 @@ fn a_damaged_manifest_is_a_miss_that_is_told() {
     assert_eq!(cache.find_result(&written.key).unwrap(), None);
     let notices = cache.take_notices();
     assert!(
-        notices.iter().any(|notice| matches!(notice, Notice::DamagedManifest(text) if text.contains(&hex))),
+        notices.iter().any(|notice| matches!(notice, Notice::DamagedManifest { path: named, .. } if *named == path)),
         "{notices:?}"
     );
     cache.record(&written).unwrap();
     assert_eq!(cache.find_result(&written.key).unwrap().unwrap().n, 1);
+}
+
+#[test]
+fn a_damaged_manifest_among_several_is_set_aside_and_its_number_is_not_given_again() {
+    let bench = Bench::new();
+    let output = bench.cache.store_bytes(b"1").unwrap();
+    let written = manifest("a", &[("out", &output)]);
+    (0..3).for_each(|_| bench.cache.record(&written).unwrap());
+    let path = |n| bench.cache.manifest_path(&written.key, n);
+    fs::write(path(0), "{").unwrap();
+    fs::remove_file(path(2)).unwrap();
+    fs::create_dir(path(2)).unwrap();
+    let damage = bench.cache.check(&[], |_| ()).unwrap().damage;
+    assert!(matches!(&damage[..], [Damage::Manifest { n: 0, .. }, Damage::Manifest { n: 2, .. }]), "{damage:?}");
+    bench.cache.forget_results(&[(written.key, 0), (written.key, 2)]).unwrap();
+    assert_eq!(bench.cache.find_result(&written.key).unwrap().unwrap().n, 1, "the newest that is whole");
+    assert_eq!((bench.cache.take_notices().len(), path(0).exists(), path(2).exists()), (2, false, false));
+    assert!(fs::read(path(0).with_extension("damaged")).unwrap() == b"{" && path(2).with_extension("damaged").is_dir());
+    bench.cache.record(&written).unwrap();
+    assert_eq!(bench.cache.find_result(&written.key).unwrap().unwrap().n, 3);
+    assert_eq!(bench.cache.executions(&written.key).unwrap().len(), 2);
+    assert_eq!(bench.cache.check(&[], |_| ()).unwrap().damage, []);
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_manifest_is_not_waited_for() {
+    let bench = Bench::new();
+    let written = manifest("a", &[("out", &bench.cache.store_bytes(b"1").unwrap())]);
+    bench.cache.record(&written).unwrap();
+    let path = bench.cache.manifest_path(&written.key, 0);
+    fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert_eq!(bench.again().manifest(&written.key).unwrap(), None);
 }
 
 #[test]

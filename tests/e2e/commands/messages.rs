@@ -1,6 +1,6 @@
 //! Errors as users see them, and exit codes of wrong usage.
 
-use crate::space::{Counts, Space, answer};
+use crate::space::{Counts, Space, answer, chain, signal, wait_for};
 
 #[test]
 fn all_errors_of_a_file_are_shown_at_once_with_their_places() {
@@ -165,4 +165,80 @@ fn a_name_that_no_ref_can_have_is_an_error_before_anything_runs() {
         assert_eq!(answer.code, 2, "{answer:#?}");
         assert!(answer.err.contains("`a` cannot move a ref: `bad name` cannot name a ref"), "{answer:#?}");
     }
+}
+
+#[test]
+fn the_log_of_a_task_that_was_cached_is_named_by_the_run_that_has_it() {
+    let space = chain();
+    space.up_to_date(&[]);
+    let first = space.call(&["log", "last", "count"]);
+    assert_eq!(first.code, 0, "{first:#?}");
+    space.up_to_date(&[]);
+    let answer = space.call(&["log", "last", "count"]);
+    assert_eq!(answer.code, 2, "{answer:#?}");
+    let help = answer.err.split('`').find(|part| part.starts_with("ghtrader log ")).unwrap().to_owned();
+    let args: Vec<&str> = help.split(' ').skip(1).map(|word| word.trim_matches('\'')).collect();
+    assert_eq!(space.call(&args).code, 0, "{help}");
+}
+
+#[test]
+fn what_is_too_large_is_called_so() {
+    let space = Space::with_flow(
+        "tasks: { a: { run: 'true', retries: { attempts: 99999999999 }, timeout: 99999999999999999999d } }",
+    );
+    space.refused(&[], 2, &["`attempts` has to be at most 4294967295", "`timeout` is too long"]);
+}
+
+#[test]
+fn memory_of_the_machine_is_a_size_as_in_a_flow() {
+    let space = Space::with_flow("tasks: { a: { run: 'true', resources: { memory: 1000000 } } }");
+    assert_eq!(space.run(&["--memory", "1000000"]).code, 0);
+    space.refused(&["--memory", "999999"], 2, &["`a` cannot run here"]);
+}
+
+#[test]
+fn a_flow_with_its_ending_is_known_by_its_name() {
+    let answer = chain().call(&["run", "test.yaml"]);
+    assert!(answer.code == 2 && answer.err.contains("did you mean `test`?"), "{answer:#?}");
+}
+
+#[test]
+fn a_task_without_outputs_has_none_to_choose_from() {
+    let space = Space::with_flow("tasks: { e: { run: 'true' } }");
+    space.up_to_date(&[]);
+    let answer = space.call(&["lineage", "test:e.x"]);
+    assert!(answer.code == 2 && answer.err.contains("help: it has no outputs"), "{answer:#?}");
+}
+
+#[test]
+fn get_keeps_a_link_and_writes_where_it_leads() {
+    let space = chain();
+    space.up_to_date(&[]);
+    space.write("deep/file", "old");
+    for (target, link) in [("deep/file", "to-file"), ("nowhere", "to-nothing"), ("/proc/self/fd/1", "to-pipe")] {
+        std::os::unix::fs::symlink(target, space.path(link)).unwrap();
+    }
+    assert_eq!(space.call(&["get", "test:words", "-o", "to-file"]).code, 0);
+    assert_eq!(space.read("deep/file"), "a\nb\n");
+    for link in ["to-nothing", "to-pipe"] {
+        let answer = space.call(&["get", "test:words", "-o", link]);
+        assert_eq!(answer.code, 2, "{answer:#?}");
+    }
+    for link in ["to-file", "to-nothing", "to-pipe"] {
+        assert!(space.path(link).is_symlink(), "{link}");
+    }
+}
+
+#[test]
+fn what_waits_for_its_next_attempt_is_not_said_to_run() {
+    let space = Space::with_flow(
+        "tasks: { a: { run: 'touch @/tried; exit 1', retries: { attempts: 2, backoff: 20s, max: 20s } } }",
+    );
+    let child = space.spawn(&["run", "test"]);
+    wait_for("the first attempt", || space.exists("tried"));
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    signal(child.id(), "INT");
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(130) && said.contains("interrupted: no task is running"), "{said}");
 }

@@ -47,6 +47,29 @@ fn a_deleted_object_is_made_again() {
 }
 
 #[test]
+fn what_was_put_in_the_place_of_an_object_is_named_and_the_object_is_made_again() {
+    let space = chain();
+    space.up_to_date(&[]);
+    for kind in ["link", "folder"] {
+        let object = space.object("test:words");
+        std::fs::remove_file(&object).unwrap();
+        match kind {
+            "link" => std::os::unix::fs::symlink("/etc/passwd", &object).unwrap(),
+            _ => std::fs::create_dir_all(object.join("inner")).unwrap(),
+        }
+        let verified = space.call(&["cache", "verify"]);
+        assert_eq!(verified.code, 4, "{verified:#?}");
+        assert!(verified.out.contains(&format!("{}\n", object.display())), "{verified:#?}");
+        let dry = space.run(&["-n"]);
+        assert!(dry.err.contains("runs     words (output words is damaged)"), "{dry:#?}");
+        let answer = space.run(&[]);
+        assert_eq!((answer.code, answer.counts()), (0, Counts(1, 1, 0, 0)), "{kind}: {answer:#?}");
+        assert!(answer.err.contains("output words is damaged"), "{kind}: {answer:#?}");
+        assert_eq!(space.call(&["cache", "verify"]).code, 0);
+    }
+}
+
+#[test]
 fn a_damaged_object_is_a_miss_that_is_reported_and_is_never_fed_on() {
     let space = chain();
     space.up_to_date(&[]);
@@ -151,4 +174,30 @@ fn an_index_that_cannot_be_rebuilt_is_exit_4() {
     assert!(answer.err.contains("index.db"), "{answer:#?}");
     let dry = space.run(&["-n"]);
     assert_eq!((dry.code, dry.counts()), (0, Counts(0, 2, 0, 0)), "who only reads has one in memory: {dry:#?}");
+}
+
+#[test]
+fn a_stray_file_among_objects_and_results_is_named_and_keeps_nothing_else_from_being_looked_at() {
+    let space = chain();
+    space.up_to_date(&[]);
+    let strays = ["objects/zz", "objects/readme", "results/foo", "scratch/bar", "runs/note", "refs/note"];
+    strays.iter().for_each(|stray| space.write(&format!("cache/v1/{stray}"), "mine"));
+    let shard = space.object("test:words").parent().unwrap().join("mine");
+    std::fs::write(&shard, "mine").unwrap();
+    let verified = space.call(&["cache", "verify"]);
+    assert_eq!(verified.code, 0, "{verified:#?}");
+    assert!(verified.out.contains("all whole"), "{verified:#?}");
+    for stray in [&space.path("cache/v1/objects/zz"), &space.path("cache/v1/results/foo"), &shard] {
+        assert!(verified.out.contains(&format!("stray    {}", stray.display())), "{verified:#?}");
+    }
+    for args in [&["cache", "stats"][..], &["cache", "gc", "--keep-days", "0"], &["runs"], &["refs"], &["run", "test"]]
+    {
+        let answer = space.call(args);
+        assert_eq!(answer.code, 0, "{answer:#?}");
+    }
+    assert!(strays.iter().all(|stray| space.exists(&format!("cache/v1/{stray}"))));
+    std::fs::remove_file(space.path("cache/v1/index.db")).unwrap();
+    assert_eq!(space.up_to_date(&[]), Counts(0, 2, 0, 0), "the index is rebuilt around them");
+    overwrite(&space.object("test:words"), "evil");
+    assert_eq!(space.call(&["cache", "verify"]).code, 4, "what is damaged is still found");
 }

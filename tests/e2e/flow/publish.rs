@@ -88,3 +88,46 @@ tasks:
     let later = space.run(&[]);
     assert!(later.code == 1 && later.err.contains("`x` lies where `a` publishes"), "{later:#?}");
 }
+
+/// `a` publishes to this path, beside a link `lnk` to `out` and `lf` to `flows`, `lc` to `cache/v1`.
+fn linked(path: &str, more: &str) -> Space {
+    let space = Space::with_flow(&format!(
+        "tasks:\n  a: {{ run: 'echo 1 >$OUTPUT_O', outputs: {{ o: o }}, publish: {{ o: {path} }} }}\n{more}"
+    ));
+    space.write("out/a", "old");
+    for (target, link) in [("out", "lnk"), ("flows", "lf"), ("cache/v1", "lc"), ("out/a", "one")] {
+        std::os::unix::fs::symlink(target, space.path(link)).unwrap();
+    }
+    space
+}
+
+#[test]
+fn an_input_under_a_published_path_is_found_however_it_is_written() {
+    for path in ["@/out/a", "lnk/a", "lnk", "one", "@/lnk/../out/a", "."] {
+        let space = linked("out/a", &format!("  e: {{ run: 'true', inputs: {{ x: {{ path: {path} }} }} }}\n"));
+        space.refused(&[], 2, &["flows/test.yaml", "`a`", "`x`"]);
+        assert_eq!(space.call(&["runs"]).out, "no runs yet\n", "{path}");
+    }
+    let space = linked("lnk/a", "  e: { run: 'true', inputs: { x: { path: out/a } } }\n");
+    space.refused(&[], 2, &["`x` lies where `a` publishes"]);
+}
+
+#[test]
+fn two_tasks_that_publish_to_one_place_over_a_link_are_an_error() {
+    let space = linked("out/a", "  b: { run: 'echo 2 >$OUTPUT_O', outputs: { o: o }, publish: { o: lnk/a } }\n");
+    space.refused(&[], 2, &["`a` and `b` both publish to `lnk/a`"]);
+    assert_eq!(space.read("out/a"), "old");
+}
+
+#[test]
+fn nothing_is_published_into_flows_or_the_cache_over_a_link() {
+    for path in ["lf/zz.yaml", "lc/objects/zz", "lf/new/zz.yaml"] {
+        let space = linked(path, "");
+        space.write("cache/v1/keep", "");
+        space.refused(&[], 2, &["cannot publish to", path]);
+        assert!(!space.exists("flows/zz.yaml") && !space.exists("cache/v1/objects/zz"));
+    }
+    let space = linked("lnk/b", "");
+    space.up_to_date(&[]);
+    assert_eq!(space.read("out/b"), "1\n", "a link to elsewhere is the user's");
+}

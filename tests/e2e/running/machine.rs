@@ -204,3 +204,36 @@ tasks:
     assert_eq!(answer.counts(), Counts(41, 0, 0, 0));
     assert_eq!(space.read("x.txt"), "80\n");
 }
+
+#[test]
+fn all_that_is_known_to_be_wrong_is_said_at_once_with_its_place() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  a:
+    run: 'touch @/ran'
+    inputs:
+      x: { path: nothere }
+      y: { ref: no/ref }
+    resources: { cpu: 64, gpu: 3, tqsdk: 1 }
+  b: { run: 'true', inputs: { r: { ref: no/other } } }
+"#,
+    );
+    assert_eq!(space.call(&["check", "test"]).code, 0, "the file is valid");
+    for args in [&["--cpus", "2"][..], &["--cpus", "2", "-n"]] {
+        let refused = space.run(args);
+        assert_eq!(refused.code, 2, "{refused:#?}");
+        for (place, part) in [
+            ("6:18", "input `x` is not there"),
+            ("7:17", "no/ref"),
+            ("8:23", "`a` cannot run here: it asks for 64 cpu, and this machine has 2"),
+            ("8:32", "`a` cannot run here: it asks for 3 gpu, and this machine has 0"),
+            ("8:42", "`a` cannot run here: it asks for 1 tqsdk, and this machine has 0"),
+            ("9:41", "no/other"),
+        ] {
+            let told = format!("flows/test.yaml:{place}");
+            assert!(refused.err.contains(&told) && refused.err.contains(part), "{told} {part}: {}", refused.err);
+        }
+        assert!(!space.exists("ran"));
+    }
+}
