@@ -5,6 +5,7 @@
 
 mod ending;
 mod files;
+mod link;
 mod local;
 mod mask;
 mod output;

@@ -115,7 +115,11 @@ fn lives(pid: u32) -> bool {
 }
 
 fn kill(pid: u32) {
-    assert!(Command::new("/bin/kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+    signal("KILL", pid);
+}
+
+fn signal(signal: &str, pid: u32) {
+    assert!(Command::new("/bin/kill").args(["-s", signal, &pid.to_string()]).status().unwrap().success());
 }
 
 fn holder(task: &str) -> Holder {

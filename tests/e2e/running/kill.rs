@@ -95,6 +95,23 @@ params: { file: { type: string, required: true } }
     assert!(begun.elapsed().as_secs() < 15);
 }
 
+/// One request to end is enough, and two tasks end: the one that stopped it, and the one beside it.
+#[test]
+fn a_run_whose_supervisor_was_stopped_can_be_ended() {
+    let space = Space::with_flow(
+        "tasks:\n  stops: { run: 'kill -STOP $PPID; touch @/started; sleep 60' }\n  beside: { run: 'sleep 60' }\n",
+    );
+    let mut child = space.spawn(&["run", "test"]);
+    wait_for("the task", || space.exists("started"));
+    signal(child.id(), "TERM");
+    let mut ended = None;
+    wait_for("the end", || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert_eq!(ended.and_then(|status| status.code()), Some(130));
+}
+
 fn interrupt(child: &Child) {
     signal(child.id(), "INT");
 }
