@@ -57,6 +57,8 @@ struct Jobs {
     running: BTreeMap<u64, Due>,
     /// Since when the supervisor has to come to its end.
     closing: Option<Instant>,
+    /// Whether nothing is heard of the supervisor any more.
+    ended: bool,
 }
 
 /// From when on a job has to come to its end.
@@ -117,11 +119,27 @@ impl Link {
         self.supervisor.id()
     }
 
+    /// Whether nothing is heard of the supervisor any more.
+    pub(super) fn has_ended(&self) -> bool {
+        lock(&self.jobs).ended
+    }
+
+    /// Whether none of its jobs runs.
+    pub(super) fn is_idle(&self) -> bool {
+        lock(&self.jobs).running.is_empty()
+    }
+
     /// Whether it took the job on: its end is told, then.
     pub(super) fn start(&self, job: Job) -> bool {
         let id = job.id;
         let due = Due { timeout: job.timeout.and_then(|timeout| Instant::now().checked_add(timeout)), stopped: None };
-        lock(&self.jobs).running.insert(id, due);
+        {
+            let mut jobs = lock(&self.jobs);
+            if jobs.ended {
+                return false;
+            }
+            jobs.running.insert(id, due);
+        }
         let (start, descriptors) = Start::of(job);
         // A supervisor that is gone: the listener tells of all that run, unless it has done so already.
         self.send(&wire::Command::Start(start), &descriptors).is_ok() || lock(&self.jobs).running.remove(&id).is_none()
@@ -220,7 +238,13 @@ impl Listener {
         if !lock(&self.jobs).running.is_empty() {
             let _ = sweep_within(&self.origin.scratch, self.origin.grace);
         }
-        for (id, due) in std::mem::take(&mut lock(&self.jobs).running) {
+        // What was sent meanwhile, too.
+        let lost = {
+            let mut jobs = lock(&self.jobs);
+            jobs.ended = true;
+            std::mem::take(&mut jobs.running)
+        };
+        for (id, due) in lost {
             (self.origin.sink)(ended_badly(id, due.exit()));
         }
     }

@@ -1,18 +1,22 @@
 //! Tasks on this machine, by way of a supervisor.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::link::{Link, Origin, ended_badly};
 use super::wire::MOST_DESCRIPTORS;
 use super::{ExecEvent, ExecuteError, Executor, Exit, GRACE, Job};
+use crate::sync::lock;
 
-/// Runs jobs through a supervisor of its own. When it is dropped, what still runs is ended, and that is waited for.
+/// Runs jobs through a supervisor that they share, and some through one of their own. A supervisor that has died is replaced.
+/// When it is dropped, what still runs is ended, and that is waited for.
 pub struct LocalExecutor {
     origin: Origin,
-    link: Link,
+    shared: RwLock<Arc<Link>>,
+    apart: Mutex<BTreeMap<u64, Arc<Link>>>,
 }
 
 impl LocalExecutor {
@@ -39,12 +43,40 @@ impl LocalExecutor {
         sink: impl Fn(ExecEvent) + Send + Sync + 'static,
     ) -> Result<Self, ExecuteError> {
         let origin = Origin { program: program.to_owned(), scratch: scratch.to_owned(), grace, sink: Arc::new(sink) };
-        Ok(Self { link: Link::open(&origin)?, origin })
+        Ok(Self { shared: RwLock::new(Arc::new(Link::open(&origin)?)), apart: Mutex::default(), origin })
     }
 
-    /// The supervisor's process.
+    /// The process of the supervisor that jobs share.
     pub fn supervisor(&self) -> u32 {
-        self.link.id()
+        self.shared().id()
+    }
+
+    fn shared(&self) -> Arc<Link> {
+        Arc::clone(&self.shared.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The supervisor for a job.
+    fn link_for(&self, job: &Job) -> Result<Arc<Link>, ExecuteError> {
+        if job.apart {
+            let link = Arc::new(Link::open(&self.origin)?);
+            let mut apart = lock(&self.apart);
+            apart.insert(job.id, Arc::clone(&link));
+            // Those of jobs that have ended end with them, after the lock: what such a job left behind may take its time.
+            let over: Vec<Arc<Link>> =
+                apart.extract_if(.., |id, link| *id != job.id && link.is_idle()).map(|(_, link)| link).collect();
+            drop(apart);
+            drop(over);
+            return Ok(link);
+        }
+        let link = self.shared();
+        if !link.has_ended() {
+            return Ok(link);
+        }
+        let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        if shared.has_ended() {
+            *shared = Arc::new(Link::open(&self.origin)?);
+        }
+        Ok(Arc::clone(&shared))
     }
 
     fn tell_exit(&self, id: u64, exit: Exit) {
@@ -65,12 +97,15 @@ impl Executor for LocalExecutor {
             let why = format!("it holds {} locks, and {MOST_DESCRIPTORS} can be handed over", job.locks.len());
             return self.tell_exit(id, Exit::NotStarted(why));
         }
-        if !self.link.start(job) {
-            self.tell_exit(id, Exit::Lost);
+        match self.link_for(&job) {
+            Ok(link) if link.start(job) => {}
+            Ok(_) => self.tell_exit(id, Exit::Lost),
+            Err(error) => self.tell_exit(id, Exit::NotStarted(error.to_string())),
         }
     }
 
     fn stop(&self, id: u64) {
-        self.link.stop(id);
+        let apart = lock(&self.apart).get(&id).cloned();
+        apart.unwrap_or_else(|| self.shared()).stop(id);
     }
 }
