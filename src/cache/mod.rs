@@ -89,6 +89,8 @@ pub enum Notice {
     },
     /// A manifest is damaged, so its result does not count.
     DamagedManifest(String),
+    /// Results are recorded, and could not be written down in the index.
+    NotIndexed(String),
 }
 
 impl std::fmt::Display for Notice {
@@ -99,6 +101,7 @@ impl std::fmt::Display for Notice {
                 write!(f, "the cache's index was {found}; it was rebuilt from {results} recorded results")
             }
             Self::DamagedManifest(what) => write!(f, "{what}; its task runs again"),
+            Self::NotIndexed(why) => write!(f, "results are recorded that the index does not show yet: {why}"),
         }
     }
 }

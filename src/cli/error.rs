@@ -121,7 +121,7 @@ mod tests {
             LockError::Io(full()).into(),
         ];
         for error in errors {
-            assert!(error.to_string().ends_with("free some space and run again, finished tasks are kept"), "{error}");
+            assert!(error.to_string().ends_with("free some space and run again, what is recorded is kept"), "{error}");
         }
     }
 }

@@ -44,6 +44,7 @@ mod contract {
 mod running {
     mod commit;
     mod failures;
+    mod full;
     mod isolation;
     mod kill;
     mod locks;
