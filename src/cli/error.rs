@@ -1,12 +1,14 @@
 //! Errors as people see them, and the exit codes.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::cache::CacheError;
 use crate::diagnostic::{Diagnostic, render};
 use crate::refs::RefError;
 use crate::text::visible;
+
+pub(super) use crate::report::print;
 
 /// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +69,9 @@ pub enum CliError {
     /// The processes that run tasks cannot be started.
     #[error(transparent)]
     Execute(#[from] crate::execute::ExecuteError),
+    /// Something was not printed.
+    #[error("standard output cannot be written to: {0}; what was printed is not whole")]
+    Unprinted(std::io::Error),
 }
 
 impl CliError {
@@ -83,7 +88,7 @@ impl CliError {
             Self::Ref(_) => Exit::Usage,
             Self::Cache(CacheError::Collecting) => Exit::Locked,
             Self::Lost { .. } | Self::Cache(_) | Self::Io(_) | Self::Lock(_) => Exit::Damaged,
-            Self::Execute(_) => Exit::Failed,
+            Self::Execute(_) | Self::Unprinted(_) => Exit::Failed,
         };
         let text = match self {
             Self::Invalid(errors) => render(errors, color),
@@ -92,14 +97,6 @@ impl CliError {
         let _ = write!(std::io::stderr().lock(), "{text}");
         exit.into()
     }
-}
-
-/// Prints a line on standard output; a reader that has gone away is no error.
-pub(super) fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    // A program gets names and values as they are; on a terminal they cannot do anything.
-    let text = if out.is_terminal() { visible(text) } else { text.into() };
-    let _ = writeln!(out, "{text}");
 }
 
 #[cfg(test)]

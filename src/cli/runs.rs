@@ -1,7 +1,5 @@
 //! `ghtrader runs`, `show RUN` and `log RUN TASK`: the history.
 
-use std::io::{IsTerminal as _, Write as _};
-
 use clap::Args;
 
 use super::error::print;
@@ -12,8 +10,7 @@ use crate::cache::Cache;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::key::canonical;
 use crate::provenance::{RunEnd, RunStart, events, executed, is_log_kept, list, load, log as log_path};
-use crate::report::{duration, table};
-use crate::text::visible;
+use crate::report::{duration, put, table};
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
@@ -118,13 +115,7 @@ pub(super) fn log(project: &Project, args: &LogArgs) -> Result<Exit, CliError> {
         let help = nearest(&task, tasks.keys().map(String::as_str));
         return Err(CliError::Invalid(vec![Diagnostic::new(message).maybe_help(help)]));
     }
-    let bytes = fs_err::read(path)?;
-    let mut out = std::io::stdout().lock();
-    // A program gets the log as it is; on a terminal it cannot do anything.
-    let _ = match out.is_terminal() {
-        true => out.write_all(visible(&String::from_utf8_lossy(&bytes)).as_bytes()),
-        false => out.write_all(&bytes),
-    };
+    put(&fs_err::read(path)?);
     Ok(Exit::Done)
 }
 
