@@ -1,6 +1,7 @@
 //! The tasks of a flow as the planner wants them: by index, with joins worked out once and not for every instance.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::flow::names::source_templates;
 use crate::flow::{AxisValues, Input, Matrix, Source, Spanned, Subflow, Task, Template};
@@ -25,6 +26,8 @@ pub(crate) struct TaskPlan<'a> {
     pub(crate) outputs: &'a [OutputDecl],
     /// The tasks that an instance may have to wait for.
     pub(super) reads: Vec<usize>,
+    /// Whether it was looked at what the system takes of it, before its inputs are known.
+    pub(super) sized: AtomicBool,
 }
 
 /// A matrix.
@@ -127,6 +130,7 @@ fn prepare<'a>(graph: &'a Graph<'a>, kinds: &'a Kinds, index: usize, task: &'a T
         needs: needs.into(),
         kind: graph.kind_name(index).and_then(|name| kinds.get(name)),
         outputs: graph.outputs(index),
+        sized: AtomicBool::new(false),
     }
 }
 
