@@ -85,6 +85,12 @@ impl<'a> TaskPlan<'a> {
     pub(super) fn stage(&self, depth: usize) -> Option<&Stage<'a>> {
         self.stages.iter().find(|stage| (stage.start..stage.start + stage.width).contains(&depth))
     }
+
+    /// Where the values of an axis come from, by its place among all axes; none of one that only `include` names.
+    pub(super) fn axis_plan(&self, depth: usize) -> Option<&AxisPlan<'a>> {
+        let stage = self.stage(depth)?;
+        stage.axis_plans.get(depth - stage.start)
+    }
 }
 
 /// All tasks of a flow, prepared.
