@@ -9,7 +9,7 @@ use super::{CliError, Exit, Project, completions};
 use crate::cache::Cache;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::key::canonical;
-use crate::provenance::{RunEnd, RunStart, events, executed, is_log_kept, list, load, log as log_path};
+use crate::provenance::{RunEnd, RunStart, events, executed, is_going_on, is_log_kept, list, load, log as log_path};
 use crate::report::{duration, put, table};
 
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ pub(super) fn runs(project: &Project) -> Result<Exit, CliError> {
         };
         let (counts, took) = match &end {
             Some(end) => (counts(end), duration(end.seconds)),
-            None => ("not finished: it runs, or was killed".to_owned(), String::new()),
+            None => (unfinished(&cache, &run).to_owned(), String::new()),
         };
         rows.push(vec![run, start.flow, start.started, took, counts]);
     }
@@ -53,6 +53,11 @@ pub(super) fn runs(project: &Project) -> Result<Exit, CliError> {
         print(&table(&["run", "flow", "started", "took", ""].map(str::to_owned), rows));
     }
     Ok(Exit::Done)
+}
+
+/// What is to be said of a run that has no end.
+pub(super) fn unfinished(cache: &Cache, run: &str) -> &'static str {
+    if is_going_on(&cache.runs(), run) { "running" } else { "killed" }
 }
 
 fn counts(end: &RunEnd) -> String {
@@ -66,7 +71,7 @@ pub(super) fn show(project: &Project, args: &ShowArgs) -> Result<Exit, CliError>
     let (start, end) = load(&cache.runs(), &run)?;
     head(&start);
     let Some(end) = end else {
-        print("not finished: it runs, or was killed");
+        print(unfinished(&cache, &run));
         return Ok(Exit::Done);
     };
     print(&format!("{} in {}", counts(&end), duration(end.seconds)));

@@ -258,3 +258,26 @@ fn ctrl_c_ends_a_run_that_still_plans() {
     });
     assert_eq!(ended.and_then(|status| status.signal()), Some(2));
 }
+
+#[test]
+fn a_killed_run_is_told_from_one_that_goes_on_and_what_it_left_goes_with_gc() {
+    let space = Space::with_flow("tasks:\n  t: { run: 'touch @/started; until [ -e @/go ]; do sleep 0.02; done' }\n");
+    let last = || space.call(&["runs"]).out.lines().last().unwrap().trim_end().to_owned();
+    let left = || crate::space::files_below(&space.path("cache/v1/scratch")).len();
+    let mut child = space.spawn(&["run", "test"]);
+    wait_for("the task", || space.exists("started"));
+    assert!(last().ends_with(" running"), "{}", last());
+    assert!(space.call(&["show", "last"]).out.contains("\nrunning\n"));
+    assert_eq!(space.call(&["cache", "gc", "--keep-days", "0"]).code, 0);
+    assert!(left() > 0, "it goes on");
+    kill(&mut child);
+    assert!(last().ends_with(" killed"), "{}", last());
+    space.write("go", "");
+    space.up_to_date(&[]);
+    space.call(&["cache", "gc"]);
+    assert!(left() > 0, "it stays for a look");
+    wait_for("the end of the tasks", || {
+        space.call(&["cache", "gc", "--keep-days", "0"]);
+        left() == 0
+    });
+}
