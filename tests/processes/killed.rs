@@ -9,7 +9,6 @@ use fs_err as fs;
 use ghtrader::execute::{Executor as _, Exit, Job, LocalExecutor, sweep_within};
 use ghtrader::locks::{LockRequest, Locks};
 
-use crate::output::FLOOD;
 use crate::{
     Bench, ESCAPED, GHTRADER, GRACE, LONG, escapes, holder, job, kill, lives, pid, scratch, signal, take, wait_for,
 };
@@ -96,19 +95,6 @@ fn when_the_supervisor_is_killed_too_the_next_start_ends_what_survived() {
         kill(bare);
     }
     assert!(locks.claim(&request, holder("next")).wait(Some(LONG), |_| (), || false).is_ok());
-}
-
-/// However much there is to be read of it.
-#[test]
-fn when_the_runner_is_killed_a_task_that_floods_its_output_ends_too() {
-    let (folder, mut runner, _) = runner(&format!("{FLOOD} echo $! >child;"));
-    let child = pid(&folder.path().join("child"));
-    assert!(lives(child));
-    runner.kill().unwrap();
-    runner.wait().unwrap();
-    wait_for("the end of the task", || !lives(child));
-    let supervisor = pid(&folder.path().join("supervisor"));
-    wait_for("the end of the supervisor", || !lives(supervisor));
 }
 
 /// Such as by `kill -STOP $PPID` in a task: what is due comes about all the same, and the others go on.
