@@ -4,14 +4,14 @@
 //! once all that was placed before is synced, then its manifest's bytes, then the manifest's name, in this order. One
 //! commit does so for any number of results with two waits for the disk.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use super::files::{Unsynced, name_once};
+use super::files::{Unsynced, name_once, remove};
 use super::stat::Stat;
-use super::{Cache, CacheError, Result, tables};
+use super::{Artifact, Cache, CacheError, Notice, Result, tables};
 use crate::hash::Hash;
 use crate::provenance::Manifest;
 use crate::sync::lock;
@@ -68,33 +68,106 @@ impl Cache {
     /// that was placed.
     ///
     /// # Errors
-    /// What the file system says; some of the results may be recorded then. After a sync that failed nothing can be
-    /// recorded any more by this process.
+    /// Those of [`Cache::record_some`].
     pub fn record_all(&self, manifests: &[Manifest]) -> Result<()> {
-        let scrap = self.scrap()?;
+        self.record_some(manifests).1
+    }
+
+    /// As [`Cache::record_all`], as far as it goes: gives how many of the first ones last, and why the others do not. Where the
+    /// disk is full, what those have placed is removed again: it would be nobody's, and keep the disk full.
+    ///
+    /// # Errors
+    /// What the file system says. After a sync that failed nothing can be recorded any more by this process.
+    pub fn record_some(&self, manifests: &[Manifest]) -> (usize, Result<()>) {
+        let mut recorded = 0;
+        let result = self.try_record(manifests, &mut recorded);
+        (recorded, result)
+    }
+
+    fn try_record(&self, manifests: &[Manifest], recorded: &mut usize) -> Result<()> {
         let mut committing = lock(&self.committing);
         if let Some(why) = &committing.failed {
             return Err(CacheError::NotSynced(why.clone()));
         }
-        let mut written = Vec::with_capacity(manifests.len());
+        let (written, mut refused) = self.write_manifests(manifests)?;
         let mut contents = Unsynced::default();
-        for manifest in manifests {
-            let bytes = serde_json::to_vec_pretty(manifest).map_err(|error| CacheError::Io(error.into()))?;
-            let temporary = scrap.path();
-            fs::write(&temporary, bytes)?;
-            contents.content(temporary.clone());
-            written.push(temporary);
-        }
+        written.iter().for_each(|temporary| contents.content(temporary.clone()));
         let new = self.sync_placed(&mut committing, contents)?;
         let mut names = Unsynced::default();
-        let mut rows = Vec::with_capacity(manifests.len());
+        let mut rows = Vec::with_capacity(written.len());
         for (temporary, manifest) in written.iter().zip(manifests) {
-            let n = self.name_manifest(temporary, &manifest.key)?;
-            names.name(&self.manifest_path(&manifest.key, n));
-            rows.push((manifest, n));
+            match self.name_manifest(temporary, &manifest.key) {
+                Ok(n) => {
+                    names.name(&self.manifest_path(&manifest.key, n));
+                    rows.push((manifest, n));
+                }
+                Err(error) => {
+                    refused = Err(error);
+                    break;
+                }
+            }
         }
         self.sync(&mut committing, names)?;
-        self.index_commit(&new, &rows)
+        *recorded = rows.len();
+        if matches!(&refused, Err(error) if error.is_full()) {
+            let (kept, rest) = manifests.split_at(rows.len());
+            self.give_up(rest, kept, &new);
+        }
+        // The manifests are what counts: a row that is missing is made when it is asked for.
+        if let Err(error) = self.index_commit(&new, &rows) {
+            self.notify(Notice::NotIndexed(error.to_string()));
+        }
+        refused
+    }
+
+    /// Writes the manifests, to be named later, as many of the first ones as there is room for. What the last ones have placed
+    /// makes room for the others.
+    fn write_manifests(&self, manifests: &[Manifest]) -> Result<(Vec<PathBuf>, Result<()>)> {
+        let scrap = self.scrap()?;
+        let mut written = Vec::with_capacity(manifests.len());
+        let (mut end, mut refused) = (manifests.len(), Ok(()));
+        while let Some(manifest) = manifests.get(written.len()).filter(|_| written.len() < end) {
+            let bytes = serde_json::to_vec_pretty(manifest).map_err(|error| CacheError::Io(error.into()))?;
+            let temporary = scrap.path();
+            match fs::write(&temporary, bytes).map_err(CacheError::from) {
+                Ok(()) => written.push(temporary),
+                Err(error) if error.is_full() => {
+                    remove(&temporary)?;
+                    end -= 1;
+                    let (kept, rest) = manifests.split_at(end);
+                    let new = lock(&self.placed).new.clone();
+                    self.give_up(rest, kept, &new);
+                    refused = Err(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((written, refused))
+    }
+
+    /// Removes what tasks have placed whose results are not recorded; `new` is what no result had before.
+    fn give_up(&self, given_up: &[Manifest], kept: &[Manifest], new: &[Hash]) {
+        let new: HashSet<&Hash> = new.iter().collect();
+        let parts = |manifests: &[Manifest]| -> HashSet<Hash> {
+            let outputs = manifests.iter().flat_map(|manifest| manifest.outputs.values());
+            let inside = |artifact: &Artifact| self.listing(artifact).ok().filter(|_| artifact.folder);
+            let below = |artifact: &Artifact| -> Vec<Hash> {
+                inside(artifact).iter().flat_map(|listing| listing.files().map(|(_, hash, _)| hash)).collect()
+            };
+            outputs.flat_map(|artifact| below(artifact).into_iter().chain([artifact.hash])).collect()
+        };
+        let used = parts(kept);
+        let gone: HashSet<Hash> =
+            parts(given_up).into_iter().filter(|hash| new.contains(hash) && !used.contains(hash)).collect();
+        let mut placed = lock(&self.placed);
+        placed.new.retain(|hash| !gone.contains(hash));
+        placed.stats.retain(|hash, _| !gone.contains(hash));
+        for place in gone.iter().map(|hash| self.object_path(hash)) {
+            placed.unsynced.forget(&place);
+            // What cannot be removed goes with the next `cache gc`.
+            let _ = remove(&place);
+        }
+        lock(&self.listings).retain(|hash, _| !gone.contains(hash));
     }
 
     /// Syncs what was placed, and `more`; gives the objects among it.
@@ -156,7 +229,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::cache::{Artifact, State};
+    use crate::cache::State;
     use crate::provenance::{Execution, SCHEMA};
 
     fn cache() -> (tempfile::TempDir, Cache) {
@@ -235,5 +308,32 @@ mod tests {
         for (task, found) in [("before", true), ("a", false), ("b", false)] {
             assert_eq!(other.find_result(&Hash::of(task.as_bytes())).unwrap().is_some(), found, "{task}");
         }
+    }
+
+    #[test]
+    fn what_is_given_up_is_removed_where_nobody_else_has_it() {
+        let (_folder, cache) = cache();
+        let before = place(&cache, "before");
+        cache.record(&manifest("before", &before)).unwrap();
+        let outputs = ["before", "kept", "kept", "gone"].map(|text| place(&cache, text));
+        let manifests: Vec<Manifest> =
+            outputs.iter().enumerate().map(|(n, output)| manifest(&n.to_string(), output)).collect();
+        let new = lock(&cache.placed).new.clone();
+        cache.give_up(&[manifests[0].clone(), manifests[2].clone(), manifests[3].clone()], &manifests[1..2], &new);
+        let states = outputs.each_ref().map(|output| cache.state(output).unwrap());
+        assert_eq!(states, [State::Whole, State::Whole, State::Whole, State::Missing]);
+        cache.record(&manifests[1]).unwrap();
+    }
+
+    /// The manifest is what counts.
+    #[test]
+    fn a_result_that_only_the_index_does_not_know_is_recorded() {
+        let (folder, cache) = cache();
+        let broken = "CREATE TEMP TRIGGER broken BEFORE INSERT ON objects BEGIN SELECT RAISE(FAIL, 'broken'); END";
+        cache.query(|index| index.execute_batch(broken)).unwrap();
+        let manifest = manifest("a", &place(&cache, "text"));
+        assert!(matches!(cache.record_some(std::slice::from_ref(&manifest)), (1, Ok(()))));
+        assert!(matches!(cache.take_notices()[..], [Notice::NotIndexed(_)]));
+        assert!(Cache::open(folder.path()).unwrap().find_result(&manifest.key).unwrap().is_some());
     }
 }

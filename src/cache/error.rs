@@ -112,13 +112,19 @@ impl CacheError {
         }
     }
 
+    /// Whether the disk or the quota is used up.
+    pub fn is_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io(error) if matches!(error.kind(), StorageFull | QuotaExceeded))
+    }
+
     pub(super) fn unfit(path: &Path, why: impl Into<String>) -> Self {
         Self::Unfit { path: path.to_owned(), why: why.into() }
     }
 }
 
-/// Whatever filled it: what is finished is recorded, so that the next run carries on from there.
-const FULL: &str = "; the disk is full: free some space and run again, finished tasks are kept";
+/// Whatever filled it: the next run carries on from what is recorded.
+const FULL: &str = "; the disk is full: free some space and run again, what is recorded is kept";
 
 fn index_hint(error: &rusqlite::Error) -> &'static str {
     match error.sqlite_error_code() {

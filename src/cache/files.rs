@@ -245,6 +245,11 @@ impl Unsynced {
         self.folders.insert(parent(path).to_owned());
     }
 
+    /// Leaves out a file that is to go.
+    pub(super) fn forget(&mut self, path: &Path) {
+        self.files.retain(|file| file != path);
+    }
+
     pub(super) fn merge(mut self, other: Self) -> Self {
         self.files.extend(other.files);
         self.folders.extend(other.folders);

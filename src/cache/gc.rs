@@ -26,6 +26,7 @@ use super::files::{Scrap, entries, remove_tree};
 use super::stat::{Stat, now};
 use super::{Artifact, Cache, CacheError, Recorded, Result};
 use crate::hash::Hash;
+use crate::provenance::is_going_on;
 
 /// What stays, beside the last result of every instance.
 #[derive(Debug, Default)]
@@ -230,11 +231,12 @@ impl Cache {
         Ok(fs::write(self.collected_path(&recorded.key, recorded.n), "")?)
     }
 
-    /// Removes the folders of tasks whose runs began before `since`; gives how many, and their size.
+    /// Removes the folders of tasks that failed, or whose run was killed, where that began before `since`; gives how many, and their size.
     fn sweep_scratch(&self, since: Timestamp) -> Result<Amount> {
         let mut swept = Amount::default();
         for run in entries(&self.scratch())? {
-            if !is_older(&run.file_name().to_string_lossy(), since) {
+            let name = run.file_name().to_string_lossy().into_owned();
+            if !is_older(&name, since) || is_going_on(&self.runs(), &name) {
                 continue;
             }
             for task in entries(&run.path())? {

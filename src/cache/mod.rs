@@ -96,6 +96,8 @@ pub enum Notice {
         /// Where it is now, if it was set aside.
         aside: Option<PathBuf>,
     },
+    /// Results are recorded, and could not be written down in the index.
+    NotIndexed(String),
 }
 
 impl std::fmt::Display for Notice {
@@ -112,6 +114,7 @@ impl std::fmt::Display for Notice {
                     None => write!(f, "; its task runs again"),
                 }
             }
+            Self::NotIndexed(why) => write!(f, "results are recorded that the index does not show yet: {why}"),
         }
     }
 }

@@ -95,7 +95,8 @@ impl Cache {
         }
         let Some((manifest, n)) = self.newest(key, self.is_writable())? else { return Ok(None) };
         if self.is_writable() {
-            self.write(|index| tables::add_result(index, &manifest, n))?;
+            // It only saves the next look, and a full disk takes none.
+            let _ = self.write(|index| tables::add_result(index, &manifest, n));
         }
         Ok(Some(Recorded::of(&manifest, n)))
     }

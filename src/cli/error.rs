@@ -1,6 +1,6 @@
 //! Errors as people see them, and the exit codes.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,6 +8,8 @@ use crate::cache::CacheError;
 use crate::diagnostic::{Diagnostic, render};
 use crate::refs::RefError;
 use crate::text::visible;
+
+pub(super) use crate::report::print;
 
 /// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +73,9 @@ pub enum CliError {
     /// The processes that run tasks cannot be started.
     #[error(transparent)]
     Execute(#[from] crate::execute::ExecuteError),
+    /// Something was not printed.
+    #[error("standard output cannot be written to: {0}; what was printed is not whole")]
+    Unprinted(std::io::Error),
 }
 
 impl CliError {
@@ -87,7 +92,7 @@ impl CliError {
             Self::Ref(_) => Exit::Usage,
             Self::Cache(CacheError::Collecting) => Exit::Locked,
             Self::Lost { .. } | Self::Manifests(_) | Self::Cache(_) | Self::Io(_) | Self::Lock(_) => Exit::Damaged,
-            Self::Execute(_) => Exit::Failed,
+            Self::Execute(_) | Self::Unprinted(_) => Exit::Failed,
         };
         let text = match self {
             Self::Invalid(errors) => render(errors, color),
@@ -101,14 +106,6 @@ impl CliError {
 fn damaged(manifests: &[(PathBuf, String)]) -> String {
     let damaged = manifests.iter().map(|(path, why)| format!("the manifest {} is damaged: {why}", path.display()));
     damaged.collect::<Vec<_>>().join("\nerror: ")
-}
-
-/// Prints a line on standard output; a reader that has gone away is no error.
-pub(super) fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    // A program gets names and values as they are; on a terminal they cannot do anything.
-    let text = if out.is_terminal() { visible(text) } else { text.into() };
-    let _ = writeln!(out, "{text}");
 }
 
 #[cfg(test)]
@@ -130,7 +127,7 @@ mod tests {
             LockError::Io(full()).into(),
         ];
         for error in errors {
-            assert!(error.to_string().ends_with("free some space and run again, finished tasks are kept"), "{error}");
+            assert!(error.to_string().ends_with("free some space and run again, what is recorded is kept"), "{error}");
         }
     }
 }

@@ -152,14 +152,26 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // clap knows where help and errors go; a closed pipe is no error.
-            let _ = error.print();
+            if let Err(unprinted) = error.print()
+                && unprinted.kind() != std::io::ErrorKind::BrokenPipe
+            {
+                return CliError::Unprinted(unprinted).show(false);
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
     let color = cli.global.color.wanted();
-    match dispatch(&cli) {
+    let exit = match dispatch(&cli) {
         Ok(exit) => exit.into(),
         Err(error) => error.show(color),
+    };
+    match crate::report::unprinted() {
+        Some(error) if exit == ExitCode::SUCCESS => CliError::Unprinted(error).show(color),
+        Some(error) => {
+            CliError::Unprinted(error).show(color);
+            exit
+        }
+        None => exit,
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::error::print;
 use super::run::run_folder;
-use super::runs::find;
+use super::runs::{find, unfinished};
 use super::{CliError, Exit, Project};
 use crate::cache::Cache;
 use crate::hash::Hash;
@@ -40,7 +40,8 @@ pub(super) fn report(project: &Project, args: &ReportArgs) -> Result<Exit, CliEr
     }
     let seconds = end.as_ref().map_or(0.0, |end| end.seconds);
     let notes = cache.take_notices().iter().map(ToString::to_string).collect();
-    let html = page(&Page { run, facts: facts(&start, end.as_ref()), seconds, tasks: rows, notes });
+    let facts = facts(&start, end.as_ref(), unfinished(&cache, &run));
+    let html = page(&Page { run, facts, seconds, tasks: rows, notes });
     replace(&args.output, &html)?;
     if !project.quiet {
         print(&format!("{} → {}", start.run, args.output.display()));
@@ -48,12 +49,12 @@ pub(super) fn report(project: &Project, args: &ReportArgs) -> Result<Exit, CliEr
     Ok(Exit::Done)
 }
 
-fn facts(start: &RunStart, end: Option<&RunEnd>) -> Vec<(String, String)> {
+fn facts(start: &RunStart, end: Option<&RunEnd>, unfinished: &str) -> Vec<(String, String)> {
     let dirty = if start.dirty { ", with changes" } else { "" };
     let mut facts = vec![
         ("flow", format!("{} ({})", start.flow, start.file)),
         ("started", start.started.clone()),
-        ("ended", end.map_or("not yet, or it was killed".to_owned(), |end| end.finished.clone())),
+        ("ended", end.map_or(unfinished.to_owned(), |end| end.finished.clone())),
         ("took", end.map(|end| duration(end.seconds)).unwrap_or_default()),
         ("exit code", end.map(|end| end.exit.to_string()).unwrap_or_default()),
         ("asked for", start.targets.join(" ")),

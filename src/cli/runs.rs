@@ -1,7 +1,5 @@
 //! `ghtrader runs`, `show RUN` and `log RUN TASK`: the history.
 
-use std::io::{IsTerminal as _, Write as _};
-
 use clap::Args;
 
 use super::error::print;
@@ -11,9 +9,8 @@ use super::{CliError, Exit, Project, completions};
 use crate::cache::Cache;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::key::canonical;
-use crate::provenance::{RunEnd, RunStart, events, executed, is_log_kept, list, load, log as log_path};
-use crate::report::{duration, table};
-use crate::text::visible;
+use crate::provenance::{RunEnd, RunStart, events, executed, is_going_on, is_log_kept, list, load, log as log_path};
+use crate::report::{duration, put, table};
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
@@ -46,7 +43,7 @@ pub(super) fn runs(project: &Project) -> Result<Exit, CliError> {
         };
         let (counts, took) = match &end {
             Some(end) => (counts(end), duration(end.seconds)),
-            None => ("not finished: it runs, or was killed".to_owned(), String::new()),
+            None => (unfinished(&cache, &run).to_owned(), String::new()),
         };
         rows.push(vec![run, start.flow, start.started, took, counts]);
     }
@@ -56,6 +53,11 @@ pub(super) fn runs(project: &Project) -> Result<Exit, CliError> {
         print(&table(&["run", "flow", "started", "took", ""].map(str::to_owned), rows));
     }
     Ok(Exit::Done)
+}
+
+/// What is to be said of a run that has no end.
+pub(super) fn unfinished(cache: &Cache, run: &str) -> &'static str {
+    if is_going_on(&cache.runs(), run) { "running" } else { "killed" }
 }
 
 fn counts(end: &RunEnd) -> String {
@@ -69,7 +71,7 @@ pub(super) fn show(project: &Project, args: &ShowArgs) -> Result<Exit, CliError>
     let (start, end) = load(&cache.runs(), &run)?;
     head(&start);
     let Some(end) = end else {
-        print("not finished: it runs, or was killed");
+        print(unfinished(&cache, &run));
         return Ok(Exit::Done);
     };
     print(&format!("{} in {}", counts(&end), duration(end.seconds)));
@@ -125,13 +127,7 @@ pub(super) fn log(project: &Project, args: &LogArgs) -> Result<Exit, CliError> {
         };
         return Err(CliError::Invalid(vec![Diagnostic::new(message).maybe_help(help)]));
     }
-    let bytes = fs_err::read(path)?;
-    let mut out = std::io::stdout().lock();
-    // A program gets the log as it is; on a terminal it cannot do anything.
-    let _ = match out.is_terminal() {
-        true => out.write_all(visible(&String::from_utf8_lossy(&bytes)).as_bytes()),
-        false => out.write_all(&bytes),
-    };
+    put(&fs_err::read(path)?);
     Ok(Exit::Done)
 }
 

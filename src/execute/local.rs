@@ -1,44 +1,29 @@
 //! Tasks on this machine, by way of a supervisor.
 
-use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::files;
-use super::supervisor::WORD;
-use super::wire::{self, MOST_DESCRIPTORS, Start, send_command};
-use super::{ExecEvent, ExecuteError, Executor, Exit, GRACE, Job, Usage, sweep_within};
+use super::link::{Link, Origin, ended_badly};
+use super::wire::MOST_DESCRIPTORS;
+use super::{ExecEvent, ExecuteError, Executor, Exit, GRACE, Job};
 use crate::sync::lock;
 
-/// Runs jobs through a supervisor of its own. When it is dropped, what still runs is ended, and that is waited for.
+/// Runs jobs through a supervisor that they share, and some through one of their own. A supervisor that has died is replaced.
+/// When it is dropped, what still runs is ended, and that is waited for.
 pub struct LocalExecutor {
-    supervisor: Child,
-    /// `None` once it is being dropped.
-    commands: Option<Mutex<UnixStream>>,
-    sink: Sink,
-    running: Running,
-    reader: Option<JoinHandle<()>>,
+    origin: Origin,
+    shared: RwLock<Arc<Link>>,
+    apart: Mutex<BTreeMap<u64, Arc<Link>>>,
 }
-
-/// Hears of the jobs.
-type Sink = Arc<dyn Fn(ExecEvent) + Send + Sync>;
-
-/// Jobs that were started and have not ended.
-type Running = Arc<Mutex<BTreeSet<u64>>>;
 
 impl LocalExecutor {
     /// Starts a supervisor: this program again. `scratch` is the folder in which the jobs' request files lie.
     pub(super) fn new(scratch: &Path, sink: impl Fn(ExecEvent) + Send + Sync + 'static) -> Result<Self, ExecuteError> {
         // Also right where the program's file was replaced since it was started.
-        Self::start_supervisor(Path::new("/proc/self/exe"), scratch, GRACE, Arc::new(sink))
+        Self::of(Path::new("/proc/self/exe"), scratch, GRACE, sink)
     }
 
     /// As [`super::local`], with another program, another time between SIGTERM and SIGKILL, and a channel.
@@ -48,56 +33,60 @@ impl LocalExecutor {
     pub fn with(program: &Path, scratch: &Path, grace: Duration) -> Result<(Self, Receiver<ExecEvent>), ExecuteError> {
         let (sender, events) = channel();
         // Nobody listens any more: nobody who has to know.
-        let sink = move |event| drop(sender.send(event));
-        Ok((Self::start_supervisor(program, scratch, grace, Arc::new(sink))?, events))
+        Ok((Self::of(program, scratch, grace, move |event| drop(sender.send(event)))?, events))
     }
 
-    fn start_supervisor(program: &Path, scratch: &Path, grace: Duration, sink: Sink) -> Result<Self, ExecuteError> {
-        let failed = |source| ExecuteError::Supervisor { program: program.to_owned(), source };
-        // For itself, and the supervisor has it from here.
-        let given = files::raise().map(|limit| limit.to_string());
-        let (near, far) = UnixStream::pair().map_err(failed)?;
-        let mut supervisor = Command::new(program)
-            .arg0("ghtrader")
-            .args([WORD, &grace.as_millis().to_string()])
-            .args(given)
-            .stdin(Stdio::from(OwnedFd::from(far)))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(failed)?;
-        let stdout = supervisor.stdout.take().ok_or_else(|| failed(std::io::Error::other("it has no output")))?;
-        let running = Running::default();
-        let listener =
-            Listener { running: Arc::clone(&running), sink: Arc::clone(&sink), scratch: scratch.to_owned(), grace };
-        let reader = std::thread::spawn(move || listener.listen(stdout));
-        Ok(Self { supervisor, commands: Some(Mutex::new(near)), sink, running, reader: Some(reader) })
+    fn of(
+        program: &Path,
+        scratch: &Path,
+        grace: Duration,
+        sink: impl Fn(ExecEvent) + Send + Sync + 'static,
+    ) -> Result<Self, ExecuteError> {
+        let origin = Origin { program: program.to_owned(), scratch: scratch.to_owned(), grace, sink: Arc::new(sink) };
+        Ok(Self { shared: RwLock::new(Arc::new(Link::open(&origin)?)), apart: Mutex::default(), origin })
     }
 
-    /// The supervisor's process.
+    /// The process of the supervisor that jobs share.
     pub fn supervisor(&self) -> u32 {
-        self.supervisor.id()
+        self.shared().id()
     }
 
-    fn send(&self, command: &wire::Command, descriptors: &[OwnedFd]) -> std::io::Result<()> {
-        let commands = self.commands.as_ref().ok_or(std::io::ErrorKind::NotConnected)?;
-        // A command may go in several pieces.
-        send_command(&*lock(commands), command, descriptors)
+    fn shared(&self) -> Arc<Link> {
+        Arc::clone(&self.shared.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The supervisor for a job.
+    fn link_for(&self, job: &Job) -> Result<Arc<Link>, ExecuteError> {
+        if job.apart {
+            let link = Arc::new(Link::open(&self.origin)?);
+            let mut apart = lock(&self.apart);
+            apart.insert(job.id, Arc::clone(&link));
+            // Those of jobs that have ended end with them, after the lock: what such a job left behind may take its time.
+            let over: Vec<Arc<Link>> =
+                apart.extract_if(.., |id, link| *id != job.id && link.is_idle()).map(|(_, link)| link).collect();
+            drop(apart);
+            drop(over);
+            return Ok(link);
+        }
+        let link = self.shared();
+        if !link.has_ended() {
+            return Ok(link);
+        }
+        let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        if shared.has_ended() {
+            *shared = Arc::new(Link::open(&self.origin)?);
+        }
+        Ok(Arc::clone(&shared))
     }
 
     fn tell_exit(&self, id: u64, exit: Exit) {
-        (self.sink)(ended_badly(id, exit));
+        (self.origin.sink)(ended_badly(id, exit));
     }
-}
-
-/// The end of a job that nothing is known of.
-fn ended_badly(id: u64, exit: Exit) -> ExecEvent {
-    ExecEvent::Exited { id, exit, usage: Usage::default(), alone: false }
 }
 
 impl std::fmt::Debug for LocalExecutor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LocalExecutor").field("supervisor", &self.supervisor).finish_non_exhaustive()
+        f.debug_struct("LocalExecutor").field("supervisor", &self.supervisor()).finish_non_exhaustive()
     }
 }
 
@@ -108,54 +97,15 @@ impl Executor for LocalExecutor {
             let why = format!("it holds {} locks, and {MOST_DESCRIPTORS} can be handed over", job.locks.len());
             return self.tell_exit(id, Exit::NotStarted(why));
         }
-        lock(&self.running).insert(id);
-        let (start, descriptors) = Start::of(job);
-        // A supervisor that is gone: the listener tells of all that run, unless it has done so already.
-        if self.send(&wire::Command::Start(start), &descriptors).is_err() && lock(&self.running).remove(&id) {
-            self.tell_exit(id, Exit::Lost);
+        match self.link_for(&job) {
+            Ok(link) if link.start(job) => {}
+            Ok(_) => self.tell_exit(id, Exit::Lost),
+            Err(error) => self.tell_exit(id, Exit::NotStarted(error.to_string())),
         }
     }
 
     fn stop(&self, id: u64) {
-        // One that is gone has told the end of all its tasks.
-        let _ = self.send(&wire::Command::Stop { id }, &[]);
-    }
-}
-
-impl Drop for LocalExecutor {
-    fn drop(&mut self) {
-        self.commands = None;
-        let _ = self.supervisor.wait();
-        if let Some(reader) = self.reader.take() {
-            let _ = reader.join();
-        }
-    }
-}
-
-/// Passes on what the supervisor tells.
-struct Listener {
-    running: Running,
-    sink: Sink,
-    scratch: PathBuf,
-    grace: Duration,
-}
-
-impl Listener {
-    fn listen(&self, stdout: ChildStdout) {
-        for line in BufReader::new(stdout).split(b'\n') {
-            let Some(event) = line.ok().and_then(|line| serde_json::from_slice::<ExecEvent>(&line).ok()) else { break };
-            if let ExecEvent::Exited { id, .. } = &event {
-                lock(&self.running).remove(id);
-            }
-            (self.sink)(event);
-        }
-        let lost = std::mem::take(&mut *lock(&self.running));
-        if !lost.is_empty() {
-            // The supervisor was killed, so its tasks are nobody's.
-            let _ = sweep_within(&self.scratch, self.grace);
-        }
-        for id in lost {
-            (self.sink)(ended_badly(id, Exit::Lost));
-        }
+        let apart = lock(&self.apart).get(&id).cloned();
+        apart.unwrap_or_else(|| self.shared()).stop(id);
     }
 }

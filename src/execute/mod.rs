@@ -5,6 +5,7 @@
 
 mod ending;
 mod files;
+mod link;
 mod local;
 mod mask;
 mod output;
@@ -57,6 +58,8 @@ pub struct Job {
     pub locks: Vec<OwnedFd>,
     /// After this it is stopped.
     pub timeout: Option<Duration>,
+    /// Under a supervisor of its own: where that dies, it is this job's doing, or somebody's who knows nothing of jobs.
+    pub apart: bool,
 }
 
 /// What is heard of a job.

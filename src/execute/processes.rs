@@ -20,6 +20,8 @@ pub(super) struct Process {
     pub(super) group: ProcessId,
     pub(super) session: ProcessId,
     pub(super) zombie: bool,
+    /// By a signal, or by who traces it.
+    pub(super) stopped: bool,
 }
 
 /// The numbers of all processes that can be seen.
@@ -45,7 +47,13 @@ fn parse(stat: &[u8]) -> Option<Process> {
     let mut fields = fields.split_ascii_whitespace();
     let state = fields.next()?;
     let mut number = || fields.next()?.parse().ok();
-    Some(Process { parent: number()?, group: number()?, session: number()?, zombie: matches!(state, "Z" | "X") })
+    Some(Process {
+        parent: number()?,
+        group: number()?,
+        session: number()?,
+        zombie: matches!(state, "Z" | "X"),
+        stopped: matches!(state, "T" | "t"),
+    })
 }
 
 /// `roots` and everything below them in `table`, without the zombies.
@@ -183,14 +191,15 @@ mod tests {
     #[test]
     fn a_name_with_brackets_does_not_confuse() {
         let process = parse(b"12 (a) R (b) S 7 8 9 0 -1").unwrap();
-        assert_eq!(process, Process { parent: 7, group: 8, session: 9, zombie: false });
+        assert_eq!(process, Process { parent: 7, group: 8, session: 9, zombie: false, stopped: false });
         assert!(parse(b"12 (a) Z 7 8 9 0").unwrap().zombie);
+        assert!(parse(b"12 (a) T 7 8 9 0").unwrap().stopped);
         assert_eq!(parse(b"12 (a) S seven"), None);
     }
 
     #[test]
     fn a_tree_is_all_that_is_below() {
-        let process = |parent, zombie| Process { parent, group: 0, session: 0, zombie };
+        let process = |parent, zombie| Process { parent, group: 0, session: 0, zombie, stopped: false };
         let table = BTreeMap::from([
             (2, process(1, false)),
             (3, process(2, false)),

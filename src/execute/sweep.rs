@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn below(parent: ProcessId) -> Option<Process> {
-        Some(Process { parent, group: 0, session: 0, zombie: false })
+        Some(Process { parent, group: 0, session: 0, zombie: false, stopped: false })
     }
 
     /// 7 is the supervisor.

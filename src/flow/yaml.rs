@@ -237,6 +237,10 @@ impl<'a> Builder<'a> {
             }
             (false, _) => Data::Text(text.to_owned()),
         };
+        if text.contains('\0') {
+            let help = "leave it out: no command, variable or path can have one";
+            self.error(span, "a text with a nul byte", "has one").help = Some(help.into());
+        }
         Node { data, span: self.trim(span), plain }
     }
 

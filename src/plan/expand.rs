@@ -14,6 +14,9 @@ use crate::diagnostic::Diagnostic;
 use crate::flow::{Target, Template};
 use crate::sync::lock;
 
+/// So many instances a flow may have: more is a mistake, and would take all memory.
+const MOST: usize = 10_000_000;
+
 impl Planner<'_> {
     pub(super) fn advance_node(&mut self, task: usize, node: NodeId) {
         if !matches!(self.trees[task].node(node).state, State::Open) {
@@ -29,7 +32,11 @@ impl Planner<'_> {
         let expanded = if included {
             self.expand_included(task, node)
         } else {
-            self.axis_values(task, node).map(|values| self.expand(task, node, values))
+            self.axis_values(task, node).and_then(|values| {
+                self.check_room(task, depth, values.len())?;
+                self.expand(task, node, values);
+                Ok(())
+            })
         };
         match expanded {
             Ok(()) => {}
@@ -48,6 +55,55 @@ impl Planner<'_> {
                 self.not_expanded(task, node);
             }
         }
+    }
+
+    /// An error where so many values of an axis make too many instances, with those of the axes after it that are known
+    /// already, before any of them is made.
+    pub(super) fn check_room(&self, task: usize, depth: usize, values: usize) -> Result<(), Diagnostic> {
+        let there = self.instances.len() + self.trees[task].len();
+        let mut lengths = vec![values];
+        // Further down they are the same.
+        if depth == 0 || self.tasks[task].axis_plan(depth).is_some_and(|plan| matches!(plan, AxisPlan::From(_))) {
+            lengths.extend(self.lengths(task, depth + 1));
+        }
+        let product = lengths.iter().try_fold(1_usize, |product, length| product.checked_mul(*length));
+        if product.and_then(|product| product.checked_add(there)).is_some_and(|all| all <= MOST) {
+            return Ok(());
+        }
+        let lengths: Vec<String> = lengths.iter().map(usize::to_string).collect();
+        let beside = if there > 1 { format!(" more, beside {there}") } else { String::new() };
+        Err(self.too_many(task, depth, &format!("{}{beside}", lengths.join(" × "))))
+    }
+
+    /// How many values the axes have, from one on, that depend on no other task and no other axis.
+    fn lengths(&self, task: usize, depth: usize) -> Vec<usize> {
+        let mut lengths = Vec::new();
+        for place in depth..self.tasks[task].axes.len() {
+            let Some((stage, AxisPlan::Template(template))) =
+                self.tasks[task].stage(place).zip(self.tasks[task].axis_plan(place))
+            else {
+                continue;
+            };
+            let reader = Reader { id: None, task, scope: stage.scope, axes: &[], entries: &Entries::new() };
+            // What depends on another axis, or is wrong, is looked at in its place.
+            match self.eval(reader, template) {
+                Ok(Value::Array(items)) => lengths.push(items.len()),
+                Ok(Value::Object(map)) => lengths.push(map.len()),
+                _ => {}
+            }
+        }
+        lengths
+    }
+
+    fn too_many(&self, task: usize, depth: usize, how_many: &str) -> Diagnostic {
+        let plan = &self.tasks[task];
+        let name = &plan.decl.name;
+        let stage = plan.stage(depth);
+        let axis = stage.and_then(|stage| Some((stage.scope, stage.decl.axes.get(depth - stage.start)?.name.span)));
+        let (scope, span) = axis.unwrap_or((plan.decl.subflow, name.span));
+        let message = format!("`{name}` has too many instances: {how_many}, and a flow may have {MOST}");
+        let help = "leave out values of its axes, or let one instance do the work of many";
+        self.error(scope, span, message, "its axes").help(help)
     }
 
     fn not_expanded(&mut self, task: usize, node: NodeId) {

@@ -182,6 +182,7 @@ impl Planner<'_> {
             key::Action::Command(text) => Some(text.clone()),
             key::Action::Kind { .. } => None,
         };
+        self.check_fits(reader, command.as_deref(), &identity.with, &variables)?;
         Ok(Resolved {
             key: identity.key(),
             parts: identity.parts(),

@@ -37,7 +37,7 @@ impl Planner<'_> {
             return Ok(Vec::new());
         }
         let mut all: Vec<Vec<AxisValue>> = vec![before.to_vec()];
-        for (axis, decl) in stage.axis_plans.iter().zip(&stage.decl.axes) {
+        for (place, (axis, decl)) in stage.axis_plans.iter().zip(&stage.decl.axes).enumerate() {
             let AxisPlan::Template(template) = axis else {
                 let message = "a matrix with `include` needs axes that are known from the file";
                 return Err(self.error(stage.scope, decl.name.span, message, "this one comes from a task").into());
@@ -48,7 +48,9 @@ impl Planner<'_> {
                     Reader { id: None, task, scope: stage.scope, axes: &combination, entries: &Entries::new() };
                 let values = expand::values(self.eval(reader, template)?);
                 let wrong = |what| self.error(stage.scope, template.span(), format!("this axis {what}"), "its values");
-                for value in values.map_err(wrong)? {
+                let values = values.map_err(wrong)?;
+                self.check_room(task, before.len() + place, longer.len() + values.len())?;
+                for value in values {
                     longer.push([combination.clone(), vec![value]].concat());
                 }
             }

@@ -10,6 +10,7 @@ mod batch;
 mod cycle;
 mod early;
 mod expand;
+mod fits;
 mod identity;
 mod include;
 mod input;

@@ -1,6 +1,7 @@
 //! The tasks of a flow as the planner wants them: by index, with joins worked out once and not for every instance.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::flow::names::source_templates;
 use crate::flow::{AxisValues, Input, Matrix, Source, Spanned, Subflow, Task, Template};
@@ -25,6 +26,8 @@ pub(crate) struct TaskPlan<'a> {
     pub(crate) outputs: &'a [OutputDecl],
     /// The tasks that an instance may have to wait for.
     pub(super) reads: Vec<usize>,
+    /// Whether it was looked at what the system takes of it, before its inputs are known.
+    pub(super) sized: AtomicBool,
 }
 
 /// A matrix.
@@ -82,6 +85,12 @@ impl<'a> TaskPlan<'a> {
     pub(super) fn stage(&self, depth: usize) -> Option<&Stage<'a>> {
         self.stages.iter().find(|stage| (stage.start..stage.start + stage.width).contains(&depth))
     }
+
+    /// Where the values of an axis come from, by its place among all axes; none of one that only `include` names.
+    pub(super) fn axis_plan(&self, depth: usize) -> Option<&AxisPlan<'a>> {
+        let stage = self.stage(depth)?;
+        stage.axis_plans.get(depth - stage.start)
+    }
 }
 
 /// All tasks of a flow, prepared.
@@ -127,6 +136,7 @@ fn prepare<'a>(graph: &'a Graph<'a>, kinds: &'a Kinds, index: usize, task: &'a T
         needs: needs.into(),
         kind: graph.kind_name(index).and_then(|name| kinds.get(name)),
         outputs: graph.outputs(index),
+        sized: AtomicBool::new(false),
     }
 }
 

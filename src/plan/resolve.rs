@@ -104,7 +104,15 @@ impl Planner<'_> {
         if let Some(when) = early {
             self.check_when(self.reader(id, axes, &entries), when, "its `when`")?;
         }
-        let inputs = self.inputs(id, axes, &mut entries)?;
+        let inputs = match self.inputs(id, axes, &mut entries) {
+            Ok(inputs) => inputs,
+            Err(stop) => {
+                if matches!(stop, Stop::Blocked(_) | Stop::Lost(Lost::Unknown(_))) {
+                    self.check_fits_early(self.reader(id, axes, &Entries::new()))?;
+                }
+                return Err(stop);
+            }
+        };
         let reader = self.reader(id, axes, &entries);
         if let Some(when) = late {
             self.check_when(reader, when, "its `when`")?;

@@ -103,6 +103,11 @@ impl<L> Tree<L> {
         &self.nodes[id]
     }
 
+    /// How many nodes it has.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// All nodes.
     pub(super) fn nodes(&self) -> impl Iterator<Item = &Node<L>> {
         self.nodes.iter()

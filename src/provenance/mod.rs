@@ -17,7 +17,7 @@ pub use lineage::{Lineage, LineageNode, descendants, lineage};
 pub use log::{Tail, log_hash, tail};
 pub use manifest::{Execution, Input, Manifest, Origin, SCHEMA};
 pub use run::{
-    RunEnd, RunFolder, RunStart, RunTask, RunTaskState, events, executed, file_name, forget_log, is_log_kept, list,
-    load, log, tasks_so_far, used_keys,
+    RunEnd, RunFolder, RunStart, RunTask, RunTaskState, events, executed, file_name, forget_log, is_going_on,
+    is_log_kept, list, load, log, tasks_so_far, used_keys,
 };
 pub use schema::schema as manifest_schema;

@@ -1,7 +1,7 @@
 //! The record of a run: a folder with what was asked, what happened, and the logs.
 //!
 //! ```text
-//! runs/<id>/start.json     written when the run starts, never changed
+//! runs/<id>/start.json     written when the run starts, never changed; locked while it goes on
 //! runs/<id>/events.jsonl   the events, as `--format json` prints them, each with its time, but for what was cached
 //! runs/<id>/logs/…         one file for each executed task that wrote something
 //! runs/<id>/end.json       written when it ends; a run without one was killed
@@ -131,6 +131,8 @@ impl RunTask {
 pub struct RunFolder {
     path: PathBuf,
     events: BufWriter<File>,
+    /// `start.json`, locked: who looks sees whether the run goes on.
+    _going_on: File,
 }
 
 impl RunFolder {
@@ -145,8 +147,11 @@ impl RunFolder {
         fs_err::create_dir_all(half.join("logs"))?;
         write_json(&half.join("start.json"), start)?;
         let events = BufWriter::new(File::create(half.join("events.jsonl"))?);
+        let going_on = File::open(half.join("start.json"))?;
+        // Where the file system has no locks, the run is taken for one that was killed, and its age protects it.
+        let _ = going_on.try_lock();
         fs_err::rename(half, &path)?;
-        Ok(Self { path, events })
+        Ok(Self { path, events, _going_on: going_on })
     }
 
     /// Removes the folder: nothing was started.
@@ -220,6 +225,12 @@ pub fn load(runs: &Path, run: &str) -> std::io::Result<(RunStart, Option<RunEnd>
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((start, None)),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a run goes on: one without an end that does not was killed.
+pub fn is_going_on(runs: &Path, run: &str) -> bool {
+    let start = File::open(runs.join(run).join("start.json"));
+    start.is_ok_and(|start| matches!(start.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
 }
 
 /// The keys of all results that a run has executed or used; none where its record cannot be read.

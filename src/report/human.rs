@@ -3,7 +3,7 @@
 //!
 //! All of it goes to standard error, what a flow prints (`print`) to standard output.
 
-use std::io::{IsTerminal as _, Stderr, Write as _, stderr, stdout};
+use std::io::{Stderr, Write as _, stderr};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -13,9 +13,8 @@ use rustix::termios::tcgetwinsize;
 use super::board::Board;
 use super::lines::Lines;
 use super::screen::{Screen, Size};
-use super::{Call, Event, Reporter, TaskState, duration, printed};
+use super::{Call, Event, Reporter, TaskState, duration, print, printed};
 use crate::sync::lock;
-use crate::text::visible;
 
 /// The live lines are drawn again at most this often.
 const FRAME: Duration = Duration::from_millis(100);
@@ -197,8 +196,7 @@ impl State {
     /// What a flow prints; a program that reads it gets it as it is.
     fn print(&mut self, text: &str) {
         self.flush();
-        let text = if stdout().is_terminal() { visible(text) } else { text.into() };
-        let _ = writeln!(stdout().lock(), "{text}");
+        print(text);
     }
 
     /// Writes what was said, and takes the live lines away.

@@ -1,8 +1,6 @@
 //! One JSON object a line on standard output.
 
-use std::io::Write as _;
-
-use super::{Event, Reporter};
+use super::{Event, Reporter, print};
 
 /// The reporter of `--format json`.
 #[derive(Debug, Default)]
@@ -11,7 +9,7 @@ pub struct Json;
 impl Reporter for Json {
     fn event(&mut self, event: &Event) {
         let Ok(line) = serde_json::to_string(event) else { return };
-        // A reader that has gone away is no reason to stop a run.
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
+        // A reader that has gone away, or a full disk, is no reason to stop a run.
+        print(&line);
     }
 }

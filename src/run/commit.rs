@@ -52,10 +52,10 @@ struct State {
 }
 
 impl Committer {
-    /// Starts the thread: `record` makes results last, `tell` hears of each batch.
+    /// Starts the thread: `record` makes results last, the first ones where it cannot be all; `tell` hears of each batch.
     pub(super) fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
-        record: impl Fn(&[Manifest]) -> Result<(), CacheError> + Send + 'scope,
+        record: impl Fn(&[Manifest]) -> (usize, Result<(), CacheError>) + Send + 'scope,
         tell: impl Fn(Committed) + Send + 'scope,
     ) -> Self {
         let outbox = Outbox(Arc::default());
@@ -70,10 +70,16 @@ impl Committer {
                     locks.push(held);
                 }
                 let begun = Instant::now();
-                let recorded = record(&manifests);
+                let (count, recorded) = record(&manifests);
                 gather = (begun.elapsed() * REST).clamp(GATHER.0, GATHER.1);
                 drop(locks);
-                tell((ids, recorded));
+                let rest = ids.split_off(count.min(ids.len()));
+                if !ids.is_empty() {
+                    tell((ids, Ok(())));
+                }
+                if recorded.is_err() {
+                    tell((rest, recorded));
+                }
             }
         });
         Self(outbox)
@@ -158,7 +164,7 @@ mod tests {
     }
 
     /// What is told of tasks 0 to 19, the commits of which end as `record` says.
-    fn told(record: impl Fn(&[Manifest]) -> Result<(), CacheError> + Send) -> Vec<Committed> {
+    fn told(record: impl Fn(&[Manifest]) -> (usize, Result<(), CacheError>) + Send) -> Vec<Committed> {
         let told = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
             let committer = Committer::start(scope, record, |batch| told.lock().unwrap().push(batch));
@@ -170,9 +176,9 @@ mod tests {
     #[test]
     fn what_gathers_is_recorded_together_and_each_is_told_once() {
         let commits = AtomicUsize::new(0);
-        let told = told(|_| {
+        let told = told(|manifests| {
             commits.fetch_add(1, Ordering::Relaxed);
-            Ok(())
+            (manifests.len(), Ok(()))
         });
         let ids: Vec<InstanceId> = told.into_iter().flat_map(|(ids, _)| ids).collect();
         assert_eq!(ids, (0..20).collect::<Vec<_>>());
@@ -180,16 +186,25 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_could_not_be_recorded_is_told_so() {
-        let told = told(|_| Err(CacheError::NotSynced("the disk is gone".into())));
-        assert!(!told.is_empty() && told.iter().all(|(_, recorded)| recorded.is_err()));
+    fn of_a_batch_that_could_not_be_recorded_as_a_whole_it_is_told_what_was() {
+        let gone = || Err(CacheError::NotSynced("the disk is gone".into()));
+        let nothing = told(|_| (0, gone()));
+        assert!(!nothing.is_empty() && nothing.iter().all(|(_, recorded)| recorded.is_err()));
+        let some = told(|manifests| (manifests.len() - 1, gone()));
+        let of = |good: bool| -> usize {
+            some.iter().filter(|(_, recorded)| recorded.is_ok() == good).map(|(ids, _)| ids.len()).sum()
+        };
+        let failed = some.iter().filter(|(_, recorded)| recorded.is_err());
+        assert!(failed.clone().count() > 0 && failed.clone().all(|(ids, _)| ids.len() == 1), "{some:?}");
+        assert_eq!(of(true) + of(false), 20);
     }
 
     #[test]
     fn nothing_waits_when_nothing_else_goes_on() {
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
-            let committer = Committer::start(scope, |_| Ok(()), |(ids, _)| sender.send(ids).unwrap());
+            let committer =
+                Committer::start(scope, |manifests| (manifests.len(), Ok(())), |(ids, _)| sender.send(ids).unwrap());
             committer.hurry(true);
             for id in 0..3 {
                 committer.outbox().push(finished(id));

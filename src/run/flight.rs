@@ -23,6 +23,8 @@ pub(super) struct InFlight {
     /// How long its last attempt ran.
     ran: Option<Duration>,
     attempt: u32,
+    /// Whether its supervisor died once: from then on it has one of its own.
+    apart: bool,
     /// Held until the result is recorded, so that whoever waits for the key then finds it.
     pub(super) locks: Option<Held>,
     metrics: BTreeMap<String, f64>,
@@ -30,7 +32,7 @@ pub(super) struct InFlight {
 
 impl InFlight {
     pub(super) fn new(resolved: Arc<Resolved>, devices: Vec<u32>, ready: Instant) -> Self {
-        Self { resolved, devices, ready, ran: None, attempt: 1, locks: None, metrics: BTreeMap::new() }
+        Self { resolved, devices, ready, ran: None, attempt: 1, apart: false, locks: None, metrics: BTreeMap::new() }
     }
 }
 
@@ -51,6 +53,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             delay,
             stopping: Arc::clone(&self.stopping),
             timeout: self.planner.decl(id).timeout,
+            apart: flight.apart,
             log: (self.options.log)(&spec.name),
             holder: Holder {
                 pid: std::process::id(),
@@ -121,6 +124,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             ExecEvent::Exited { id, exit, usage, alone } => {
                 let id = id as InstanceId;
                 match self.exited(id, &exit, &usage) {
+                    Some(_) if exit == Exit::Lost && self.start_apart(id) => {}
                     Some(why) => self.retry_or_fail(id, &why),
                     None => self.keep(id, &usage, alone),
                 }
@@ -132,6 +136,20 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     fn exited(&mut self, id: InstanceId, exit: &Exit, usage: &Usage) -> Option<String> {
         self.flying.get_mut(&id)?.ran = Some(usage.time);
         (*exit != Exit::Code(0)).then(|| exit.to_string())
+    }
+
+    /// Starts a task again whose supervisor died, which may have been another task's doing. It counts as no attempt. Whether
+    /// that was the first time: with a supervisor of its own, it would be its own doing.
+    fn start_apart(&mut self, id: InstanceId) -> bool {
+        let Some(flight) = self.flying.get_mut(&id).filter(|flight| !flight.apart && self.interrupts == 0) else {
+            return false;
+        };
+        flight.apart = true;
+        flight.metrics.clear();
+        let text = format!("{}: its supervisor died; started again, under one of its own", self.planner.name(id));
+        self.reporter.event(&Event::Notice { text });
+        self.prepare(id, Duration::ZERO);
+        true
     }
 
     /// What a task wrote cannot be kept.

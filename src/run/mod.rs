@@ -228,7 +228,7 @@ pub fn run<'a>(
     let Mailbox { sender: messages, inbox } = mailbox;
     std::thread::scope(|scope| {
         let tell = messages.clone();
-        let record = |manifests: &[_]| context.cache.record_all(manifests);
+        let record = |manifests: &[_]| context.cache.record_some(manifests);
         let mut run = Run {
             scope,
             context,

@@ -33,6 +33,8 @@ pub(super) struct Preparation<'a> {
     /// Set when the run is interrupted: nothing that waits is started any more.
     pub(super) stopping: Arc<AtomicBool>,
     pub(super) timeout: Option<Duration>,
+    /// Whether it gets a supervisor of its own.
+    pub(super) apart: bool,
     pub(super) log: PathBuf,
     pub(super) holder: Holder,
     pub(super) messages: Sender<Message>,
@@ -153,6 +155,7 @@ impl<'a> Preparation<'a> {
             log: self.log,
             locks: held.share().map_err(|error| NotStarted::Task(TaskError::Io(error)))?,
             timeout: self.timeout,
+            apart: self.apart,
         };
         Ok(Ready::Job(Box::new(job), held))
     }

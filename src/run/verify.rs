@@ -232,6 +232,7 @@ impl<'r> Round<'r, '_, '_> {
             log,
             locks: locks.share()?,
             timeout: planner.decl(task.id).timeout,
+            apart: false,
         });
         self.flying.insert(task.id as u64, Flight { task, spec, devices, _locks: Some(locks) });
         Ok(Started::Yes)

@@ -45,6 +45,7 @@ mod contract {
 mod running {
     mod commit;
     mod failures;
+    mod full;
     mod isolation;
     mod kill;
     mod locks;

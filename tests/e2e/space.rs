@@ -61,7 +61,7 @@ pub(crate) struct Space {
 }
 
 /// What a command answered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) code: i32,
     pub(crate) out: String,

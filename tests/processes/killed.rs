@@ -3,13 +3,15 @@
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use fs_err as fs;
-use ghtrader::execute::{Executor as _, Job, LocalExecutor, sweep_within};
+use ghtrader::execute::{Executor as _, Exit, Job, LocalExecutor, sweep_within};
 use ghtrader::locks::{LockRequest, Locks};
 
-use crate::output::FLOOD;
-use crate::{ESCAPED, GHTRADER, GRACE, LONG, escapes, holder, job, kill, lives, pid, scratch, take, wait_for};
+use crate::{
+    Bench, ESCAPED, GHTRADER, GRACE, LONG, escapes, holder, job, kill, lives, pid, scratch, signal, take, wait_for,
+};
 
 /// Not a test of its own: the runner that other tests kill. It takes a lock, starts a task, and waits.
 #[test]
@@ -95,15 +97,38 @@ fn when_the_supervisor_is_killed_too_the_next_start_ends_what_survived() {
     assert!(locks.claim(&request, holder("next")).wait(Some(LONG), |_| (), || false).is_ok());
 }
 
-/// However much there is to be read of it.
+/// Such as by `kill -STOP $PPID` in a task: what is due comes about all the same, and the others go on.
 #[test]
-fn when_the_runner_is_killed_a_task_that_floods_its_output_ends_too() {
-    let (folder, mut runner, _) = runner(&format!("{FLOOD} echo $! >child;"));
-    let child = pid(&folder.path().join("child"));
-    assert!(lives(child));
-    runner.kill().unwrap();
-    runner.wait().unwrap();
-    wait_for("the end of the task", || !lives(child));
-    let supervisor = pid(&folder.path().join("supervisor"));
-    wait_for("the end of the supervisor", || !lives(supervisor));
+fn a_stopped_supervisor_keeps_no_task_from_its_end() {
+    let bench = Bench::new();
+    bench.executor.start(bench.job(1, "until [ -e go ]; do sleep 0.02; done"));
+    let timeout = Some(Duration::from_millis(300));
+    bench.executor.start(Job { timeout, ..bench.job(2, "kill -STOP $PPID; sleep 60") });
+    assert_eq!(bench.exit(2).0, Exit::Timeout);
+    bench.executor.start(bench.job(3, "touch ready; kill -STOP $PPID; sleep 60"));
+    wait_for("the task", || bench.file("ready").exists());
+    bench.executor.stop(3);
+    assert_eq!(bench.exit(3).0, Exit::Stopped);
+    fs::write(bench.file("go"), "").unwrap();
+    assert_eq!(bench.exit(1).0, Exit::Code(0));
+}
+
+#[test]
+fn a_supervisor_that_is_stopped_again_and_again_is_killed() {
+    let bench = Bench::new();
+    let script = "echo $$ >pid; trap '' TERM; while :; do kill -STOP $PPID; done";
+    bench.executor.start(Job { timeout: Some(Duration::from_millis(300)), ..bench.job(1, script) });
+    assert_eq!(bench.exit(1).0, Exit::Timeout);
+    assert!(!lives(pid(&bench.file("pid"))));
+}
+
+/// What runs is ended then, too.
+#[test]
+fn an_executor_whose_supervisor_was_stopped_can_be_dropped() {
+    let bench = Bench::new();
+    bench.executor.start(bench.job(1, "echo $$ >pid; sleep 60"));
+    let task = pid(&bench.file("pid"));
+    signal("STOP", bench.executor.supervisor());
+    drop(bench);
+    assert!(!lives(task));
 }

@@ -75,6 +75,7 @@ fn job(folder: &Path, id: u64, script: &str) -> Job {
         log: folder.join(format!("{id}.log")),
         locks: Vec::new(),
         timeout: None,
+        apart: false,
     }
 }
 
@@ -115,7 +116,11 @@ fn lives(pid: u32) -> bool {
 }
 
 fn kill(pid: u32) {
-    assert!(Command::new("/bin/kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+    signal("KILL", pid);
+}
+
+fn signal(signal: &str, pid: u32) {
+    assert!(Command::new("/bin/kill").args(["-s", signal, &pid.to_string()]).status().unwrap().success());
 }
 
 fn holder(task: &str) -> Holder {
@@ -288,8 +293,29 @@ fn when_only_the_supervisor_is_killed_the_runner_ends_its_tasks() {
     kill(bench.executor.supervisor());
     assert_eq!(bench.exit(1).0, Exit::Lost);
     assert!(!lives(child));
-    bench.executor.start(bench.job(2, "exit 0"));
-    assert_eq!(bench.exit(2).0, Exit::Lost);
+    assert_eq!(bench.run(2, "exit 0").0, Exit::Code(0), "there is another one");
+}
+
+#[test]
+fn a_job_with_a_supervisor_of_its_own_ends_nothing_but_itself() {
+    let bench = Bench::new();
+    bench.executor.start(bench.job(1, "until [ -e go ]; do sleep 0.02; done"));
+    bench.executor.start(Job { apart: true, ..bench.job(2, "until [ -e go ]; do sleep 0.02; done") });
+    bench.executor.start(Job { apart: true, ..bench.job(3, "kill -KILL $PPID; sleep 60") });
+    assert_eq!(bench.exit(3).0, Exit::Lost);
+    bench.executor.start(Job { apart: true, ..bench.job(4, "touch ready; sleep 60") });
+    wait_for("the task", || bench.file("ready").exists());
+    bench.executor.stop(4);
+    assert_eq!(bench.exit(4).0, Exit::Stopped);
+    fs::write(bench.file("go"), "").unwrap();
+    let mut ended = Vec::new();
+    while ended.len() < 2 {
+        if let ExecEvent::Exited { id, exit, .. } = bench.events.recv_timeout(LONG).unwrap() {
+            ended.push((id, exit));
+        }
+    }
+    ended.sort_by_key(|(id, _)| *id);
+    assert_eq!(ended, [(1, Exit::Code(0)), (2, Exit::Code(0))]);
 }
 
 #[test]

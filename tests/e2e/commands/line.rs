@@ -123,3 +123,40 @@ fn the_graph_has_four_formats_and_instances() {
     let expanded = space.call(&["graph", "test", "--instances"]).out;
     assert!(expanded.contains("a[n=1]") && expanded.contains("a[n=2]"), "{expanded}");
 }
+
+/// What is lost is told, whatever the command; who stops reading is no error.
+#[test]
+fn a_full_standard_output_is_an_error_and_a_closed_one_is_not() {
+    let space = Space::with_flow(
+        "tasks: { a: { run: 'echo text; echo x >$OUTPUT_X', outputs: { x: x }, publish: { x: out.txt }, print: x } }\n",
+    );
+    space.up_to_date(&[]);
+    let run = space.call(&["runs"]).out.lines().last().unwrap().split(' ').next().unwrap().to_owned();
+    let commands: [&[&str]; 13] = [
+        &["run", "test"],
+        &["run", "test", "--format", "json"],
+        &["check", "test"],
+        &["graph", "test"],
+        &["list"],
+        &["kinds"],
+        &["runs"],
+        &["show", "last"],
+        &["log", &run, "a"],
+        &["lineage", "out.txt"],
+        &["schema"],
+        &["completions", "bash"],
+        &["--help"],
+    ];
+    for args in commands {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = space.command(args).stdout(full).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {told}");
+        assert!(told.contains("error: standard output cannot be written to: No space left"), "{args:?}: {told}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let closed = space.command(args).stdout(writer).output().unwrap();
+        assert_eq!(closed.status.code(), Some(0), "{args:?}: {closed:#?}");
+        assert!(!String::from_utf8(closed.stderr).unwrap().contains("error"), "{args:?}");
+    }
+}

@@ -120,3 +120,30 @@ fn a_task_with_one_output_is_named_without_it_and_several_have_to_be_told_apart(
     );
     space.refused(&[], 2, &["flows/test.yaml:3", "a.x"]);
 }
+
+/// What the kernel would refuse at the start of a task is told before any task starts, with its place.
+#[test]
+fn what_is_too_long_to_be_handed_over_is_an_error_before_anything_runs() {
+    let first = "  first: { run: 'touch @/began; echo x >$OUTPUT_X', outputs: { x: x } }\n";
+    let later = "inputs: { x: { from: first } }";
+    let long = "x".repeat(140_000);
+    let many: String = (0..60).map(|n| format!("v{n}: '{}', ", "y".repeat(120_000))).collect();
+    let flows = [
+        (format!("  t: {{ run: 'true {long}' }}"), "3:13", "its command has 140006 bytes"),
+        (format!("  t: {{ run: 'true {long}', {later} }}"), "3:13", "its command has 140006 bytes"),
+        (format!("  t: {{ run: 'true', with: {{ v: '{long}' }}, {later} }}"), "3:29", "`PARAM_V` has 140009 bytes"),
+        (format!("  t: {{ run: 'true', matrix: {{ v: ['{long}'] }} }}"), "3:31", "`MATRIX_V` has"),
+        (format!("  t: {{ run: 'true', with: {{ {many} }} }}"), "3:3", "too many for the system"),
+    ];
+    for (flow, place, what) in flows {
+        let space = Space::with_flow(&format!("tasks:\n{first}{flow}\n"));
+        let answer = space.run(&[]);
+        let told: String = answer.err.chars().filter(|c| !"xy".contains(*c)).take(2000).collect();
+        assert_eq!(answer.code, 2, "{told}");
+        assert!(answer.err.contains(&format!("test.yaml:{place}]")) && answer.err.contains(what), "{place}: {told}");
+        assert!(!space.exists("began"), "{told}");
+    }
+    let short = "x".repeat(120_000);
+    let space = Space::with_flow(&format!("tasks:\n  t: {{ run: 'true {short}', with: {{ v: '{short}' }} }}\n"));
+    assert_eq!(space.run(&[]).code, 0, "as much as there is room for");
+}

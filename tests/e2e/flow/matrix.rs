@@ -32,3 +32,33 @@ fn two_instances_that_publish_to_one_path_are_an_error_before_either_runs() {
     assert!(answer.err.contains("both publish to `out/x.txt`"), "{}", answer.err);
     assert_eq!(space.call(&["runs"]).out, "no runs yet\n");
 }
+
+/// A typing error must not take all memory: it is found before the first instance is made.
+#[test]
+fn more_instances_than_a_flow_may_have_are_an_error() {
+    let all = "'${{ range(3000)|list }}'";
+    let listed = format!("tasks:\n  t: {{ run: 'true', matrix: {{ a: {all}, b: {all}, c: {all} }} }}\n");
+    let space = Space::with_flow(&listed);
+    for command in [&["run", "test"][..], &["run", "test", "-n"], &["graph", "test", "--instances"]] {
+        let answer = crate::space::answer(&mut limited(&space, command));
+        assert_eq!(answer.code, 2, "{command:?}: {answer:#?}");
+        assert!(answer.err.contains("3000 × 3000 × 3000") && answer.err.contains("test.yaml:2:31]"), "{answer:#?}");
+    }
+    space.flow(&listed.replace("{ a:", "{ include: [{ a: 1, b: 1, c: 1 }], a:"));
+    let answer = crate::space::answer(&mut limited(&space, &["run", "test"]));
+    assert!(answer.code == 2 && answer.err.contains("3000 × 3000 × 3000"), "{answer:#?}");
+    let written = "tasks:\n  n: { run: 'seq -s, 4000 | sed \"s/.*/[&]/\" >$OUTPUT_N', outputs: { n: n.json } }\n  \
+                   t: { run: 'true', matrix: { a: { from: n }, b: '${{ range(3000)|list }}' } }\n";
+    space.flow(written);
+    let answer = crate::space::answer(&mut limited(&space, &["run", "test"]));
+    assert!(answer.code == 1 && answer.err.contains("`t` has too many instances: 4000 × 3000"), "{answer:#?}");
+}
+
+/// With so much memory that a mistake harms nobody.
+fn limited(space: &Space, args: &[&str]) -> std::process::Command {
+    let program = space.command(args);
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", "ulimit -v 12000000; exec \"$@\"", "bash"]).arg(program.get_program()).args(program.get_args());
+    command.current_dir(space.root()).env_remove("GHTRADER_CACHE");
+    command
+}

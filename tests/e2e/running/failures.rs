@@ -133,3 +133,24 @@ params: { file: { type: string, required: true } }
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(space.run(&["-n", "-p", &file]).counts(), Counts(1, 0, 0, 0), "nothing is recorded");
 }
+
+/// Whoever ends it fails, and those beside it, whose doing it was not, run again. Their `retries` are not used up.
+#[test]
+fn a_task_that_kills_its_supervisor_fails_alone() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  kills: { run: 'until [ $(ls @/ | grep -c begun) = 2 ]; do sleep 0.02; done; echo >>@/killed; kill -KILL $PPID; sleep 60' }
+  beside:
+    run: 'touch @/begun-$MATRIX_N; until [ -e @/killed ]; do sleep 0.02; done; sleep 0.5; echo $MATRIX_N >$OUTPUT_X'
+    matrix: { n: [1, 2] }
+    outputs: { x: x }
+    resources: { cpu: 0 }
+"#,
+    );
+    let answer = space.refused(&["-k", "--jobs", "3"], 1, &["its supervisor died; started again"]);
+    assert_eq!(answer.counts(), Counts(2, 0, 1, 0), "{answer:#?}");
+    assert!(answer.err.contains("kills failed: ended because its supervisor died"), "{answer:#?}");
+    assert_eq!(space.trace("killed").len(), 2, "once under that of all, once under its own");
+    assert_eq!(space.output("test:beside[n=1].x"), "1\n");
+}

@@ -95,6 +95,23 @@ params: { file: { type: string, required: true } }
     assert!(begun.elapsed().as_secs() < 15);
 }
 
+/// One request to end is enough, and two tasks end: the one that stopped it, and the one beside it.
+#[test]
+fn a_run_whose_supervisor_was_stopped_can_be_ended() {
+    let space = Space::with_flow(
+        "tasks:\n  stops: { run: 'kill -STOP $PPID; touch @/started; sleep 60' }\n  beside: { run: 'sleep 60' }\n",
+    );
+    let mut child = space.spawn(&["run", "test"]);
+    wait_for("the task", || space.exists("started"));
+    signal(child.id(), "TERM");
+    let mut ended = None;
+    wait_for("the end", || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert_eq!(ended.and_then(|status| status.code()), Some(130));
+}
+
 fn interrupt(child: &Child) {
     signal(child.id(), "INT");
 }
@@ -240,4 +257,27 @@ fn ctrl_c_ends_a_run_that_still_plans() {
         ended.is_some()
     });
     assert_eq!(ended.and_then(|status| status.signal()), Some(2));
+}
+
+#[test]
+fn a_killed_run_is_told_from_one_that_goes_on_and_what_it_left_goes_with_gc() {
+    let space = Space::with_flow("tasks:\n  t: { run: 'touch @/started; until [ -e @/go ]; do sleep 0.02; done' }\n");
+    let last = || space.call(&["runs"]).out.lines().last().unwrap().trim_end().to_owned();
+    let left = || crate::space::files_below(&space.path("cache/v1/scratch")).len();
+    let mut child = space.spawn(&["run", "test"]);
+    wait_for("the task", || space.exists("started"));
+    assert!(last().ends_with(" running"), "{}", last());
+    assert!(space.call(&["show", "last"]).out.contains("\nrunning\n"));
+    assert_eq!(space.call(&["cache", "gc", "--keep-days", "0"]).code, 0);
+    assert!(left() > 0, "it goes on");
+    kill(&mut child);
+    assert!(last().ends_with(" killed"), "{}", last());
+    space.write("go", "");
+    space.up_to_date(&[]);
+    space.call(&["cache", "gc"]);
+    assert!(left() > 0, "it stays for a look");
+    wait_for("the end of the tasks", || {
+        space.call(&["cache", "gc", "--keep-days", "0"]);
+        left() == 0
+    });
 }
