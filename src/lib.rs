@@ -2,10 +2,10 @@
 //!
 //! Data flows one way: flow file → [`flow`] → [`graph`] → [`key`] → [`plan`] → [`schedule`] → [`execute`] → [`cache`] +
 //! [`provenance`] → [`report`]; [`run`] is the loop that joins them, [`cli`] calls it. Nothing but `report` and `cli`
-//! prints. Two pairs know each other's types: the cache records [`provenance::Manifest`]s, which are made of its artifacts,
-//! and a run's record is kept by hearing the events of `report`.
+//! prints. What is passed on from one to the next is data of its own: an [`artifact`], a [`manifest`].
 //! [`diagnostic`], [`hash`], [`text`] and `sync` are for all of them.
 
+pub mod artifact;
 pub mod cache;
 pub mod cli;
 pub mod diagnostic;
@@ -16,6 +16,7 @@ pub mod hash;
 pub mod key;
 pub mod kinds;
 pub mod locks;
+pub mod manifest;
 pub mod plan;
 pub mod provenance;
 pub mod refs;

@@ -14,8 +14,8 @@ use std::time::Duration;
 use ghtrader::cache::Cache;
 use ghtrader::graph::{self, Graph};
 use ghtrader::kinds::Kinds;
+use ghtrader::manifest::{Execution, Input, Manifest, SCHEMA};
 use ghtrader::plan::{Context, Done, InstanceId, Outcome, Planner, Resolved, Wish};
-use ghtrader::provenance::{Execution, Input, Manifest, SCHEMA};
 use ghtrader::refs::Refs;
 
 /// Manifests that are recorded with one wait for the disk.

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use rayon::prelude::*;
 
-use super::artifact::Kind;
 use super::census::{Amount, each_result};
+use super::kind::Kind;
 use super::results::{manifest_paths, read_manifest};
-use super::{Artifact, Cache, CacheError, Outputs, Result};
+use super::{Cache, CacheError, Outputs, Result};
+use crate::artifact::Artifact;
 use crate::hash::Hash;
 
 /// Something that is not as it was written.
@@ -235,7 +236,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::provenance::{Execution, Input, Manifest, SCHEMA};
+    use crate::manifest::{Execution, Input, Manifest, SCHEMA};
 
     fn filled(root: &Path) -> (Cache, Artifact, Manifest) {
         let cache = Cache::open(root).unwrap();

@@ -11,9 +11,10 @@ use fs_err as fs;
 
 use super::files::{Unsynced, name_once, remove};
 use super::stat::Stat;
-use super::{Artifact, Cache, CacheError, Notice, Result, tables};
+use super::{Cache, CacheError, Notice, Result, tables};
+use crate::artifact::Artifact;
 use crate::hash::Hash;
-use crate::provenance::Manifest;
+use crate::manifest::Manifest;
 use crate::sync::lock;
 
 /// Objects that are in their place and do not last yet.
@@ -230,7 +231,7 @@ mod tests {
 
     use super::*;
     use crate::cache::State;
-    use crate::provenance::{Execution, SCHEMA};
+    use crate::manifest::{Execution, SCHEMA};
 
     fn cache() -> (tempfile::TempDir, Cache) {
         let folder = tempfile::tempdir().unwrap();

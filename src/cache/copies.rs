@@ -12,11 +12,12 @@ use rayon::prelude::*;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use ulid::Ulid;
 
-use super::artifact::Kind;
 use super::files::{create_folder_synced, entries, parent, remove, sync};
+use super::kind::Kind;
 use super::listing::Entry;
 use super::walk::{What, walk};
-use super::{Artifact, Cache, CacheError, Result};
+use super::{Cache, CacheError, Result};
+use crate::artifact::Artifact;
 use crate::hash::Hash;
 
 impl Cache {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::listing::{Entry, Found, Listing};
-use super::{Artifact, Cache, Result};
+use super::{Cache, Result};
+use crate::artifact::Artifact;
 use crate::sync::lock;
 
 /// Listings that are kept in memory, so that taking one part of the same folder 100,000 times reads it once.

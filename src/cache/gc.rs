@@ -24,9 +24,9 @@ use rayon::prelude::*;
 use super::census::{Amount, each_result, forget_objects, last_keys, size_below};
 use super::files::{Scrap, entries, remove_tree};
 use super::stat::{Stat, now};
-use super::{Artifact, Cache, CacheError, Recorded, Result};
+use super::{Cache, CacheError, Recorded, Result};
+use crate::artifact::Artifact;
 use crate::hash::Hash;
-use crate::provenance::is_going_on;
 
 /// What stays, beside the last result of every instance.
 #[derive(Debug, Default)]
@@ -39,6 +39,8 @@ pub struct Roots {
     pub artifacts: Vec<Artifact>,
     /// Flows that are being run: all of their results.
     pub flows: BTreeSet<String>,
+    /// Runs that go on: the folders of their tasks.
+    pub runs: HashSet<String>,
 }
 
 /// What went, or would go.
@@ -91,7 +93,7 @@ impl Cache {
         let mut marked = Marked { cache: self, hashes: HashSet::new() };
         marked.mark(&division.stay, &first.artifacts)?;
         let mut collected = Collected {
-            scratch: self.sweep_scratch(first.since)?,
+            scratch: self.sweep_scratch(&first)?,
             since: first.since,
             runs: division.stay.iter().map(|recorded| recorded.run.clone()).collect(),
             ..Collected::default()
@@ -231,12 +233,13 @@ impl Cache {
         Ok(fs::write(self.collected_path(&recorded.key, recorded.n), "")?)
     }
 
-    /// Removes the folders of tasks that failed, or whose run was killed, where that began before `since`; gives how many, and their size.
-    fn sweep_scratch(&self, since: Timestamp) -> Result<Amount> {
+    /// Removes the folders of tasks that failed, or whose run was killed, where that began long enough ago; gives how many,
+    /// and their size.
+    fn sweep_scratch(&self, roots: &Roots) -> Result<Amount> {
         let mut swept = Amount::default();
         for run in entries(&self.scratch())? {
             let name = run.file_name().to_string_lossy().into_owned();
-            if !is_older(&name, since) || is_going_on(&self.runs(), &name) {
+            if !is_older(&name, roots.since) || roots.runs.contains(&name) {
                 continue;
             }
             for task in entries(&run.path())? {

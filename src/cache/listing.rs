@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::artifact::Kind;
-use super::{Artifact, CacheError, Result};
+use super::kind::Kind;
+use super::{CacheError, Result};
+use crate::artifact::Artifact;
 use crate::hash::Hash;
 
 /// What lies at a path of a folder.

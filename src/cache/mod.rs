@@ -3,7 +3,6 @@
 //! What lies where, what is guaranteed, and why: see the README beside this file.
 
 mod ahead;
-mod artifact;
 mod census;
 mod check;
 mod commit;
@@ -13,6 +12,7 @@ pub(crate) mod files;
 mod folders;
 mod gc;
 mod index;
+mod kind;
 mod listing;
 mod objects;
 mod outputs;
@@ -34,7 +34,6 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use fs_err as fs;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use artifact::Artifact;
 pub use census::{Amount, Stats};
 pub use check::{Checked, Damage};
 pub use error::{CacheError, Result, hint};

@@ -13,13 +13,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use fs_err as fs;
 use rayon::prelude::*;
 
-use super::artifact::Kind;
 use super::census::forget_objects;
 use super::files::sync;
+use super::kind::Kind;
 use super::listing::{Entry, Listing};
 use super::stat::Stat;
 use super::walk::{Seen, What, walk};
-use super::{Artifact, Cache, CacheError, Result, tables};
+use super::{Cache, CacheError, Result, tables};
+use crate::artifact::Artifact;
 use crate::hash::Hash;
 use crate::sync::lock;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use super::Artifact;
+use crate::artifact::Artifact;
 
 /// Artifacts by the names of the outputs, sorted. A clone shares them.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,9 +13,10 @@ use rayon::prelude::*;
 use rusqlite::Transaction;
 
 use super::files::entries;
-use super::{Artifact, Cache, CacheError, Notice, Outputs, Result, tables};
+use super::{Cache, CacheError, Notice, Outputs, Result, tables};
+use crate::artifact::Artifact;
 use crate::hash::Hash;
-use crate::provenance::Manifest;
+use crate::manifest::Manifest;
 
 /// What the index knows of the newest execution of a key.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,11 +7,12 @@ use std::path::Path;
 use fs_err as fs;
 use rayon::prelude::*;
 
-use super::artifact::Kind;
+use super::kind::Kind;
 use super::listing::{Entry, Listing};
 use super::stat::{Stat, now};
 use super::walk::{Seen, What, walk};
-use super::{Artifact, Cache, CacheError, Result, tables};
+use super::{Cache, CacheError, Result, tables};
+use crate::artifact::Artifact;
 use crate::hash::Hash;
 
 /// How often a file that is being written to is read before giving up.

@@ -10,7 +10,7 @@ use super::ahead::ByHash;
 use super::results::{Known, Recorded};
 use super::stat::Stat;
 use crate::hash::Hash;
-use crate::provenance::{Manifest, Origin};
+use crate::manifest::{Manifest, Origin};
 
 impl ToSql for Hash {
     fn to_sql(&self) -> Result<ToSqlOutput<'_>> {

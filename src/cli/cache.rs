@@ -10,8 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::error::print;
 use super::project::terminal;
 use super::{CliError, Exit, Project};
-use crate::cache::{Amount, Artifact, Cache, CacheError, Checked, Collected, Damage, Notice, Roots, is_older};
-use crate::provenance::{forget_log, is_log_kept, list, load, used_keys};
+use crate::artifact::Artifact;
+use crate::cache::{Amount, Cache, CacheError, Checked, Collected, Damage, Notice, Roots, is_older};
+use crate::provenance::{forget_log, is_going_on, is_log_kept, list, load, used_keys};
 use crate::refs::{Move, RefError, Refs};
 use crate::report::{size, table};
 
@@ -214,7 +215,11 @@ fn roots(cache: &Cache, keep_days: u32) -> Result<Roots, CacheError> {
     let since = living.map_or(since, |living| living.min(since));
     let mut keys = HashSet::new();
     let mut flows = BTreeSet::new();
+    let mut runs = HashSet::new();
     for run in list(&cache.runs())? {
+        if is_going_on(&cache.runs(), &run) {
+            runs.insert(run.clone());
+        }
         if is_older(&run, since) {
             continue;
         }
@@ -235,7 +240,7 @@ fn roots(cache: &Cache, keep_days: u32) -> Result<Roots, CacheError> {
             keys.extend(change.key);
         }
     }
-    Ok(Roots { since, keys, artifacts, flows })
+    Ok(Roots { since, keys, artifacts, flows, runs })
 }
 
 /// Nothing is removed while it is not known what a ref points to.

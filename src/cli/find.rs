@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::{CliError, Project};
-use crate::cache::{Artifact, Cache, CacheError};
+use crate::artifact::Artifact;
+use crate::cache::{Cache, CacheError};
 use crate::graph::Selector;
 use crate::hash::Hash;
 use crate::refs::{Move, RefError, Refs};

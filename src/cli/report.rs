@@ -14,7 +14,8 @@ use super::{CliError, Exit, Project};
 use crate::cache::Cache;
 use crate::hash::Hash;
 use crate::key::canonical;
-use crate::provenance::{Execution, RunEnd, RunStart, RunTask, Tail, events, load, log, tail, tasks_so_far};
+use crate::manifest::Execution;
+use crate::provenance::{RunEnd, RunStart, RunTask, Tail, events, load, log, tail, tasks_so_far};
 use crate::report::{Page, Row, duration, page};
 
 #[derive(Debug, Args)]

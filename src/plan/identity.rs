@@ -16,7 +16,7 @@ use crate::flow::{Action, Resources, Spanned, Template};
 use crate::hash::Hash;
 use crate::key::{self, EnvValue, Identity};
 use crate::kinds;
-use crate::provenance::Origin;
+use crate::manifest::Origin;
 use crate::refs::check_name;
 use crate::resources::Request;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Reason;
-use crate::cache::Artifact;
+use crate::artifact::Artifact;
 use crate::hash::Hash;
 use crate::key::Part;
-use crate::provenance::Origin;
+use crate::manifest::Origin;
 use crate::resources::Request;
 
 /// A task whose inputs are all known, and which has to run.

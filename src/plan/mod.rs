@@ -35,7 +35,8 @@ pub use input::{Data, Resolved, ResolvedInput};
 pub use reason::{Reason, differences};
 pub use tree::{AxisValue, InstanceId, text_of};
 
-use crate::cache::{Artifact, Cache, CacheError, Outputs};
+use crate::artifact::Artifact;
+use crate::cache::{Cache, CacheError, Outputs};
 use crate::diagnostic::Diagnostic;
 use crate::flow::{Params, Target};
 use crate::graph::{Graph, Selector};

@@ -13,12 +13,13 @@ use super::prepare::{FromPlan, InputPlan, Join};
 use super::resolve::{Read, Reader, Step, Stop, failed};
 use super::tree::{Filter, text_of};
 use super::{Done, InstanceId, Item, Lost, Outcome, Planner};
-use crate::cache::{Artifact, CacheError};
+use crate::artifact::Artifact;
+use crate::cache::CacheError;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::flow::Template;
 use crate::hash::Hash;
 use crate::key::canonical;
-use crate::provenance::Origin;
+use crate::manifest::Origin;
 use crate::sync::lock;
 
 /// What a look-up of a producer's instances gave.

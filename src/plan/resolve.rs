@@ -14,7 +14,7 @@ use crate::cache::{CacheError, Known, State};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::flow::{CachePolicy, Params, Scope, Source, Template};
 use crate::key::Identity;
-use crate::provenance::Origin;
+use crate::manifest::Origin;
 use crate::sync::lock;
 
 /// Why a step of the plan does not come to its end now.

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Manifest, RunStart, RunTask};
+use super::{RunStart, RunTask};
 use crate::cache::{Cache, CacheError};
 use crate::hash::Hash;
 use crate::key::{Group, Part};
+use crate::manifest::Manifest;
 
 /// A run, as far as it is compared.
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Lineage, LineageNode, Manifest, openlineage, prov};
+use super::{Lineage, LineageNode, openlineage, prov};
 use crate::cache::{Cache, CacheError};
+use crate::manifest::Manifest;
 
 impl Lineage {
     /// As one PROV-JSON document.

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use serde::Serialize;
 
-use super::{Manifest, Origin};
 use crate::cache::{Cache, CacheError};
 use crate::hash::Hash;
 use crate::key::Group;
+use crate::manifest::{Manifest, Origin};
 
 /// A graph of tasks, sources and refs.
 #[derive(Debug, Default, Serialize)]

@@ -5,7 +5,6 @@ mod export;
 mod git;
 mod lineage;
 mod log;
-mod manifest;
 mod openlineage;
 mod prov;
 mod run;
@@ -15,7 +14,6 @@ pub use diff::{Change, PartDiff, RunDiff, Side, TaskDiff, diff};
 pub use git::{Commit, commit};
 pub use lineage::{Lineage, LineageNode, descendants, lineage};
 pub use log::{Tail, log_hash, tail};
-pub use manifest::{Execution, Input, Manifest, Origin, SCHEMA};
 pub use run::{
     RunEnd, RunFolder, RunStart, RunTask, RunTaskState, events, executed, file_name, forget_log, is_going_on,
     is_log_kept, list, load, log, tasks_so_far, used_keys,

@@ -7,10 +7,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Input, Manifest, Origin};
 use crate::cache::{Cache, CacheError};
 use crate::hash::Hash;
 use crate::key::Group;
+use crate::manifest::{Input, Manifest, Origin};
 
 const SPEC: &str = "https://openlineage.io/spec";
 const PRODUCER: &str = concat!("urn:ghtrader:runner:", env!("CARGO_PKG_VERSION"));

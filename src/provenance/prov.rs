@@ -11,10 +11,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Input, Manifest, Origin};
-use crate::cache::{Artifact, Cache, CacheError};
+use crate::artifact::Artifact;
+use crate::cache::{Cache, CacheError};
 use crate::hash::Hash;
 use crate::key::Group;
+use crate::manifest::{Input, Manifest, Origin};
 
 /// The document, built up.
 #[derive(Default)]

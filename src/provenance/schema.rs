@@ -3,7 +3,8 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
-use super::{Manifest, RunEnd, RunStart};
+use super::{RunEnd, RunStart};
+use crate::manifest::Manifest;
 
 /// The schema of a task's manifest (`results/`), and of a run's (`start.json` and `end.json`).
 pub fn schema() -> Value {

@@ -13,8 +13,9 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
+use crate::artifact::Artifact;
+use crate::cache::Cache;
 use crate::cache::files::{claim, create_folder_synced, entries, write_synced};
-use crate::cache::{Artifact, Cache};
 use crate::hash::Hash;
 
 /// One move of a ref.

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::cache::CacheError;
 use crate::locks::Held;
+use crate::manifest::Manifest;
 use crate::plan::InstanceId;
-use crate::provenance::Manifest;
 use crate::sync::lock;
 
 /// How long a finished task waits for others while more are running, at the least and at the most.
@@ -146,7 +146,7 @@ mod tests {
 
     use super::*;
     use crate::hash::Hash;
-    use crate::provenance::Execution;
+    use crate::manifest::Execution;
 
     fn finished(id: InstanceId) -> Finished {
         let manifest = Manifest {

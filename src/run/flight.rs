@@ -11,8 +11,9 @@ use super::task::{self, Spec, TaskError};
 use super::{Message, NotStarted, Prepared, Run};
 use crate::execute::{ExecEvent, Exit, Usage, masked};
 use crate::locks::{Held, Holder, LockRequest};
+use crate::manifest::Execution;
 use crate::plan::{Data, InstanceId, Outcome, Resolved};
-use crate::provenance::{Execution, RunTask, RunTaskState, log_hash};
+use crate::provenance::{RunTask, RunTaskState, log_hash};
 use crate::report::{Event, Failure, TaskEvent, TaskState, duration};
 
 /// A task between its start and its outputs in the cache.

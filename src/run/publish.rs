@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::{Message, Run, task};
-use crate::cache::{Artifact, Cache, CacheError};
+use crate::artifact::Artifact;
+use crate::cache::{Cache, CacheError};
 use crate::diagnostic::Diagnostic;
 use crate::flow::{Publish, Target};
 use crate::plan::{Done, InstanceId, text_of};

@@ -12,8 +12,9 @@ use crate::cache::{Cache, CacheError};
 use crate::graph::OutputDecl;
 use crate::hash::Hash;
 use crate::key::canonical;
+use crate::manifest::{Execution, Input, Manifest, Origin, SCHEMA};
 use crate::plan::{AxisValue, Data, Done, InstanceId, Planner, Resolved, ResolvedInput, text_of};
-use crate::provenance::{Execution, Input, Manifest, Origin, SCHEMA, tail};
+use crate::provenance::tail;
 
 /// The kind of a task.
 #[derive(Clone, Debug)]

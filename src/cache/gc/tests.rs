@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::cache::State;
-use crate::provenance::{Execution, Input, Manifest, SCHEMA};
+use crate::manifest::{Execution, Input, Manifest, SCHEMA};
 
 /// A cache in which `task` was recorded with each of `versions`, one after the other, by a process that has ended.
 fn recorded(root: &Path, versions: &[&str]) -> Vec<Artifact> {

@@ -10,8 +10,9 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
+use crate::artifact::Artifact;
 use crate::key::{Group, Part};
-use crate::provenance::{Execution, Input, Manifest, SCHEMA};
+use crate::manifest::{Execution, Input, Manifest, SCHEMA};
 
 /// The two steps of a run, placing and recording, as one.
 impl Cache {

@@ -1,23 +1,8 @@
-//! What a hash stands for: a file or a folder.
+//! How the bytes of an object are hashed.
 
 use std::io::Read;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use crate::hash::Hash;
-
-/// A file or folder by its content. Two artifacts with the same hash are the same.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Artifact {
-    /// Of the content, see [`Kind`].
-    pub hash: Hash,
-    /// Whether it is a folder.
-    pub folder: bool,
-    /// Bytes of the file, or of all files in the folder.
-    pub size: u64,
-}
 
 /// What an object's bytes are. It is part of the hash, so that a hash alone says what lies there.
 ///
@@ -100,13 +85,6 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
         }
     }
     Ok(count)
-}
-
-impl Artifact {
-    /// What a file with these bytes is, in the cache or not.
-    pub fn of_bytes(bytes: &[u8]) -> Self {
-        Self { hash: Kind::File.hash(bytes), folder: false, size: bytes.len() as u64 }
-    }
 }
 
 #[cfg(test)]

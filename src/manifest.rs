@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::cache::Artifact;
+use crate::artifact::Artifact;
 use crate::hash::Hash;
 use crate::key::Part;
 
