@@ -1,7 +1,9 @@
 //! A BLAKE3 hash as a value: of content, of a task's key, of a log.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -102,5 +104,38 @@ impl<'de> Deserialize<'de> for Hash {
             }
         }
         deserializer.deserialize_str(Digits)
+    }
+}
+
+/// Anything by hash. A hash needs no hashing: its first bytes are as good as drawn.
+pub type ByHash<T> = HashMap<Hash, T, BuildHasherDefault<First>>;
+
+/// The first eight bytes of the last thing that was written.
+#[derive(Default)]
+pub struct First(u64);
+
+impl Hasher for First {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_found_by_its_own_first_bytes() {
+        let hashes: Vec<Hash> = (0..100_u8).map(|byte| Hash::of(&[byte])).collect();
+        let map: ByHash<usize> = hashes.iter().enumerate().map(|(index, hash)| (*hash, index)).collect();
+        assert!(hashes.iter().enumerate().all(|(index, hash)| map.get(hash) == Some(&index)));
+        assert_eq!(map.get(&Hash::of(b"other")), None);
+        let mut first = First::default();
+        std::hash::Hash::hash(&hashes[0], &mut first);
+        assert_eq!(first.finish().to_le_bytes(), hashes[0].as_bytes()[..8]);
     }
 }

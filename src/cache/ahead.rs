@@ -4,32 +4,12 @@
 //! What is read ahead only saves questions: a row that is not here, or does not fit what the file system says, is asked
 //! for as ever. So it may be as old as the moment at which planning began, and is forgotten when planning pauses.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::path::Path;
 use std::sync::{PoisonError, RwLockReadGuard};
 
-use super::results::Known;
 use super::stat::Stat;
-use super::{Cache, tables};
-use crate::hash::Hash;
-
-/// Rows by hash. A hash needs no hashing: its first bytes are as good as drawn.
-pub(super) type ByHash<T> = HashMap<Hash, T, BuildHasherDefault<First>>;
-
-/// The first eight bytes of the last thing that was written.
-#[derive(Default)]
-pub(super) struct First(u64);
-
-impl Hasher for First {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
+use super::{Cache, Known, tables};
+use crate::hash::{ByHash, Hash};
 
 /// The rows of three tables.
 #[derive(Debug)]
@@ -86,21 +66,5 @@ impl Cache {
         let ahead = self.ahead();
         let (then, hash) = ahead.as_ref()?.sources.get(path.as_os_str().as_encoded_bytes())?;
         (*then == now).then_some(*hash)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hash_is_found_by_its_own_first_bytes() {
-        let hashes: Vec<Hash> = (0..100_u8).map(|byte| Hash::of(&[byte])).collect();
-        let map: ByHash<usize> = hashes.iter().enumerate().map(|(index, hash)| (*hash, index)).collect();
-        assert!(hashes.iter().enumerate().all(|(index, hash)| map.get(hash) == Some(&index)));
-        assert_eq!(map.get(&Hash::of(b"other")), None);
-        let mut first = First::default();
-        std::hash::Hash::hash(&hashes[0], &mut first);
-        assert_eq!(first.finish().to_le_bytes(), hashes[0].as_bytes()[..8]);
     }
 }

@@ -16,6 +16,7 @@ mod kind;
 mod listing;
 mod objects;
 mod outputs;
+mod recorded;
 mod results;
 mod shards;
 mod sources;
@@ -41,7 +42,7 @@ pub use gc::{Collected, Roots, is_older};
 pub use listing::{Entry, Listing};
 pub use objects::State;
 pub use outputs::Outputs;
-pub use results::{Known, Recorded};
+pub use recorded::{Known, Recorded};
 
 use crate::hash::Hash;
 use crate::sync::lock;

@@ -6,10 +6,9 @@ use std::path::Path;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, Type, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, ToSql, params};
 
-use super::ahead::ByHash;
-use super::results::{Known, Recorded};
 use super::stat::Stat;
-use crate::hash::Hash;
+use super::{Known, Recorded};
+use crate::hash::{ByHash, Hash};
 use crate::manifest::{Manifest, Origin};
 
 impl ToSql for Hash {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use clap::Args;
 
 use super::error::print;
-use super::run::selectors;
+use super::run_args::selectors;
 use super::{CliError, Exit, FlowArgs, Project};
 use crate::key::Part;
 use crate::plan::{InstanceId, Outcome, Planner, Resolved, Wish, differences};

@@ -9,6 +9,7 @@ mod explain;
 mod find;
 mod get;
 mod graph;
+mod interrupts;
 mod kinds;
 mod lineage;
 mod list;
@@ -18,6 +19,7 @@ mod project;
 mod refs;
 mod report;
 mod run;
+mod run_args;
 mod runs;
 mod schema;
 mod verify;
@@ -104,7 +106,7 @@ enum Format {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Bring a flow, or some of its tasks and what they need, up to date
-    Run(run::RunArgs),
+    Run(run_args::RunArgs),
     /// Validate a flow only
     Check(check::CheckArgs),
     /// Show the DAG of a flow
@@ -185,6 +187,7 @@ fn dispatch(cli: &Cli) -> Result<Exit, CliError> {
     }
     let project = Project::find(&cli.global)?;
     match &cli.command {
+        Command::Run(args) if args.watch => watch::watch(&project, args),
         Command::Run(args) => run::run(&project, args),
         Command::Check(args) => check::check(&project, args),
         Command::Graph(args) => graph::graph(&project, args),

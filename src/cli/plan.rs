@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::run::{RunArgs, reporter};
+use super::run_args::{RunArgs, reporter};
 use super::{CliError, Exit, Project};
 use crate::plan::{Context, Outcome, Planner, Wish};
 use crate::report::{Event, Summary, TaskEvent, TaskState};

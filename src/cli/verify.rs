@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::error::print;
 use super::project::user;
-use super::run::{cores, devices, host, not_started, total_memory};
+use super::run::{host, not_started};
+use super::run_args::{cores, devices, total_memory};
 use super::{CliError, Exit, FlowArgs, Project};
 use crate::execute;
 use crate::hash::Hash;

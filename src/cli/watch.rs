@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::run::{Interrupts, RunArgs, once, selectors};
+use super::interrupts::Interrupts;
+use super::run::run;
+use super::run_args::{RunArgs, selectors};
 use super::{CliError, Exit, Project};
 use crate::diagnostic::render;
 use crate::hash::Hash;
@@ -31,7 +33,7 @@ pub(super) fn watch(project: &Project, args: &RunArgs) -> Result<Exit, CliError>
     let mut watcher = Watcher::new()?;
     loop {
         watcher.watch(&Seen::of(project, args).paths);
-        match once(project, args) {
+        match run(project, args) {
             Ok(Exit::Interrupted) => return Ok(Exit::Interrupted),
             Ok(_) => {}
             // What is wrong with a flow can be mended while it is watched.

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 
+use super::processes::WORD;
 use super::processes::{ProcessId, process, signal};
-use super::supervisor::WORD;
 use super::wire::{self, Start, send_command};
 use super::{ExecEvent, ExecuteError, Exit, Job, Usage, files, sweep_within};
 use crate::sync::lock;

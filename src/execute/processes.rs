@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// The hidden subcommand.
+pub(super) const WORD: &str = "__supervise";
+
 /// A process number.
 pub(super) type ProcessId = i32;
 
@@ -125,7 +128,7 @@ pub(super) fn variable(pid: ProcessId, name: &str) -> Option<Vec<u8>> {
 /// Whether a process is a living supervisor.
 pub(super) fn is_supervisor(pid: ProcessId) -> bool {
     let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return false };
-    line.split(|byte| *byte == 0).nth(1).map(OsStr::from_bytes) == Some(OsStr::new(super::supervisor::WORD))
+    line.split(|byte| *byte == 0).nth(1).map(OsStr::from_bytes) == Some(OsStr::new(WORD))
 }
 
 /// Sends a signal; that the process is gone is no error.

@@ -20,9 +20,6 @@ use super::task::Running;
 use super::wire::{Command, Inbox};
 use super::{ExecEvent, Exit, GRACE, REQUEST_VARIABLE, Usage};
 
-/// The hidden subcommand.
-pub(super) const WORD: &str = "__supervise";
-
 /// So long a start may wait to be told together with what comes next: of a short task, its end.
 const HOLD: Duration = Duration::from_millis(20);
 /// While tasks run: what they left behind and what ended meanwhile is looked at.
