@@ -139,7 +139,9 @@ fn name(node: &LineageNode) -> String {
 }
 
 fn details(node: &LineageNode) -> Vec<String> {
-    let LineageNode::Task { flow, run, finished, code, params, commit, outputs, .. } = node else { return Vec::new() };
+    let LineageNode::Task { flow, run, finished, code, params, commit, dirty, outputs, .. } = node else {
+        return Vec::new();
+    };
     let mut lines = vec![format!("code {}", code.replace('\n', "; "))];
     if !params.is_empty() {
         let params: Vec<String> = params.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -147,7 +149,8 @@ fn details(node: &LineageNode) -> Vec<String> {
     }
     let outputs: Vec<String> = outputs.iter().map(|(name, hash)| format!("{name} {}", hash.short())).collect();
     lines.push(format!("wrote {}", outputs.join(", ")));
-    let commit = commit.as_ref().map(|commit| format!(", commit {}", commit.get(..8).unwrap_or(commit)));
+    let changes = if *dirty { " with changes" } else { "" };
+    let commit = commit.as_ref().map(|commit| format!(", commit {}{changes}", commit.get(..8).unwrap_or(commit)));
     lines.push(format!("in run {run} of {flow}, {finished}{}", commit.unwrap_or_default()));
     lines
 }

@@ -12,9 +12,13 @@ pub(super) fn list(project: &Project) -> Result<Exit, CliError> {
             Ok(flow) => {
                 print(format!("{name}  {}", flow.description.as_deref().unwrap_or_default()).trim_end());
                 for param in &flow.params {
-                    let default = param.default.as_ref().map_or("required".to_owned(), canonical);
+                    let default = match &param.default {
+                        Some(default) => format!(" = {}", canonical(default)),
+                        None if param.required => ", required".to_owned(),
+                        None => ", optional".to_owned(),
+                    };
                     let help = param.help.as_deref().unwrap_or_default();
-                    print(format!("    {}: {} = {default}  {help}", param.name.value, param.r#type).trim_end());
+                    print(format!("    {}: {}{default}  {help}", param.name.value, param.r#type).trim_end());
                 }
             }
             // One broken flow must not hide the others.

@@ -114,6 +114,11 @@ pub(super) fn log(project: &Project, args: &LogArgs) -> Result<Exit, CliError> {
             return Ok(Exit::Done);
         }
         let tasks = load(&cache.runs(), &run)?.1.map(|end| end.tasks).unwrap_or_default();
+        let instances: Vec<&String> = tasks.keys().filter(|name| is_instance(name, &task)).collect();
+        if let [first, ..] = instances.as_slice() {
+            let message = format!("`{task}` has {} instances in run {run}: name one", instances.len());
+            return Err(CliError::usage(message, format!("e.g. `ghtrader log {} '{first}'`", args.run)));
+        }
         let why =
             if is_log_kept(&cache.runs(), &run) { "it did not execute it" } else { "it was removed by `cache gc`" };
         let message = format!("run {run} has no log of `{task}`: {why}");
@@ -129,6 +134,11 @@ pub(super) fn log(project: &Project, args: &LogArgs) -> Result<Exit, CliError> {
     }
     put(&fs_err::read(path)?);
     Ok(Exit::Done)
+}
+
+/// Whether `name` is one of several instances of `task`.
+fn is_instance(name: &str, task: &str) -> bool {
+    name.strip_prefix(task).is_some_and(|rest| rest.starts_with('['))
 }
 
 /// A run by its id, its last digits, or `last`.

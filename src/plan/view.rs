@@ -10,12 +10,12 @@ use super::prepare::TaskPlan;
 use super::resolve::Entries;
 use super::tree::{AxisValue, Node, State};
 use super::{InstanceId, Lost, Outcome, Planner, Reason, Resolved};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, near};
 use crate::flow::{Task, Template};
 use crate::graph::{OutputDecl, Selector, axis_text, instance_name};
 use crate::hash::Hash;
 use crate::kinds::Kind;
-use crate::resources::{Pool, TooMuch};
+use crate::resources::{CPU, MEMORY, Pool, TooMuch};
 use crate::sync::lock;
 
 impl<'a> Planner<'a> {
@@ -150,7 +150,11 @@ impl<'a> Planner<'a> {
     fn cannot_run(&self, decl: &Task, lack: &TooMuch) -> Diagnostic {
         let written = decl.resources.places.iter().find(|(name, _)| *name == lack.name);
         let span = written.map_or(decl.resources.span, |(_, span)| *span);
-        let help = "ask for less in `resources`, or say what the machine has (`--cpus`, `--memory`, `--gpus`)";
+        let known = [CPU, MEMORY, "gpu"];
+        let help = match near(&lack.name, &known).filter(|near| *near != lack.name) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "ask for less in `resources`, or say what the machine has (`--cpus`, `--memory`, `--gpus`)".into(),
+        };
         self.error(decl.subflow, span, format!("`{}` cannot run here: {lack}", decl.name), "asked for here").help(help)
     }
 

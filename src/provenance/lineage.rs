@@ -42,6 +42,8 @@ pub enum LineageNode {
         params: BTreeMap<String, String>,
         /// The git commit of the project when it ran.
         commit: Option<String>,
+        /// Whether the project had changes that are not in it.
+        dirty: bool,
         /// Its outputs and their content.
         outputs: BTreeMap<String, Hash>,
     },
@@ -261,6 +263,7 @@ fn described(manifest: &Manifest) -> LineageNode {
         code: code.unwrap_or_default(),
         params: params.map(|part| (part.name.clone(), part.value.clone())).collect(),
         commit: manifest.execution.commit.clone(),
+        dirty: manifest.execution.dirty,
         outputs: manifest.outputs.iter().map(|(name, artifact)| (name.clone(), artifact.hash)).collect(),
     }
 }

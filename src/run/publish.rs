@@ -11,6 +11,7 @@ use crate::cache::{Cache, CacheError};
 use crate::diagnostic::Diagnostic;
 use crate::flow::{Publish, Target};
 use crate::plan::{Done, InstanceId, text_of};
+use crate::provenance::{RunTask, RunTaskState};
 use crate::refs::{self, Change, RefError, Refs};
 use crate::report::{Event, TaskEvent, TaskState};
 
@@ -113,8 +114,17 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
 
     fn not_published(&mut self, task: String, error: &PublishError) {
         self.halt(&task);
-        self.summary.failed += 1;
         let reason = Some(format!("its result is recorded but not published: {error}"));
+        // It was told as one that ended well, and counts once.
+        if let Some(told) = self.tasks.get_mut(&task) {
+            match told.state {
+                RunTaskState::Ran => self.summary.ran -= 1,
+                RunTaskState::Cached => self.summary.cached -= 1,
+                RunTaskState::Failed | RunTaskState::Skipped => self.summary.failed -= 1,
+            }
+            *told = RunTask { state: RunTaskState::Failed, reason: reason.clone(), ..told.clone() };
+        }
+        self.summary.failed += 1;
         self.reporter.event(&Event::Task(TaskEvent { reason, ..TaskEvent::new(task, TaskState::Failed) }));
     }
 }
@@ -124,11 +134,17 @@ impl Publication {
     fn publish(self, cache: &Cache, refs: &Refs, task: &str) -> Result<Option<Event>, PublishError> {
         match self {
             Self::Copy { artifact, path } => {
-                let there = cache.hash_source(&path).is_ok_and(|there| there.hash == artifact.hash);
-                if !there {
-                    cache.export(&artifact, &path)?;
+                let there = cache.hash_source(&path).ok();
+                if there.as_ref().is_some_and(|there| there.hash == artifact.hash) {
+                    return Ok(None);
                 }
-                Ok(None)
+                // What a task wrote can be had again.
+                let lost =
+                    there.map(|there| cache.artifact(&there.hash)).transpose()?.is_some_and(|known| known.is_none());
+                cache.export(&artifact, &path)?;
+                let text =
+                    || format!("{} held what no task wrote; it was replaced by the output of {task}", path.display());
+                Ok(lost.then(|| Event::Notice { text: text() }))
             }
             Self::Move { name, mut change, when } => {
                 if let Some(condition) = when {

@@ -58,20 +58,19 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     }
 
     fn report_done(&mut self, id: InstanceId, name: String, done: &Done, state: TaskState) {
+        let cached = || RunTask { key: Some(done.key), ..RunTask::new(RunTaskState::Cached) };
+        let entry = self.tasks.entry(name.clone()).or_insert_with(cached);
         match state {
             TaskState::Ran => self.summary.ran += 1,
             _ => self.summary.cached += 1,
         }
         if self.reporter.shows(state) {
-            let told = self.tasks.get(&name);
-            let (reason, seconds) = told.map_or((None, None), |task| (task.reason.clone(), task.seconds));
-            let event = TaskEvent { key: Some(done.key), reason, seconds, ..TaskEvent::new(name.clone(), state) };
+            let (key, reason, seconds) = (Some(done.key), entry.reason.clone(), entry.seconds);
+            let event = TaskEvent { key, reason, seconds, ..TaskEvent::new(name.clone(), state) };
             self.reporter.event(&Event::Task(event));
         }
         self.print(id, &name, done);
         self.publish(id, &name, done);
-        let cached = || RunTask { key: Some(done.key), ..RunTask::new(RunTaskState::Cached) };
-        self.tasks.entry(name).or_insert_with(cached);
     }
 
     /// Keeps what the flow wants shown at the end.

@@ -32,7 +32,9 @@ class Results:
         self.remarks: list[str] = []
         self.cells: dict[tuple[str, str, str], list[dict]] = defaultdict(list)
         for line in lines:
-            for name in ("machine", "peers", "missing", "extra"):
+            # Of a measurement that was carried on: the load before it began.
+            self.machine = line.get("machine", {}) | self.machine
+            for name in ("peers", "missing", "extra"):
                 getattr(self, name).update(line.get(name, {}))
             if "remark" in line:
                 self.remarks.append(line["remark"])

@@ -207,3 +207,28 @@ fn a_damaged_ref_is_told_and_a_lost_object_says_what_makes_it_again() {
         assert!(damaged.code == 4 && damaged.err.contains("is not a move of a ref"), "{damaged:#?}");
     }
 }
+
+#[test]
+fn what_no_task_wrote_is_not_replaced_without_a_word() {
+    let space =
+        Space::with_flow("tasks:\n  a: { run: 'echo 1 >$OUTPUT_X', outputs: { x: x }, publish: { x: notes.txt } }\n");
+    space.write("notes.txt", "mine");
+    let told = space.run(&[]);
+    assert!(told.err.contains("notes.txt held what no task wrote; it was replaced by the output of a"), "{told:#?}");
+    assert_eq!(space.read("notes.txt"), "1\n");
+    // What a task wrote can be had again.
+    space.flow("tasks:\n  a: { run: 'echo 2 >$OUTPUT_X', outputs: { x: x }, publish: { x: notes.txt } }\n");
+    let told = space.run(&[]);
+    assert!(space.read("notes.txt") == "2\n" && !told.err.contains("held"), "{told:#?}");
+}
+
+#[test]
+fn a_task_that_cannot_publish_counts_once() {
+    let space = Space::with_flow(
+        "tasks:\n  a: { run: 'echo 1 >$OUTPUT_X', outputs: { x: x }, publish: { x: out } }\n  b: { run: 'true' }\n",
+    );
+    space.write("out/mine", "1");
+    assert_eq!(space.run(&["-k"]).counts(), Counts(1, 0, 1, 0));
+    assert_eq!(space.run(&["-k"]).counts(), Counts(0, 1, 1, 0));
+    assert_eq!(space.read("out/mine"), "1");
+}

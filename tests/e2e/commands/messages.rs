@@ -242,3 +242,21 @@ fn what_waits_for_its_next_attempt_is_not_said_to_run() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(130) && said.contains("interrupted: no task is running"), "{said}");
 }
+
+#[test]
+fn what_a_newcomer_meets_first_says_what_is_so() {
+    let space = Space::with_flow(
+        r#"params: { day: { type: date, required: false, help: the first }, k: { type: integer, required: true }, n: 1 }
+tasks:
+  each: { run: 'echo $MATRIX_I', matrix: { i: [1, 2] } }
+  much: { run: 'true', resources: { cpus: 4 } }
+"#,
+    );
+    let listed = space.call(&["list"]).out;
+    for line in ["    day: date, optional  the first\n", "    k: integer, required\n", "    n: integer = 1\n"] {
+        assert!(listed.contains(line), "{line} is not in\n{listed}");
+    }
+    space.refused(&["run", "test", "-p", "k=1"], 2, &["asks for 4 cpus", "did you mean `cpu`?"]);
+    assert_eq!(space.run(&["each", "-p", "k=1"]).counts().0, 2);
+    space.refused(&["log", "last", "each"], 2, &["`each` has 2 instances", "ghtrader log last 'each[i=1]'"]);
+}

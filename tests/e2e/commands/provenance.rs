@@ -77,6 +77,8 @@ fn the_commit_of_the_project_is_in_the_manifest() {
     space.write("text.txt", "edited");
     space.up_to_date(&[]);
     assert!(manifests(&space).iter().any(|(_, manifest)| manifest["execution"]["dirty"] == true));
+    let lineage = space.call(&["lineage", "test:count"]).out;
+    assert!(lineage.contains(" with changes\n"), "{lineage}");
 }
 
 #[test]
