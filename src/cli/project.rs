@@ -14,6 +14,9 @@ use crate::plan::Context;
 use crate::refs::Snapshot;
 use crate::report::Style;
 
+/// What to do where there is no project.
+pub(super) const STAND: &str = "stand in a project (a folder that has `flows/`), or name one with `-C DIR`";
+
 /// A project.
 pub(super) struct Project {
     pub(super) root: PathBuf,
@@ -95,7 +98,7 @@ impl Project {
         let names: Vec<&str> = known.iter().map(String::as_str).collect();
         let message = format!("there is no flow `{name}`: no {}, and no file of that name", in_flows.display());
         let help = match names.is_empty() {
-            true => Some("stand in a project (a folder that has `flows/`), or name one with `-C DIR`".to_owned()),
+            true => Some(STAND.to_owned()),
             false => match name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml")) {
                 Some(stem) if names.contains(&stem) => Some(format!("did you mean `{stem}`?")),
                 _ => nearest(name, names),

@@ -256,7 +256,12 @@ tasks:
     for line in ["    day: date, optional  the first\n", "    k: integer, required\n", "    n: integer = 1\n"] {
         assert!(listed.contains(line), "{line} is not in\n{listed}");
     }
-    space.refused(&["run", "test", "-p", "k=1"], 2, &["asks for 4 cpus", "did you mean `cpu`?"]);
+    space.refused(&["-p", "k=1"], 2, &["asks for 4 cpus", "did you mean `cpu`?"]);
     assert_eq!(space.run(&["each", "-p", "k=1"]).counts().0, 2);
-    space.refused(&["log", "last", "each"], 2, &["`each` has 2 instances", "ghtrader log last 'each[i=1]'"]);
+    let log = space.call(&["log", "last", "each"]);
+    assert!(log.code == 2 && log.err.contains("`each` has 2 instances"), "{log:#?}");
+    assert!(log.err.contains("`ghtrader log last 'each[i=1]'`"), "{log:#?}");
+    std::fs::remove_dir_all(space.path("flows")).unwrap();
+    let listed = space.call(&["list"]);
+    assert!(listed.code == 2 && listed.err.contains("there is no project: no `flows/` in"), "{listed:#?}");
 }
