@@ -61,7 +61,7 @@ fn execute(
         user: start.user.clone(),
     };
     let mailbox = Mailbox::new();
-    let executor = execute::local(cache, mailbox.of_executor())?;
+    let executor = execute::local(cache, mailbox.of_executor());
     let (mut interrupts, mut _heard) = (Some(mailbox.of_interrupts()), None);
     // Until then Ctrl-C just ends it: nothing runs, and planning may take a while.
     let mut before_first = || {

@@ -50,7 +50,7 @@ pub(super) fn verify(project: &Project, args: &VerifyArgs) -> Result<Exit, CliEr
     }
     execute::sweep(&cache)?;
     let (sender, events) = channel();
-    let executor = execute::local(&cache, move |event| drop(sender.send(event)))?;
+    let executor = execute::local(&cache, move |event| drop(sender.send(event)));
     let locks = Locks::open(&cache);
     let run = ulid::Ulid::generate().to_string();
     let (host, who, since) = (host(), user(), String::new());

@@ -11,48 +11,59 @@ use super::wire::MOST_DESCRIPTORS;
 use super::{ExecEvent, ExecuteError, Executor, Exit, GRACE, Job};
 use crate::sync::lock;
 
-/// Runs jobs through a supervisor that they share, and some through one of their own. A supervisor that has died is replaced.
-/// When it is dropped, what still runs is ended, and that is waited for.
+/// Runs jobs through a supervisor that they share, and some through one of their own. It is started with the first job, and
+/// replaced when it has died. When the executor is dropped, what still runs is ended, and that is waited for.
 pub struct LocalExecutor {
     origin: Origin,
-    shared: RwLock<Arc<Link>>,
+    shared: RwLock<Option<Arc<Link>>>,
     apart: Mutex<BTreeMap<u64, Arc<Link>>>,
 }
 
 impl LocalExecutor {
-    /// Starts a supervisor: this program again. `scratch` is the folder in which the jobs' request files lie.
-    pub(super) fn new(scratch: &Path, sink: impl Fn(ExecEvent) + Send + Sync + 'static) -> Result<Self, ExecuteError> {
+    /// The supervisor will be this program again. `scratch` is the folder in which the jobs' request files lie.
+    pub(super) fn new(scratch: &Path, sink: impl Fn(ExecEvent) + Send + Sync + 'static) -> Self {
         // Also right where the program's file was replaced since it was started.
         Self::of(Path::new("/proc/self/exe"), scratch, GRACE, sink)
     }
 
-    /// As [`super::local`], with another program, another time between SIGTERM and SIGKILL, and a channel.
+    /// As [`super::local`], with another program, another time between SIGTERM and SIGKILL, and a channel; the supervisor is
+    /// started at once.
     ///
     /// # Errors
     /// Where it cannot be started.
     pub fn with(program: &Path, scratch: &Path, grace: Duration) -> Result<(Self, Receiver<ExecEvent>), ExecuteError> {
         let (sender, events) = channel();
         // Nobody listens any more: nobody who has to know.
-        Ok((Self::of(program, scratch, grace, move |event| drop(sender.send(event)))?, events))
+        let executor = Self::of(program, scratch, grace, move |event| drop(sender.send(event)));
+        executor.shared()?;
+        Ok((executor, events))
     }
 
-    fn of(
-        program: &Path,
-        scratch: &Path,
-        grace: Duration,
-        sink: impl Fn(ExecEvent) + Send + Sync + 'static,
-    ) -> Result<Self, ExecuteError> {
+    fn of(program: &Path, scratch: &Path, grace: Duration, sink: impl Fn(ExecEvent) + Send + Sync + 'static) -> Self {
         let origin = Origin { program: program.to_owned(), scratch: scratch.to_owned(), grace, sink: Arc::new(sink) };
-        Ok(Self { shared: RwLock::new(Arc::new(Link::open(&origin)?)), apart: Mutex::default(), origin })
+        Self { shared: RwLock::default(), apart: Mutex::default(), origin }
     }
 
-    /// The process of the supervisor that jobs share.
-    pub fn supervisor(&self) -> u32 {
-        self.shared().id()
+    /// The process of the supervisor that jobs share, once there is one.
+    pub fn supervisor(&self) -> Option<u32> {
+        self.started().map(|link| link.id())
     }
 
-    fn shared(&self) -> Arc<Link> {
-        Arc::clone(&self.shared.read().unwrap_or_else(PoisonError::into_inner))
+    fn started(&self) -> Option<Arc<Link>> {
+        self.shared.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The supervisor that jobs share; a new one where there is none that lives.
+    fn shared(&self) -> Result<Arc<Link>, ExecuteError> {
+        let lives = |link: &Arc<Link>| !link.has_ended();
+        if let Some(link) = self.started().filter(lives) {
+            return Ok(link);
+        }
+        let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        match shared.clone().filter(lives) {
+            Some(link) => Ok(link),
+            None => Ok(Arc::clone(shared.insert(Arc::new(Link::open(&self.origin)?)))),
+        }
     }
 
     /// The supervisor for a job.
@@ -68,15 +79,7 @@ impl LocalExecutor {
             drop(over);
             return Ok(link);
         }
-        let link = self.shared();
-        if !link.has_ended() {
-            return Ok(link);
-        }
-        let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
-        if shared.has_ended() {
-            *shared = Arc::new(Link::open(&self.origin)?);
-        }
-        Ok(Arc::clone(&shared))
+        self.shared()
     }
 
     fn tell_exit(&self, id: u64, exit: Exit) {
@@ -106,6 +109,8 @@ impl Executor for LocalExecutor {
 
     fn stop(&self, id: u64) {
         let apart = lock(&self.apart).get(&id).cloned();
-        apart.unwrap_or_else(|| self.shared()).stop(id);
+        if let Some(link) = apart.or_else(|| self.started()) {
+            link.stop(id);
+        }
     }
 }

@@ -166,10 +166,7 @@ pub trait Executor: Sync {
 }
 
 /// An executor on this machine for the tasks of `cache`; `sink` hears of its jobs.
-///
-/// # Errors
-/// Where the supervisor cannot be started.
-pub fn local(cache: &Cache, sink: impl Fn(ExecEvent) + Send + Sync + 'static) -> Result<LocalExecutor, ExecuteError> {
+pub fn local(cache: &Cache, sink: impl Fn(ExecEvent) + Send + Sync + 'static) -> LocalExecutor {
     LocalExecutor::new(&cache.scratch(), sink)
 }
 

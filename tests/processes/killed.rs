@@ -22,7 +22,7 @@ fn runner_to_be_killed() {
     let (executor, events) = LocalExecutor::with(Path::new(GHTRADER), &scratch(&folder), GRACE).unwrap();
     let script = std::env::var("ITS_SCRIPT").unwrap();
     executor.start(Job { locks: held.share().unwrap(), ..job(&folder, 1, &script) });
-    fs::write(folder.join("supervisor.new"), executor.supervisor().to_string()).unwrap();
+    fs::write(folder.join("supervisor.new"), executor.supervisor().unwrap().to_string()).unwrap();
     fs::rename(folder.join("supervisor.new"), folder.join("supervisor")).unwrap();
     while events.recv().is_ok() {}
 }
@@ -128,7 +128,7 @@ fn an_executor_whose_supervisor_was_stopped_can_be_dropped() {
     let bench = Bench::new();
     bench.executor.start(bench.job(1, "echo $$ >pid; sleep 60"));
     let task = pid(&bench.file("pid"));
-    signal("STOP", bench.executor.supervisor());
+    signal("STOP", bench.executor.supervisor().unwrap());
     drop(bench);
     assert!(!lives(task));
 }

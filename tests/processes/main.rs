@@ -290,7 +290,7 @@ fn when_only_the_supervisor_is_killed_the_runner_ends_its_tasks() {
     let bench = Bench::new();
     bench.executor.start(bench.job(1, &format!("bash -c '{STAY}' x child HUP")));
     let child = pid(&bench.file("child"));
-    kill(bench.executor.supervisor());
+    kill(bench.executor.supervisor().unwrap());
     assert_eq!(bench.exit(1).0, Exit::Lost);
     assert!(!lives(child));
     assert_eq!(bench.run(2, "exit 0").0, Exit::Code(0), "there is another one");
@@ -355,7 +355,7 @@ fn overhead() {
         assert_eq!(bench.exit(id).0, Exit::Code(0));
     }
     println!("one after the other: {:.3} ms a task", start.elapsed().as_secs_f64() * 1e3 / count as f64);
-    let used = fs::read_to_string(format!("/proc/{}/schedstat", bench.executor.supervisor())).unwrap();
+    let used = fs::read_to_string(format!("/proc/{}/schedstat", bench.executor.supervisor().unwrap())).unwrap();
     let used: f64 = used.split(' ').next().unwrap().parse().unwrap();
     println!("the supervisor on its CPU: {:.3} ms a task", used / 1e6 / count as f64);
     let on_cpu = || -> f64 {
