@@ -39,9 +39,23 @@ impl Cache {
             return Ok(Some(recorded));
         }
         // The index may have lost its last rows with the power, or another process works on a copy of it.
-        if !self.has_manifest(key) {
+        if self.is_taken(key, 0) { self.find_manifest(key) } else { Ok(None) }
+    }
+
+    /// The newest result of a key, where it is newer than the `seen`-th. The manifests say so, which are the same for
+    /// processes of which each works on a copy of the index.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn newer_result(&self, key: &Hash, seen: Option<u64>) -> Result<Option<Recorded>> {
+        let next = seen.map_or(0, |seen| seen.saturating_add(1));
+        if !self.is_taken(key, next) {
             return Ok(None);
         }
+        Ok(self.find_manifest(key)?.filter(|found| found.n >= next))
+    }
+
+    fn find_manifest(&self, key: &Hash) -> Result<Option<Recorded>> {
         let Some((manifest, n)) = self.newest(key, self.is_writable())? else { return Ok(None) };
         if self.is_writable() {
             // It only saves the next look, and a full disk takes none.

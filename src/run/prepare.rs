@@ -127,12 +127,7 @@ impl<'a> Preparation<'a> {
         if matches!(self.resolved.reason, Reason::NotCached) {
             return Ok(None);
         }
-        if self.resolved.seen.is_none() && !self.cache.has_manifest(&key) {
-            return Ok(None);
-        }
-        let Some(recorded) = self.cache.find_result(&key)?.filter(|found| self.resolved.seen != Some(found.n)) else {
-            return Ok(None);
-        };
+        let Some(recorded) = self.cache.newer_result(&key, self.resolved.seen)? else { return Ok(None) };
         for artifact in recorded.outputs.values() {
             if self.cache.state(artifact)? != State::Whole {
                 return Ok(None);

@@ -158,6 +158,13 @@ fn an_index_that_is_damaged_while_others_use_it_stops_nobody() {
     other.record(&manifest("b", &[("out", &output)])).unwrap();
     assert!(other.find_result(&Hash::of(b"b")).unwrap().is_some());
     assert!(bench.cache.find_result(&Hash::of(b"b")).unwrap().is_some());
+    // Each works on a copy of the index, and has the other's newest result all the same.
+    let key = Hash::of(b"a");
+    assert_eq!(other.newer_result(&key, Some(0)).unwrap(), None);
+    bench.cache.record(&manifest("a", &[("out", &output)])).unwrap();
+    assert_eq!(other.newer_result(&key, Some(0)).unwrap().unwrap().n, 1);
+    assert_eq!(other.newer_result(&key, Some(1)).unwrap(), None);
+    assert_eq!(other.newer_result(&Hash::of(b"c"), None).unwrap(), None);
 }
 
 #[test]
