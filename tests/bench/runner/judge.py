@@ -63,9 +63,9 @@ def latency(results) -> list[str]:
             if (hop := results.median(work, peer, "cold", "hop")) is not None
         }
         if OURS in hops and shells:
-            others = ", ".join(f"{peer} {hop:.2f}" for peer, hop in hops.items() if peer != OURS)
+            others = "".join(f"; {peer} {hop:.2f}" for peer, hop in hops.items() if peer != OURS)
             bare = MILLI * shells["bash hop"]
-            text = f"{hops[OURS]:.2f} ms, of which a bare bash is {bare:.2f} (chain of {size:,}; {others})"
+            text = f"{hops[OURS]:.2f} ms, of which a bare bash is {bare:.2f} (chain of {size:,}{others})"
             return row(what, bound, text, hops[OURS] <= 2.0)
     return row(what, bound, None, None)
 

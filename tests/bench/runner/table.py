@@ -40,6 +40,10 @@ class Results:
                 self.remarks.append(line["remark"])
             if "scenario" in line:
                 self.cells[line["workload"], line["peer"], line["scenario"]].append(line)
+        # Measured anew in each call that carries on.
+        shells = [line["extra"]["shells"] for line in lines if "shells" in line.get("extra", {})]
+        if shells:
+            self.extra["shells"] = {name: statistics.median(one[name] for one in shells) for name in shells[0]}
         self.workloads = list(dict.fromkeys(key[0] for key in self.cells))
 
     def of(self, workload: str, peer: str, scenario: str) -> list[dict]:
