@@ -57,8 +57,15 @@ pub enum Data {
     Cached(Artifact),
     /// An entry of a JSON output, as canonical JSON.
     Json(Artifact, Arc<[u8]>),
-    /// A folder in a folder that is in the cache, and its path there: no object of its own, perhaps.
-    Folder(Artifact, Artifact, String),
+    /// A folder in a folder that is in the cache: no object of its own, perhaps.
+    Folder {
+        /// What it is.
+        artifact: Artifact,
+        /// The folder that it is in.
+        of: Artifact,
+        /// Its path there.
+        at: String,
+    },
     /// Outside the cache.
     Source(Artifact, PathBuf),
     /// Outputs of several instances: what lies where in the folder.
@@ -71,7 +78,7 @@ impl Data {
         match self {
             Self::Cached(artifact)
             | Self::Json(artifact, _)
-            | Self::Folder(artifact, ..)
+            | Self::Folder { artifact, .. }
             | Self::Source(artifact, _)
             | Self::Gather(artifact, _) => artifact,
         }

@@ -186,7 +186,11 @@ impl Planner<'_> {
             }
             Some(Entry::File(entry)) => {
                 let file = at.rsplit('/').next().unwrap_or(&at).to_owned();
-                let data = if entry.folder { Data::Folder(entry, artifact.clone(), at) } else { Data::Cached(entry) };
+                let data = if entry.folder {
+                    Data::Folder { artifact: entry, of: artifact.clone(), at }
+                } else {
+                    Data::Cached(entry)
+                };
                 Ok(Some((input(file, data), None)))
             }
             None if plan.decl.optional => Ok(None),

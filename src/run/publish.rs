@@ -117,11 +117,12 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         let reason = Some(format!("its result is recorded but not published: {error}"));
         // It was told as one that ended well, and counts once.
         if let Some(told) = self.tasks.get_mut(&task) {
-            match told.state {
-                RunTaskState::Ran => self.summary.ran -= 1,
-                RunTaskState::Cached => self.summary.cached -= 1,
-                RunTaskState::Failed | RunTaskState::Skipped => self.summary.failed -= 1,
-            }
+            *match told.state {
+                RunTaskState::Ran => &mut self.summary.ran,
+                RunTaskState::Cached => &mut self.summary.cached,
+                RunTaskState::Failed => &mut self.summary.failed,
+                RunTaskState::Skipped => &mut self.summary.skipped,
+            } -= 1;
             *told = RunTask { state: RunTaskState::Failed, reason: reason.clone(), ..told.clone() };
         }
         self.summary.failed += 1;
@@ -140,7 +141,7 @@ impl Publication {
                 }
                 // What a task wrote can be had again.
                 let lost =
-                    there.map(|there| cache.artifact(&there.hash)).transpose()?.is_some_and(|known| known.is_none());
+                    there.map(|there| cache.produced(&there.hash)).transpose()?.is_some_and(|keys| keys.is_empty());
                 cache.export(&artifact, &path)?;
                 let text =
                     || format!("{} held what no task wrote; it was replaced by the output of {task}", path.display());

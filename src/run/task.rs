@@ -207,7 +207,7 @@ fn lay_out_inputs(cache: &Cache, spec: &Spec, task: &Resolved) -> Result<BTreeMa
         match &input.data {
             Data::Cached(artifact) => cache.materialise(artifact, &path).map_err(|error| unusable(error, input))?,
             Data::Json(_, bytes) => fs_err::write(&path, bytes)?,
-            Data::Folder(artifact, of, at) => {
+            Data::Folder { artifact, of, at } => {
                 cache.place_subfolder(of, at).map_err(|error| unusable(error, input))?;
                 cache.materialise(artifact, &path).map_err(|error| unusable(error, input))?;
             }
