@@ -1,6 +1,7 @@
 //! Programs and schemas of kinds.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -9,9 +10,13 @@ use super::*;
 /// A program of kinds that is a shell script.
 fn program(folder: &Path, name: &str, script: &str) {
     fs_err::create_dir_all(folder).unwrap();
-    let path = folder.join(name);
-    fs_err::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // Written by a process of its own: a file that this one has open for writing while another test forks is busy in
+    // that fork, and cannot be started.
+    let mut writer = Command::new("sh");
+    writer.args(["-c", "cat >\"$0\" && chmod +x \"$0\""]).arg(folder.join(name)).stdin(Stdio::piped());
+    let mut writer = writer.spawn().unwrap();
+    writeln!(writer.stdin.take().unwrap(), "#!/bin/sh\n{script}").unwrap();
+    assert!(writer.wait().unwrap().success());
 }
 
 fn describing(kinds: &[&str]) -> String {
