@@ -15,6 +15,7 @@ pub mod graph;
 pub mod hash;
 pub mod key;
 pub mod kinds;
+pub mod leases;
 pub mod locks;
 pub mod manifest;
 pub mod plan;

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Amounts are kept in thousandths, so that fractions of a core or device add up exactly.
 const UNIT: f64 = 1000.0;
 
 /// What a task asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Request {
     /// Cores, memory (`memory`, bytes) and tokens: name → thousandths (memory: bytes).
     amounts: BTreeMap<String, u64>,
@@ -52,6 +54,11 @@ impl Request {
     pub fn devices_optional(mut self) -> Self {
         self.optional = true;
         self
+    }
+
+    /// Whether it asks for nothing.
+    pub fn is_empty(&self) -> bool {
+        self.devices == 0 && self.amounts.values().all(|amount| *amount == 0)
     }
 
     /// Also `bytes` of memory.
@@ -122,13 +129,16 @@ impl Pool {
         request
     }
 
+    /// The devices that `request` would get, or `None` where it does not fit now.
+    pub fn fit(&self, request: &Request) -> Option<Vec<u32>> {
+        let has = |(name, asked): (&String, &u64)| self.amounts.get(name).copied().unwrap_or(0) >= *asked;
+        let devices = self.choose(request.devices)?;
+        request.amounts.iter().all(has).then_some(devices)
+    }
+
     /// Takes `request` out of the pool: the devices given, or `None` where it does not fit now.
     pub fn take(&mut self, request: &Request) -> Option<Vec<u32>> {
-        let fits = request.amounts.iter().all(|(name, asked)| self.amounts.get(name).copied().unwrap_or(0) >= *asked);
-        let devices = self.choose(request.devices)?;
-        if !fits {
-            return None;
-        }
+        let devices = self.fit(request)?;
         self.take_devices(request, &devices);
         Some(devices)
     }

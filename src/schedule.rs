@@ -9,6 +9,7 @@
 //! looks at the heads of lines and not at all that waits. A line whose keys are in use is parked until they are given
 //! back. The simple rule that all of this comes to is in the tests, which compare the two.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,6 +40,39 @@ pub struct Start {
     pub id: usize,
     /// The devices it gets.
     pub devices: Vec<u32>,
+}
+
+/// What others on the same machine use and wait for.
+#[derive(Clone, Debug, Default)]
+pub struct Others {
+    /// What they use, each with its devices.
+    pub used: Vec<(Request, Vec<u32>)>,
+    /// What has waited since before this scheduler's [`Scheduler::blocked`] did.
+    pub earlier: Vec<Request>,
+    /// What has waited since then.
+    pub later: Vec<Request>,
+}
+
+impl Others {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.used.is_empty() && self.earlier.is_empty() && self.later.is_empty()
+    }
+
+    /// What they leave of `free` to a task that came last.
+    pub fn room(&self, free: &Pool) -> Pool {
+        let mut rest = free.clone();
+        self.used.iter().for_each(|(request, devices)| rest.take_devices(request, devices));
+        self.leave(&rest, false).into_owned()
+    }
+
+    /// What they leave of `rest` to a task; `waited`: that it has waited longer than those that came later.
+    fn leave<'r>(&self, rest: &'r Pool, waited: bool) -> Cow<'r, Pool> {
+        let mut left = Cow::Borrowed(rest);
+        let later = self.later.iter().filter(|_| !waited);
+        self.earlier.iter().chain(later).for_each(|request| left.to_mut().reserve(request));
+        left
+    }
 }
 
 /// The place of a task in the order of starts.
@@ -73,6 +107,8 @@ pub struct Scheduler {
     /// Lines that wait for a key.
     parked: BTreeMap<String, BTreeSet<(Request, LockKeys)>>,
     waiting: usize,
+    /// The first that did not fit when it was last looked.
+    blocked: Option<(usize, Request)>,
     /// How many candidates were looked at so far: what the work of scheduling is measured by.
     #[cfg(test)]
     looks: usize,
@@ -88,6 +124,7 @@ impl Scheduler {
             writers: BTreeMap::new(),
             parked: BTreeMap::new(),
             waiting: 0,
+            blocked: None,
             #[cfg(test)]
             looks: 0,
         }
@@ -119,12 +156,19 @@ impl Scheduler {
 
     /// Those that start now, at most `slots`, in the order in which they do. They have what they asked for.
     pub fn start(&mut self, slots: usize) -> Vec<Start> {
+        self.start_among(slots, &Others::default())
+    }
+
+    /// The same on a machine that others use too. Nobody takes what somebody else has waited for longer.
+    pub fn start_among(&mut self, slots: usize, others: &Others) -> Vec<Start> {
         let mut starts = Vec::new();
+        let mut waited = self.blocked.take().map(|(_, request)| request);
         if slots == 0 || self.waiting == 0 {
             return starts;
         }
         // What is left once the tasks that did not fit have their share.
         let mut rest = self.free.clone();
+        others.used.iter().for_each(|(request, devices)| rest.take_devices(request, devices));
         let mut next: BTreeMap<Rank, Request> = BTreeMap::new();
         for (request, class) in &self.classes {
             next.extend(class.heads.keys().next().map(|rank| (*rank, request.clone())));
@@ -138,9 +182,12 @@ impl Scheduler {
                 class.heads.remove(&rank);
                 class.parked.insert(locks.clone(), key.clone());
                 self.parked.entry(key).or_default().insert((request.clone(), locks));
-            } else if let Some(devices) = rest.take(&request) {
-                // `rest` is a part of `free`, so what fits there fits here; the devices have to be the same.
+            } else if let Some(devices) = others.leave(&rest, waited.as_ref() == Some(&request)).fit(&request) {
+                // What is left is a part of `free`, so what fits there fits here; the devices have to be the same.
+                rest.take_devices(&request, &devices);
                 self.free.take_devices(&request, &devices);
+                // The next one like it has waited since now.
+                waited.take_if(|waited| *waited == request);
                 hold(&mut self.held, &locks);
                 for (key, _) in &locks {
                     self.writers.get_mut(key).map(|ranks| ranks.remove(&rank));
@@ -151,6 +198,7 @@ impl Scheduler {
             } else {
                 // Nor do those behind it that ask for the same.
                 rest.reserve(&request);
+                self.blocked.get_or_insert((rank.2, request));
                 continue;
             }
             next.extend(class.heads.keys().next().map(|rank| (*rank, request.clone())));
@@ -161,9 +209,24 @@ impl Scheduler {
         starts
     }
 
+    /// The first that did not fit at the last decision, and what it asks for.
+    pub fn blocked(&self) -> Option<(usize, &Request)> {
+        self.blocked.as_ref().map(|(id, request)| (*id, request))
+    }
+
     /// Takes back what [`Scheduler::start`] gave to a task.
     pub fn give_back(&mut self, request: &Request, devices: &[u32], locks: &LockKeys) {
         self.free.give_back(request, devices);
+        self.unlock(locks);
+    }
+
+    /// Takes back cores, memory, devices and tokens of a task that keeps its lock keys.
+    pub fn free(&mut self, request: &Request, devices: &[u32]) {
+        self.free.give_back(request, devices);
+    }
+
+    /// Takes back the lock keys of a task.
+    pub fn unlock(&mut self, locks: &LockKeys) {
         for (key, _) in locks {
             match self.held.get_mut(key) {
                 Some(Some(count)) if *count > 1 => *count -= 1,
@@ -445,6 +508,30 @@ mod tests {
         assert_eq!(ids(&scheduler.start(8)), [2]);
         scheduler.give_back(&writer.request, &[], &writer.locks);
         assert_eq!(ids(&scheduler.start(8)), [1]);
+    }
+
+    #[test]
+    fn what_others_use_is_not_there() {
+        let mut scheduler = with(Pool::new(4.0, 0, &[0, 1, 2, 3]), &[]);
+        let gang = Request::new(1.0, 2.0);
+        (0..2).for_each(|id| scheduler.add(Candidate { request: gang.clone(), ..task(id, 1.0, 0) }));
+        let others = Others { used: vec![(Request::new(1.0, 1.0), vec![1])], ..Others::default() };
+        assert_eq!(scheduler.start_among(8, &others), [Start { id: 0, devices: vec![2, 3] }]);
+        assert_eq!(scheduler.blocked(), Some((1, &gang)));
+        assert_eq!(scheduler.start_among(8, &Others::default()), [Start { id: 1, devices: vec![0, 1] }]);
+        assert_eq!(scheduler.blocked(), None);
+    }
+
+    #[test]
+    fn who_has_waited_longer_elsewhere_comes_first() {
+        let all = Request::new(0.0, 4.0);
+        let half = |id| Candidate { request: Request::new(0.0, 0.5), ..task(id, 0.0, 0) };
+        let mut scheduler = with(Pool::new(4.0, 0, &[0, 1, 2, 3]), &[half(0), half(1)]);
+        let gang = Others { earlier: vec![all.clone()], ..Others::default() };
+        assert_eq!(scheduler.start_among(8, &gang), []);
+        // Now it has waited too, and the next gang is a later one.
+        let gang = Others { later: vec![all], ..Others::default() };
+        assert_eq!(ids(&scheduler.start_among(8, &gang)), [0], "the one behind it has not waited");
     }
 
     #[test]

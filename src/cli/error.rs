@@ -70,6 +70,9 @@ pub enum CliError {
     /// A lock cannot be looked at.
     #[error(transparent)]
     Lock(#[from] crate::locks::LockError),
+    /// The leases of the machine cannot be used.
+    #[error(transparent)]
+    Lease(#[from] crate::leases::LeaseError),
     /// The processes that run tasks cannot be started.
     #[error(transparent)]
     Execute(#[from] crate::execute::ExecuteError),
@@ -91,7 +94,8 @@ impl CliError {
             Self::Ref(RefError::Io(_) | RefError::Damaged { .. }) => Exit::Damaged,
             Self::Ref(_) => Exit::Usage,
             Self::Cache(CacheError::Collecting) => Exit::Locked,
-            Self::Lost { .. } | Self::Manifests(_) | Self::Cache(_) | Self::Io(_) | Self::Lock(_) => Exit::Damaged,
+            Self::Lost { .. } | Self::Manifests(_) | Self::Cache(_) => Exit::Damaged,
+            Self::Io(_) | Self::Lock(_) | Self::Lease(_) => Exit::Damaged,
             Self::Execute(_) | Self::Unprinted(_) => Exit::Failed,
         };
         let text = match self {

@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use super::interrupts::Interrupts;
 use super::project::user;
-use super::run_args::{RunArgs, cores, machine, reporter, selectors, wait};
+use super::run_args::{RunArgs, cores, leases_folder, machine, reporter, selectors, wait};
 use super::{CliError, Exit, Project, plan};
 use crate::cache::Cache;
 use crate::execute;
 use crate::flow::{Flow, Params};
+use crate::leases::Leases;
 use crate::locks::Locks;
 use crate::plan::{Context, Wish};
 use crate::provenance::{Commit, RunEnd, RunFolder, RunStart, commit};
@@ -46,6 +47,7 @@ fn execute(
 ) -> Result<Exit, CliError> {
     let cache = context.cache;
     let swept = execute::sweep(cache)?;
+    let leases = Leases::open(&leases_folder())?;
     let start = start(project, args, flow, context.params);
     let folder = RunFolder::create(&cache.runs(), &start)?;
     let log = |task: &str| crate::provenance::log(&run_folder(cache, &start.run), task);
@@ -78,6 +80,7 @@ fn execute(
     let means = Means {
         refs: &refs,
         locks: &locks,
+        leases: Some(leases),
         executor: &executor,
         mailbox,
         reporter: &mut reporter,

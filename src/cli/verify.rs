@@ -7,10 +7,11 @@ use clap::Args;
 use super::error::print;
 use super::project::user;
 use super::run::{host, not_started};
-use super::run_args::{cores, devices, total_memory};
+use super::run_args::{cores, devices, leases_folder, total_memory};
 use super::{CliError, Exit, FlowArgs, Project};
 use crate::execute;
 use crate::hash::Hash;
+use crate::leases::Leases;
 use crate::locks::{Busy, Holder, Locks};
 use crate::refs::Refs;
 use crate::resources::Pool;
@@ -55,7 +56,8 @@ pub(super) fn verify(project: &Project, args: &VerifyArgs) -> Result<Exit, CliEr
     let run = ulid::Ulid::generate().to_string();
     let (host, who, since) = (host(), user(), String::new());
     let holder = Holder { pid: std::process::id(), host, who, run, task: String::new(), since };
-    let means = Means { locks: &locks, executor: &executor, events, machine, jobs: cores(), holder, waiting };
+    let leases = Leases::open(&leases_folder())?;
+    let means = Means { locks: &locks, leases, executor: &executor, events, machine, jobs: cores(), holder, waiting };
     let (mut same, mut differ, mut failed) = (0, 0, 0);
     let ended = crate::run::verify::verify(&survey, chosen, &cache, means, |task, verdict| {
         match &verdict {

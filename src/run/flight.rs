@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::commit::Finished;
-use super::prepare::{Begun, Preparation, Ready};
+use super::prepare::Preparation;
+use super::start::holder;
 use super::task::{self, Spec, TaskError};
-use super::{Message, NotStarted, Prepared, Run};
+use super::{Message, Run};
 use crate::execute::{ExecEvent, Exit, Usage, masked};
-use crate::locks::{Held, Holder, LockRequest};
+use crate::leases::Lease;
+use crate::locks::{Held, LockRequest};
 use crate::manifest::Execution;
 use crate::plan::{Data, InstanceId, Outcome, Resolved};
 use crate::provenance::{RunTask, RunTaskState, log_hash};
@@ -19,7 +21,8 @@ use crate::report::{Event, Failure, TaskEvent, TaskState, duration};
 /// A task between its start and its outputs in the cache.
 pub(super) struct InFlight {
     pub(super) resolved: Arc<Resolved>,
-    devices: Vec<u32>,
+    /// Nothing while it waits.
+    pub(super) holds: Option<Holds>,
     ready: Instant,
     /// How long its last attempt ran.
     ran: Option<Duration>,
@@ -31,9 +34,25 @@ pub(super) struct InFlight {
     metrics: BTreeMap<String, f64>,
 }
 
+/// What a task was given of the machine.
+#[derive(Debug, Default)]
+pub(super) struct Holds {
+    pub(super) devices: Vec<u32>,
+    pub(super) lease: Option<Lease>,
+}
+
 impl InFlight {
-    pub(super) fn new(resolved: Arc<Resolved>, devices: Vec<u32>, ready: Instant) -> Self {
-        Self { resolved, devices, ready, ran: None, attempt: 1, apart: false, locks: None, metrics: BTreeMap::new() }
+    pub(super) fn new(resolved: Arc<Resolved>, ready: Instant) -> Self {
+        Self {
+            resolved,
+            holds: None,
+            ready,
+            ran: None,
+            attempt: 1,
+            apart: false,
+            locks: None,
+            metrics: BTreeMap::new(),
+        }
     }
 }
 
@@ -42,11 +61,12 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     pub(super) fn prepare(&mut self, id: InstanceId, delay: Duration) {
         let spec = self.spec(id);
         let Some(flight) = self.flying.get_mut(&id) else { return };
-        let messages = self.messages.clone();
+        let lease = flight.holds.as_ref().and_then(|holds| holds.lease.as_ref()).map(Lease::share).transpose();
         let work = Preparation {
             id,
             resolved: Arc::clone(&flight.resolved),
             held: flight.locks.take(),
+            lease: lease.map_err(TaskError::Io),
             cache: self.context.cache,
             folders: Arc::clone(&self.folders),
             locks: self.locks,
@@ -56,36 +76,18 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             timeout: self.planner.decl(id).timeout,
             apart: flight.apart,
             log: (self.options.log)(&spec.name),
-            holder: Holder {
-                pid: std::process::id(),
-                host: self.options.host.clone(),
-                who: self.options.user.clone(),
-                run: self.options.run.clone(),
-                task: spec.name.clone(),
-                since: String::new(),
-            },
+            holder: holder(self.options, spec.name.clone()),
             spec,
-            messages: messages.clone(),
+            messages: self.messages.clone(),
         };
         let (scope, executor) = (self.scope, self.executor);
-        let start = move |ready: Result<Ready, NotStarted>| {
-            let (prepared, job) = match ready {
-                Ok(Ready::Job(job, locks)) => (Ok(Prepared::Started(locks)), Some(job)),
-                Ok(Ready::Cached(done)) => (Ok(Prepared::Cached(done)), None),
-                Err(why) => (Err(why), None),
-            };
-            // The locks go before the job: its end must not be heard of first.
-            let _ = messages.send(Message::Prepared(id, prepared));
-            job.into_iter().for_each(|job| executor.start(*job));
-        };
-        self.workers.run(move || match work.begin() {
-            Begun::Ended(ready) => start(ready),
-            Begun::Waits(work, claim) => drop(scope.spawn(move || start(work.wait(claim)))),
-        });
+        self.workers.run(move || work.carry_out(scope, executor));
     }
 
     fn spec(&self, id: InstanceId) -> Spec {
-        let devices = self.flying.get(&id).map(|flight| flight.devices.clone()).unwrap_or_default();
+        let flight = self.flying.get(&id);
+        let devices = flight.and_then(|flight| flight.holds.as_ref()).map(|holds| holds.devices.clone());
+        let devices = devices.unwrap_or_default();
         let memory = self.options.machine.memory();
         Spec::of(&self.planner, id, self.scratch(&self.planner.name(id)), devices, memory)
     }
@@ -203,7 +205,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             commit: self.options.commit.hash.clone(),
             dirty: self.options.commit.dirty,
             host: self.options.host.clone(),
-            devices: flight.devices.clone(),
+            devices: flight.holds.as_ref().map(|holds| holds.devices.clone()).unwrap_or_default(),
             started: started.to_string(),
             finished: finished.to_string(),
             waited: flight.ready.elapsed().saturating_sub(usage.time).as_secs_f64(),
@@ -237,9 +239,9 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
 
     pub(super) fn end(&mut self, id: InstanceId, outcome: Outcome) {
         self.changed = true;
-        if let Some(flight) = self.flying.remove(&id) {
-            let InFlight { resolved, devices, ran, .. } = flight;
-            self.scheduler.give_back(&resolved.request, &devices, &resolved.locks);
+        self.step_aside(id);
+        if let Some(InFlight { resolved, ran, .. }) = self.flying.remove(&id) {
+            self.scheduler.unlock(&resolved.locks);
             if !matches!(outcome, Outcome::Ran(_)) {
                 self.release(&resolved.key);
             }

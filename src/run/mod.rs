@@ -13,11 +13,12 @@ mod pool;
 mod prepare;
 mod publish;
 mod settle;
+mod start;
 mod task;
 pub mod verify;
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,18 +30,20 @@ use crate::cache::CacheError;
 use crate::diagnostic::Diagnostic;
 use crate::execute::{ExecEvent, Executor};
 use crate::hash::Hash;
+use crate::leases::Leases;
 use crate::locks::{Held, LockError, Locks};
 use crate::plan::{Context, Done, InstanceId, Outcome, Planner, Resolved, Wish};
 use crate::provenance::{Commit, RunTask, RunTaskState};
 use crate::refs::Refs;
 use crate::report::{Event, Reporter, Summary};
 use crate::resources::Pool;
-use crate::schedule::{Candidate, Scheduler};
+use crate::schedule::{Candidate, LockKeys, Scheduler};
 use commit::{Committed, Committer};
 use flight::InFlight;
 use folder::Folders;
 use pool::Workers;
 use publish::PublishError;
+use start::Contended;
 use task::TaskError;
 
 /// What a run works with beside the plan.
@@ -49,6 +52,8 @@ pub struct Means<'a> {
     pub refs: &'a Refs,
     /// The locks of the cache.
     pub locks: &'a Locks,
+    /// The leases of the machine; none where tasks run elsewhere.
+    pub leases: Option<Leases>,
     /// Where tasks run.
     pub executor: &'a dyn Executor,
     /// What is heard of them, and of the user.
@@ -144,6 +149,8 @@ impl Mailbox {
 #[derive(Debug)]
 enum Message {
     Exec(ExecEvent),
+    /// It has to wait for a lock or for its next attempt, and needs nothing else meanwhile.
+    Waits(InstanceId),
     Prepared(InstanceId, Result<Prepared, NotStarted>),
     /// What a task wrote is in the cache, and may be used; or it cannot be kept. The locks come back for another attempt.
     Kept(InstanceId, Result<Done, (TaskError, Option<Held>)>),
@@ -158,6 +165,8 @@ enum Message {
 #[derive(Debug)]
 enum Prepared {
     Started(Held),
+    /// What it waited for is there: it may start as soon as there is room.
+    Free(Held),
     Cached(Done),
 }
 
@@ -180,6 +189,7 @@ struct Run<'a, 'scope> {
     options: &'a Options<'a>,
     refs: &'a Refs,
     locks: &'a Locks,
+    leases: Option<Leases>,
     executor: &'a dyn Executor,
     reporter: &'scope mut dyn Reporter,
     planner: Planner<'a>,
@@ -188,8 +198,8 @@ struct Run<'a, 'scope> {
     folders: Arc<Folders>,
     committer: Committer,
     scheduler: Scheduler,
-    /// Tasks that are ready and not started, and since when.
-    waiting: HashMap<InstanceId, (Arc<Resolved>, Instant)>,
+    /// Tasks that are ready and not started.
+    waiting: HashMap<InstanceId, InFlight>,
     /// The keys that are ready, executed or being recorded, each with the instances of the same key that come after it.
     twins: HashMap<Hash, VecDeque<(InstanceId, Box<Resolved>)>>,
     flying: BTreeMap<InstanceId, InFlight>,
@@ -206,6 +216,10 @@ struct Run<'a, 'scope> {
     stopping: Arc<AtomicBool>,
     /// Whether something may start that could not the last time it was looked at.
     changed: bool,
+    /// Whether others are in the way of what could start.
+    contended: Option<Contended>,
+    /// The scratch folders in which it was looked for what killed runs left behind.
+    swept: BTreeSet<PathBuf>,
     lock_missed: bool,
     cache_failed: bool,
     prints: Vec<Event>,
@@ -224,7 +238,7 @@ pub fn run<'a>(
     means: Means<'a>,
 ) -> Result<Ended, RunError> {
     let begun = Instant::now();
-    let Means { refs, locks, executor, mailbox, reporter, before_first } = means;
+    let Means { refs, locks, leases, executor, mailbox, reporter, before_first } = means;
     let Mailbox { sender: messages, inbox } = mailbox;
     std::thread::scope(|scope| {
         let tell = messages.clone();
@@ -235,6 +249,7 @@ pub fn run<'a>(
             options,
             refs,
             locks,
+            leases,
             executor,
             reporter,
             planner: Planner::new(context, wish),
@@ -254,6 +269,8 @@ pub fn run<'a>(
             interrupts: 0,
             stopping: Arc::default(),
             changed: true,
+            contended: None,
+            swept: BTreeSet::new(),
             lock_missed: false,
             cache_failed: false,
             prints: Vec::new(),
@@ -305,19 +322,19 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         loop {
             self.report_settled();
             self.start_what_fits();
-            let idle = self.flying.is_empty();
+            let idle = self.flying.is_empty() && self.contended.is_none();
             if idle && self.skip_what_waits() {
                 self.planner.advance();
                 self.collect();
                 continue;
             }
-            self.committer.hurry(idle);
+            self.committer.hurry(self.flying.is_empty());
             if idle && self.unrecorded == 0 && self.publishing == 0 {
                 break;
             }
-            // The run holds a sender itself, so this waits until something happens.
-            let Ok(message) = inbox.recv() else { break };
-            self.handle(message);
+            if let Some(message) = self.next_message(inbox) {
+                self.handle(message);
+            }
             // What came with it is planned with it.
             inbox.try_iter().for_each(|message| self.handle(message));
             self.planner.advance();
@@ -357,15 +374,22 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             self.fail(id, error.to_string());
             return false;
         }
+        let locks = resolved.locks.clone();
+        self.queue(id, InFlight::new(Arc::from(resolved), Instant::now()), locks);
+        true
+    }
+
+    /// It starts as soon as there is room, and as nobody here has the lock keys that it still needs.
+    fn queue(&mut self, id: InstanceId, flight: InFlight, locks: LockKeys) {
+        self.changed = true;
         self.scheduler.add(Candidate {
             id,
             priority: self.planner.decl(id).priority,
             remaining: self.context.graph.height(self.planner.task(id)),
-            request: resolved.request.clone(),
-            locks: resolved.locks.clone(),
+            request: flight.resolved.request.clone(),
+            locks,
         });
-        self.waiting.insert(id, (Arc::from(resolved), Instant::now()));
-        true
+        self.waiting.insert(id, flight);
     }
 
     /// This run does not execute a key any more: the next instance that has it looks for its result.
@@ -379,21 +403,10 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         }
     }
 
-    fn start_what_fits(&mut self) {
-        if self.halted.is_some() || self.interrupts > 0 || !std::mem::take(&mut self.changed) {
-            return;
-        }
-        let slots = self.options.jobs.saturating_sub(self.flying.len());
-        for start in self.scheduler.start(slots) {
-            let Some((resolved, ready)) = self.waiting.remove(&start.id) else { continue };
-            self.flying.insert(start.id, InFlight::new(resolved, start.devices, ready));
-            self.prepare(start.id, Duration::ZERO);
-        }
-    }
-
     fn handle(&mut self, message: Message) {
         match message {
             Message::Exec(event) => self.handle_exec(event),
+            Message::Waits(id) => self.step_aside(id),
             Message::Prepared(id, prepared) => self.prepared(id, prepared),
             Message::Kept(id, Ok(done)) => {
                 self.unrecorded += 1;
@@ -422,6 +435,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
                     self.executor.stop(id as u64);
                 }
             }
+            Ok(Prepared::Free(locks)) => self.queue_again(id, locks),
             Ok(Prepared::Cached(done)) => self.end(id, Outcome::Cached(done.into())),
             Err(NotStarted::Interrupted) => self.skip_interrupted(id),
             Err(NotStarted::Task(error)) => {

@@ -3,17 +3,20 @@
 //! Where nothing is in the way, it is done at once. What has to be waited for is waited for in a thread of its own, so that
 //! those who wait keep nobody else from work.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
+use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use super::folder::Folders;
+use super::start::described;
 use super::task::{self, Spec, TaskError};
-use super::{Message, NotStarted};
+use super::{Message, NotStarted, Prepared};
 use crate::cache::{Cache, CacheError, State};
-use crate::execute::Job;
+use crate::execute::{Executor, Job};
 use crate::locks::{Attempt, Busy, Claim, Held, Holder, LockError, LockRequest, Locks};
 use crate::plan::{Done, InstanceId, Reason, Resolved};
 
@@ -24,6 +27,8 @@ pub(super) struct Preparation<'a> {
     pub(super) resolved: Arc<Resolved>,
     /// The locks of an earlier attempt.
     pub(super) held: Option<Held>,
+    /// Held by its processes too. What waits for a lock has none.
+    pub(super) lease: Result<Option<OwnedFd>, TaskError>,
     pub(super) cache: &'a Cache,
     pub(super) folders: Arc<Folders>,
     pub(super) locks: &'a Locks,
@@ -41,46 +46,73 @@ pub(super) struct Preparation<'a> {
 }
 
 /// How far it came without waiting.
-pub(super) enum Begun<'a> {
+enum Begun<'a> {
     Ended(Result<Ready, NotStarted>),
-    /// Something has to be waited for; the claim, if any, has its place in the queues.
-    Waits(Box<Preparation<'a>>, Option<Claim>),
+    /// It is too early for its next attempt.
+    Early(Box<Preparation<'a>>),
+    /// It has its place in the queues of locks.
+    Behind(Box<Preparation<'a>>, Claim),
 }
 
 /// What came of it.
-pub(super) enum Ready {
+enum Ready {
     Job(Box<Job>, Held),
+    /// Its locks are there, what it was given of the machine is not any more.
+    Free(Held),
     /// Somebody else has finished it meanwhile.
     Cached(Done),
 }
 
 impl<'a> Preparation<'a> {
+    /// Prepares a task and starts it; waits in another thread where it has to.
+    pub(super) fn carry_out<'scope>(self, scope: &'scope Scope<'scope, 'a>, executor: &'a dyn Executor)
+    where
+        'a: 'scope,
+    {
+        let (id, messages) = (self.id, self.messages.clone());
+        match self.begin() {
+            Begun::Ended(ready) => start(id, ready, &messages, executor),
+            Begun::Early(work) => drop(scope.spawn(move || match work.pause() {
+                Ok(()) => Self { delay: Duration::ZERO, ..*work }.carry_out(scope, executor),
+                Err(why) => start(id, Err(why), &messages, executor),
+            })),
+            Begun::Behind(work, claim) => {
+                let work = Self { lease: Ok(None), ..*work };
+                // A run that is over does not listen.
+                let _ = messages.send(Message::Waits(id));
+                drop(scope.spawn(move || start(id, work.wait(claim), &messages, executor)));
+            }
+        }
+    }
+
     /// Does what can be done without waiting.
-    pub(super) fn begin(mut self) -> Begun<'a> {
+    fn begin(mut self) -> Begun<'a> {
         if !self.delay.is_zero() {
-            return Begun::Waits(Box::new(self), None);
+            return Begun::Early(Box::new(self));
         }
         if let Some(held) = self.held.take() {
             return Begun::Ended(self.lay_out(held));
         }
         let mut claim = self.claim();
         match claim.attempt() {
-            Ok(Attempt::Got(held)) => Begun::Ended(self.look_again(held)),
-            Ok(Attempt::Busy(_)) => Begun::Waits(Box::new(self), Some(claim)),
+            Ok(Attempt::Got(held)) => Begun::Ended(match self.finished_elsewhere() {
+                Ok(Some(done)) => Ok(Ready::Cached(done)),
+                Ok(None) => self.lay_out(held),
+                Err(error) => Err(NotStarted::Task(error.into())),
+            }),
+            Ok(Attempt::Busy(_)) => Begun::Behind(Box::new(self), claim),
             Err(error) => Begun::Ended(Err(NotStarted::Lock(error))),
         }
     }
 
-    /// Waits for the rest.
-    pub(super) fn wait(mut self, claim: Option<Claim>) -> Result<Ready, NotStarted> {
-        self.pause()?;
-        if let Some(held) = self.held.take() {
-            return self.lay_out(held);
-        }
+    /// Waits for the locks.
+    fn wait(self, claim: Claim) -> Result<Ready, NotStarted> {
         let given_up = || self.stopping.load(Ordering::Relaxed);
-        let claim = claim.unwrap_or_else(|| self.claim());
         match claim.wait(self.wait, |busy| self.tell(busy), given_up) {
-            Ok(held) => self.look_again(held),
+            Ok(held) => match self.finished_elsewhere().map_err(|error| NotStarted::Task(error.into()))? {
+                Some(done) => Ok(Ready::Cached(done)),
+                None => Ok(Ready::Free(held)),
+            },
             Err(LockError::GivenUp) => Err(NotStarted::Interrupted),
             Err(error) => Err(NotStarted::Lock(error)),
         }
@@ -106,18 +138,8 @@ impl<'a> Preparation<'a> {
     }
 
     fn tell(&self, busy: &Busy) {
-        let holder = busy.holder.as_ref().map_or_else(
-            || "somebody".to_owned(),
-            |holder| format!("{} of run {} by {} (process {})", holder.task, holder.run, holder.who, holder.pid),
-        );
+        let holder = busy.holder.as_ref().map_or_else(|| "somebody".to_owned(), described);
         let _ = self.messages.send(Message::Waiting(self.id, busy.lock.clone(), holder));
-    }
-
-    fn look_again(self, held: Held) -> Result<Ready, NotStarted> {
-        match self.finished_elsewhere().map_err(|error| NotStarted::Task(error.into()))? {
-            Some(done) => Ok(Ready::Cached(done)),
-            None => self.lay_out(held),
-        }
     }
 
     /// The result, where somebody else recorded it between the plan and the lock.
@@ -141,6 +163,9 @@ impl<'a> Preparation<'a> {
             return Err(NotStarted::Interrupted);
         }
         let command = task::lay_out(self.cache, &self.folders, &self.spec, &self.resolved).map_err(NotStarted::Task)?;
+        let lease = self.lease.map_err(NotStarted::Task)?;
+        let mut locks = held.share().map_err(|error| NotStarted::Task(TaskError::Io(error)))?;
+        locks.extend(lease);
         let job = Job {
             id: self.id as u64,
             argv: command.argv,
@@ -148,10 +173,23 @@ impl<'a> Preparation<'a> {
             secrets: command.secrets,
             cwd: command.cwd,
             log: self.log,
-            locks: held.share().map_err(|error| NotStarted::Task(TaskError::Io(error)))?,
+            locks,
             timeout: self.timeout,
             apart: self.apart,
         };
         Ok(Ready::Job(Box::new(job), held))
     }
+}
+
+/// Tells what came of it, and starts the job.
+fn start(id: InstanceId, ready: Result<Ready, NotStarted>, messages: &Sender<Message>, executor: &dyn Executor) {
+    let (prepared, job) = match ready {
+        Ok(Ready::Job(job, locks)) => (Ok(Prepared::Started(locks)), Some(job)),
+        Ok(Ready::Free(locks)) => (Ok(Prepared::Free(locks)), None),
+        Ok(Ready::Cached(done)) => (Ok(Prepared::Cached(done)), None),
+        Err(why) => (Err(why), None),
+    };
+    // The locks go before the job: its end must not be heard of first.
+    let _ = messages.send(Message::Prepared(id, prepared));
+    job.into_iter().for_each(|job| executor.start(*job));
 }

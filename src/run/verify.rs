@@ -7,15 +7,17 @@ use std::sync::mpsc::Receiver;
 
 use super::RunError;
 use super::folder::{Folders, WORK};
+use super::start::LOOK;
 use super::task::{Spec, lay_out};
 use crate::cache::files::remove_tree;
 use crate::cache::{Cache, CacheError, Outputs, State};
 use crate::diagnostic::Diagnostic;
 use crate::execute::{ExecEvent, Executor, Exit, Job};
 use crate::hash::Hash;
+use crate::leases::{Lease, LeaseError, Leases, Terms};
 use crate::locks::{Attempt, Busy, Claim, Held, Holder, LockRequest, Locks};
 use crate::plan::{Context, Done, InstanceId, Outcome, Planner, Reason, Resolved, Wish};
-use crate::resources::Pool;
+use crate::resources::{Pool, Request};
 
 /// A task whose result is recorded and whole.
 pub struct Recorded {
@@ -61,6 +63,8 @@ pub enum Verdict {
 pub struct Means<'a> {
     /// The locks of the cache: those that the flow asks for are held.
     pub locks: &'a Locks,
+    /// The leases of the machine.
+    pub leases: Leases,
     /// Where tasks run.
     pub executor: &'a dyn Executor,
     /// What is heard of them.
@@ -137,6 +141,7 @@ struct Flight<'r> {
     task: &'r Recorded,
     spec: Spec,
     devices: Vec<u32>,
+    lease: Lease,
     _locks: Option<Held>,
 }
 
@@ -170,14 +175,16 @@ pub fn verify<'r>(
             }
         }
         if round.flying.is_empty() {
+            // Others use what is needed.
+            std::thread::sleep(LOOK);
             continue;
         }
         let Ok(event) = round.means.events.recv() else { break };
         if let ExecEvent::Exited { id, exit, .. } = event
             && let Some(flight) = round.flying.remove(&id)
         {
-            round.free.give_back(&flight.task.resolved.request, &flight.devices);
             tell(&flight.task.task, round.judge(&flight, &exit));
+            round.give_back(&flight.task.resolved.request, &flight.devices, flight.lease);
         }
     }
     // Empty, unless something is left for a look.
@@ -210,19 +217,21 @@ impl<'r> Round<'r, '_, '_> {
         if let Err(error) = self.means.machine.admits(&request) {
             return Ok(Started::Never(Verdict::Failed { why: error.to_string(), log }));
         }
-        let Some(devices) = self.free.take(&request) else { return Ok(Started::Later) };
+        let Some((devices, lease)) = self.take(task, &request)? else { return Ok(Started::Later) };
         let Some(locks) = self.lock(task)? else {
-            self.free.give_back(&request, &devices);
+            self.give_back(&request, &devices, lease);
             return Ok(Started::Later);
         };
         let spec = Spec::of(planner, task.id, self.folder.join(name), devices.clone(), self.means.machine.memory());
         let command = match lay_out(self.cache, &self.folders, &spec, &task.resolved) {
             Ok(command) => command,
             Err(error) => {
-                self.free.give_back(&request, &devices);
+                self.give_back(&request, &devices, lease);
                 return Ok(Started::Never(Verdict::Failed { why: error.to_string(), log }));
             }
         };
+        let mut shared = locks.share()?;
+        shared.push(lease.share()?);
         self.means.executor.start(Job {
             id: task.id as u64,
             argv: command.argv,
@@ -230,12 +239,31 @@ impl<'r> Round<'r, '_, '_> {
             secrets: command.secrets,
             cwd: command.cwd,
             log,
-            locks: locks.share()?,
+            locks: shared,
             timeout: planner.decl(task.id).timeout,
             apart: false,
         });
-        self.flying.insert(task.id as u64, Flight { task, spec, devices, _locks: Some(locks) });
+        self.flying.insert(task.id as u64, Flight { task, spec, devices, lease, _locks: Some(locks) });
         Ok(Started::Yes)
+    }
+
+    /// What a task asks for, if it is free now.
+    fn take(&mut self, task: &Recorded, request: &Request) -> Result<Option<(Vec<u32>, Lease)>, LeaseError> {
+        let Some(mut turn) = self.means.leases.turn()? else { return Ok(None) };
+        let devices = turn.others().room(&self.free).fit(request);
+        let holder = Holder { task: task.task.clone(), ..self.means.holder.clone() };
+        let (request, scratch) = (request.clone(), self.cache.scratch());
+        let terms = Terms { holder, request, devices: devices.clone().unwrap_or_default(), scratch };
+        turn.wait_for(Some(&terms).filter(|_| devices.is_none()))?;
+        let Some(devices) = devices else { return Ok(None) };
+        let lease = turn.lease(&terms)?;
+        self.free.take_devices(&terms.request, &devices);
+        Ok(Some((devices, lease)))
+    }
+
+    fn give_back(&mut self, request: &Request, devices: &[u32], lease: Lease) {
+        self.free.give_back(request, devices);
+        self.means.leases.give_back(lease);
     }
 
     /// The locks that the flow asks for; `None` where one is held and there is something else to wait for.

@@ -58,6 +58,8 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
 /// A project.
 pub(crate) struct Space {
     folder: TempDir,
+    /// Of its runners alone: whatever else runs on the machine is not in their way.
+    leases: TempDir,
 }
 
 /// What a command answered.
@@ -77,7 +79,7 @@ impl Space {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("flows")).unwrap();
-        Self { folder }
+        Self { folder, leases: tempfile::tempdir().unwrap() }
     }
 
     /// A project with one flow, `test`.
@@ -128,6 +130,7 @@ impl Space {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ghtrader"));
         command.args(args).current_dir(self.root()).stdin(Stdio::null());
+        command.env("GHTRADER_LEASES", self.leases.path());
         for name in ["GHTRADER_CACHE", "GHTRADER_TASKS", "NO_COLOR"] {
             command.env_remove(name);
         }

@@ -13,6 +13,7 @@ use ghtrader::execute::{ExecEvent, Executor, Exit, Job, Usage};
 use ghtrader::flow::Flow;
 use ghtrader::graph::{Graph, Selector, load};
 use ghtrader::kinds::Kinds;
+use ghtrader::leases::Leases;
 use ghtrader::locks::Locks;
 use ghtrader::plan::{Context, Outcome, Planner, Wish};
 use ghtrader::provenance::Commit;
@@ -126,6 +127,7 @@ fn run(
     let means = Means {
         refs: &Refs::open(context.cache),
         locks: &Locks::open(context.cache),
+        leases: Some(Leases::open(&place.home.join(".leases")).unwrap()),
         executor: &executor,
         mailbox,
         reporter: &mut heard,

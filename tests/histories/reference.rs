@@ -300,6 +300,10 @@ impl<'a> Call<'a> {
         let place = |name: &String| decl.inputs.iter().position(|input| input.name == *name);
         inputs.sort_by_key(|(name, _)| place(name));
         for need in &decl.needs {
+            let skip = skipped && stops.iter().any(|stop| matches!(stop, Outcome::Skipped));
+            if skip && self.is_order_unseen(task, values, *need) {
+                return Err(Outcome::Skipped);
+            }
             stops.extend(self.order(task, values, *need));
         }
         let stop = stops.into_iter().min_by_key(|outcome| match outcome {
@@ -348,8 +352,18 @@ impl<'a> Call<'a> {
     fn is_unseen(&mut self, task: usize, values: &[String], input: &Input) -> bool {
         let Source::From { task: producer, filter, .. } = &input.source else { return false };
         let (filter, _) = self.filter(task, values, *producer, filter);
-        let (leaves, _) = self.find(*producer, &filter);
-        leaves.iter().all(|leaf| !self.observed.states.contains_key(&self.project.instance(*producer, leaf)))
+        self.are_unseen(*producer, &filter)
+    }
+
+    /// The same of a task that is named in `needs`.
+    fn is_order_unseen(&mut self, task: usize, values: &[String], producer: usize) -> bool {
+        let (filter, _) = self.filter(task, values, producer, &[]);
+        self.are_unseen(producer, &filter)
+    }
+
+    fn are_unseen(&mut self, producer: usize, filter: &[Option<Vec<String>>]) -> bool {
+        let (leaves, _) = self.find(producer, filter);
+        leaves.iter().all(|leaf| !self.observed.states.contains_key(&self.project.instance(producer, leaf)))
     }
 
     fn read(&mut self, task: usize, values: &[String], input: &Input) -> Result<Option<Value>, Outcome> {

@@ -101,6 +101,7 @@ impl Space {
             command.args(["-p", &format!("{name}={value}")]);
         }
         command.env_clear().env("PATH", self.path("home/bin")).env("HOME", self.path("home")).envs(&project.env);
+        command.env("GHTRADER_LEASES", self.path("home/.leases"));
         command.current_dir(self.path("p")).stdin(Stdio::null());
         command
     }

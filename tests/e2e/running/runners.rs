@@ -1,5 +1,7 @@
 //! Several runners on one cache.
 
+use std::process::Stdio;
+
 use crate::space::{Counts, Space, wait_for};
 
 #[test]
@@ -135,4 +137,68 @@ tasks:
     assert_eq!(one.wait_with_output().unwrap().status.code(), Some(1));
     assert_eq!(two.wait_with_output().unwrap().status.code(), Some(0));
     assert_eq!(space.read("runs"), "run\nrun\n");
+}
+
+/// Tasks that find out whether they are alone on the machine.
+const ALONE: &str = r#"
+tasks:
+  alone:
+    run: 'exec 9>>COMMON; flock -n 9 || echo "$MATRIX_N is not alone" >>COMMON.wrong; sleep 0.03; echo "$MATRIX_N" >>COMMON.done'
+    matrix: { n: [1, 2, 3, 4, 5, 6, 7, 8] }
+    resources: { RESOURCES }
+"#;
+
+#[test]
+fn several_runs_use_no_more_than_the_machine_has() {
+    for resources in ["cpu: 1", "cpu: 0, memory: 600MiB", "cpu: 0, gpu: 1"] {
+        let (one, two, common) = (Space::new(), Space::new(), Space::new());
+        let file = common.path("file").display().to_string();
+        let flow = ALONE.replace("COMMON", &file).replace("RESOURCES", resources);
+        let start = |space: &Space| {
+            space.flow(&flow);
+            let mut command =
+                space.command(&["run", "test", "--cpus", "1", "--memory", "1GiB", "--gpus", "1", "--jobs", "4"]);
+            command.env("GHTRADER_LEASES", common.path("leases"));
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        for runner in [start(&one), start(&two)] {
+            let output = runner.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        assert_eq!(common.trace("file.wrong"), "", "{resources}");
+        assert_eq!(common.read("file.done").lines().count(), 16);
+    }
+}
+
+#[test]
+fn what_waits_for_a_lock_keeps_no_core_meanwhile() {
+    let space = Space::with_flow(
+        "tasks:\n  hold: { run: 'touch @/held; until [ -e @/go ]; do sleep 0.02; done', locks: [table], resources: { cpu: 0 }, timeout: 30s }\n",
+    );
+    space.flow_named(
+        "two",
+        "tasks:\n  want: { run: 'touch @/wanted', locks: [table], priority: 1 }\n  other: { run: 'touch @/other' }\n",
+    );
+    let holder = space.spawn(&["run", "test", "--cpus", "1"]);
+    wait_for("the lock", || space.exists("held"));
+    let runner = space.spawn(&["run", "two", "--cpus", "1", "--jobs", "1"]);
+    wait_for("what needs no lock", || space.exists("other"));
+    assert!(!space.exists("wanted"));
+    space.write("go", "");
+    for runner in [holder, runner] {
+        let output = runner.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(space.exists("wanted"));
+}
+
+#[test]
+fn leases_that_cannot_be_used_are_an_error_before_anything_runs() {
+    let space = Space::with_flow("tasks: { a: { run: 'touch @/ran' } }");
+    space.write("file", "");
+    let refused =
+        crate::space::answer(space.command(&["run", "test"]).env("GHTRADER_LEASES", space.path("file/leases")));
+    assert_eq!(refused.code, 4, "{refused:#?}");
+    assert!(refused.err.contains("file/leases") && refused.err.contains("set GHTRADER_LEASES"), "{}", refused.err);
+    assert!(!space.exists("ran"));
 }

@@ -1,0 +1,173 @@
+//! The files in the folder of leases.
+
+use std::fs::TryLockError;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+
+use super::Terms;
+use crate::cache::files::{is_at, is_locked, remove};
+
+/// How the names of leases end.
+pub(super) const LEASE: &str = ".lease";
+/// How the names of what is waited for end.
+pub(super) const WAIT: &str = ".wait";
+/// Others have to see whether a file is locked, so they have to be able to open it.
+const MODE: u32 = 0o644;
+
+/// A file of this runner, locked.
+#[derive(Debug)]
+pub(super) struct Posted {
+    folder: PathBuf,
+    name: String,
+    file: fs::File,
+}
+
+impl Posted {
+    pub(super) fn new(folder: &Path, name: String, terms: &Terms) -> std::io::Result<Self> {
+        let path = folder.join(&name);
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.create_new(true).read(true).write(true).mode(MODE).open(&path)?;
+        // Whoever has the turn never finds it unlocked or half written; who only looks may hold a lock for a moment.
+        let written = file.file().lock().and_then(|()| {
+            // The umask may have taken rights away.
+            file.set_permissions(std::fs::Permissions::from_mode(MODE))?;
+            file.write_all(&serde_json::to_vec(terms)?)
+        });
+        if let Err(error) = written {
+            let _ = remove(&path);
+            return Err(error);
+        }
+        Ok(Self { folder: folder.to_owned(), name, file })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn file(&self) -> &fs::File {
+        &self.file
+    }
+
+    /// Shows that its runner is still there.
+    pub(super) fn touch(&self) -> std::io::Result<()> {
+        self.file.file().set_modified(SystemTime::now())
+    }
+
+    /// Lets go of it, and removes it where nothing else holds it.
+    pub(super) fn end(self) {
+        let path = self.folder.join(&self.name);
+        drop(self.file);
+        // What stays is seen to be nobody's.
+        let _ = fs::File::open(&path).map(|file| is_free(&file).then(|| remove(&path)));
+    }
+}
+
+fn is_free(file: &fs::File) -> bool {
+    file.file().try_lock_shared().is_ok()
+}
+
+/// What a file of another says, and how long ago it was touched.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) terms: Terms,
+    pub(super) age: Duration,
+    owner: u32,
+}
+
+impl Found {
+    /// Whether the runner whose lease it is has ended, on this machine, and was this user's.
+    pub(super) fn is_left_behind(&self) -> bool {
+        let user = rustix::process::geteuid();
+        let runner = i32::try_from(self.terms.holder.pid).ok().and_then(rustix::process::Pid::from_raw);
+        let gone = |pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
+        (user.is_root() || user.as_raw() == self.owner) && runner.is_some_and(gone)
+    }
+}
+
+/// The names of leases and of what is waited for, in order.
+pub(super) fn names(folder: &Path) -> std::io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(names),
+        entries => entries?,
+    };
+    for entry in entries {
+        let Ok(name) = entry?.file_name().into_string() else { continue };
+        if name.ends_with(LEASE) || name.ends_with(WAIT) {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// What a file says, as long as somebody holds it.
+pub(super) fn living(folder: &Path, name: &str) -> std::io::Result<Option<Found>> {
+    living_again(folder, name, None)
+}
+
+/// The same, where what it says is known.
+pub(super) fn living_again(folder: &Path, name: &str, known: Option<Terms>) -> std::io::Result<Option<Found>> {
+    let path = folder.join(name);
+    let mut file = match fs::File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if !is_locked(&file) {
+        // In a folder of all users, only its own user may remove it.
+        let _ = std::fs::remove_file(&path);
+        return Ok(None);
+    }
+    let metadata = file.metadata()?;
+    let age = metadata.modified()?.elapsed().unwrap_or_default();
+    let read = |file: &mut fs::File| {
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        std::io::Result::Ok(serde_json::from_slice(&text).ok())
+    };
+    let terms = match known {
+        Some(terms) => Some(terms),
+        None => read(&mut file)?,
+    };
+    // What cannot be read is of nobody who follows these rules.
+    Ok(terms.map(|terms| Found { terms, age, owner: metadata.uid() }))
+}
+
+/// The file that is locked by who has the turn.
+pub(super) fn turn(folder: &Path) -> std::io::Result<fs::File> {
+    let path = folder.join("turn");
+    // A file of somebody else may not be opened to be made where everybody can write.
+    let file = match fs::File::open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            fs::OpenOptions::new().create(true).truncate(false).write(true).mode(MODE).open(&path)
+        }
+        opened => opened,
+    }?;
+    // Only its owner may, and only the owner has to.
+    let _ = file.set_permissions(std::fs::Permissions::from_mode(MODE));
+    Ok(file)
+}
+
+/// Locks the file, waiting for at most `patience`.
+pub(super) fn take_turn(turn: &mut fs::File, folder: &Path, patience: Duration) -> std::io::Result<bool> {
+    let begun = Instant::now();
+    loop {
+        match turn.file().try_lock() {
+            Ok(()) if is_at(turn, &folder.join("turn")) => return Ok(true),
+            // Somebody has removed the folder: that turn is of nothing.
+            Ok(()) => {
+                super::folder::create(folder)?;
+                *turn = self::turn(folder)?;
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if begun.elapsed() >= patience => return Ok(false),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_micros(200)),
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! What starts now: the scheduler's decision among all runners of this machine, and the leases that come of it.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use super::flight::Holds;
+use super::{Message, Options, Run};
+use crate::execute::{GRACE, sweep_within};
+use crate::leases::{Lease, LeaseError, Terms};
+use crate::locks::{Held, Holder};
+use crate::plan::InstanceId;
+use crate::report::Event;
+use crate::resources::Request;
+use crate::schedule::{Others, Start};
+
+/// How often it is looked whether others have given something back.
+pub(super) const LOOK: Duration = Duration::from_millis(20);
+/// For so long others may be in the way before that is told.
+const SOON: Duration = Duration::from_secs(1);
+/// At most so many tasks wait for locks, each in a thread of its own, beside those that run.
+const ASIDE: usize = 64;
+
+/// A task to start, and its lease.
+type Leased = (Start, Result<Option<Lease>, LeaseError>);
+
+/// Others are in the way of what could start.
+pub(super) struct Contended {
+    since: Instant,
+    told: bool,
+}
+
+impl<'a: 'scope, 'scope> Run<'a, 'scope> {
+    pub(super) fn start_what_fits(&mut self) {
+        if self.halted.is_some() || self.interrupts > 0 {
+            return self.want_nothing();
+        }
+        if !std::mem::take(&mut self.changed) {
+            return;
+        }
+        let running = self.flying.values().filter(|flight| flight.holds.is_some()).count();
+        let slots = self.options.jobs.saturating_sub(running);
+        if slots == 0 || self.waiting.is_empty() || self.flying.len() - running >= ASIDE {
+            return self.want_nothing();
+        }
+        match self.decide(slots) {
+            Ok(starts) => starts.into_iter().for_each(|(start, lease)| self.start(start, lease)),
+            Err(error) => self.without_leases(&error),
+        }
+    }
+
+    /// Nobody is asked to wait for what this run will not start now.
+    fn want_nothing(&mut self) {
+        self.contended = None;
+        self.leases.iter_mut().for_each(super::Leases::wait_no_more);
+    }
+
+    /// What starts, with its leases.
+    fn decide(&mut self, slots: usize) -> Result<Vec<Leased>, LeaseError> {
+        let Some(leases) = &mut self.leases else {
+            let starts = self.scheduler.start_among(slots, &Others::default());
+            return Ok(starts.into_iter().map(|start| (start, Ok(None))).collect());
+        };
+        let contended = self.contended.take();
+        let Some(mut turn) = leases.turn()? else {
+            self.contended = contended.or(Some(Contended { since: Instant::now(), told: false }));
+            return Ok(Vec::new());
+        };
+        let scratch = self.context.cache.scratch();
+        let terms = |id: InstanceId, request: &Request, devices: &[u32]| Terms {
+            holder: holder(self.options, self.planner.name(id)),
+            request: request.clone(),
+            devices: devices.to_vec(),
+            scratch: scratch.clone(),
+        };
+        let mut starts: Vec<Leased> = Vec::new();
+        for start in self.scheduler.start_among(slots, turn.others()) {
+            let Some(flight) = self.waiting.get(&start.id) else { continue };
+            let request = &flight.resolved.request;
+            let lease = if request.is_empty() {
+                Ok(None)
+            } else {
+                turn.lease(&terms(start.id, request, &start.devices)).map(Some)
+            };
+            starts.push((start, lease));
+        }
+        let blocked = self.scheduler.blocked().map(|(id, request)| terms(id, request, &[]));
+        turn.wait_for(blocked.as_ref())?;
+        let left_behind: Vec<PathBuf> = turn.left_behind.drain(..).map(|terms| terms.scratch).collect();
+        if let Some(blocked) = blocked.filter(|_| !turn.others().is_empty()) {
+            // What has just started is a beginning.
+            let contended = contended.filter(|_| starts.is_empty());
+            let mut contended = contended.unwrap_or(Contended { since: Instant::now(), told: false });
+            if !contended.told && contended.since.elapsed() >= SOON {
+                contended.told = true;
+                let holder = turn.holder().map_or_else(|| "somebody who was first".to_owned(), described);
+                let text = format!("{} waits for {}: in use by {holder}", blocked.holder.task, blocked.request);
+                self.reporter.event(&Event::Notice { text });
+            }
+            self.contended = Some(contended);
+        }
+        drop(turn);
+        for scratch in left_behind {
+            if self.swept.insert(scratch.clone()) {
+                end_survivors(scratch, self.messages.clone());
+            }
+        }
+        Ok(starts)
+    }
+
+    fn start(&mut self, Start { id, devices }: Start, lease: Result<Option<Lease>, LeaseError>) {
+        let Some(mut flight) = self.waiting.remove(&id) else { return };
+        let (lease, error) = match lease {
+            Ok(lease) => (lease, None),
+            Err(error) => (None, Some(error)),
+        };
+        flight.holds = Some(Holds { devices, lease });
+        self.flying.insert(id, flight);
+        match error {
+            Some(error) => {
+                self.cache_failed = true;
+                self.fail(id, error.to_string());
+            }
+            None => self.prepare(id, Duration::ZERO),
+        }
+    }
+
+    /// Nothing can be started any more: nobody would know of it.
+    fn without_leases(&mut self, error: &LeaseError) {
+        self.cache_failed = true;
+        self.halted.get_or_insert_with(|| "taking a lease".to_owned());
+        self.reporter.event(&Event::Notice { text: format!("error: {error}") });
+    }
+
+    /// What waits for a lock, perhaps for hours, keeps no core and no device meanwhile.
+    pub(super) fn step_aside(&mut self, id: InstanceId) {
+        if let Some(holds) = self.flying.get_mut(&id).and_then(|flight| flight.holds.take()) {
+            self.give_back(id, holds);
+        }
+    }
+
+    /// Gives back what a task in flight had.
+    pub(super) fn give_back(&mut self, id: InstanceId, holds: Holds) {
+        self.changed = true;
+        if let Some(flight) = self.flying.get(&id) {
+            self.scheduler.free(&flight.resolved.request, &holds.devices);
+        }
+        if let (Some(leases), Some(lease)) = (&mut self.leases, holds.lease) {
+            leases.give_back(lease);
+        }
+    }
+
+    /// It has its locks now, and may start as soon as there is room again.
+    pub(super) fn queue_again(&mut self, id: InstanceId, locks: Held) {
+        let Some(mut flight) = self.flying.remove(&id) else { return };
+        flight.locks = Some(locks);
+        // In this run, nobody else was given its lock keys.
+        self.queue(id, flight, Vec::new());
+    }
+
+    /// Waits until something happens; where others are in the way, at most until it is time to look again.
+    pub(super) fn next_message(&mut self, inbox: &Receiver<Message>) -> Option<Message> {
+        if self.contended.is_none() {
+            // The run holds a sender itself.
+            return inbox.recv().ok();
+        }
+        let message = inbox.recv_timeout(LOOK);
+        self.changed |= matches!(message, Err(RecvTimeoutError::Timeout));
+        message.ok()
+    }
+}
+
+/// As whom the others on this machine and in this cache see a task.
+pub(super) fn holder(options: &Options<'_>, task: String) -> Holder {
+    Holder {
+        pid: std::process::id(),
+        host: options.host.clone(),
+        who: options.user.clone(),
+        run: options.run.clone(),
+        task,
+        since: jiff::Timestamp::now().to_string(),
+    }
+}
+
+/// Who is in the way.
+pub(super) fn described(holder: &Holder) -> String {
+    format!("{} of run {} by {} (process {})", holder.task, holder.run, holder.who, holder.pid)
+}
+
+/// Ends what survived a runner and its supervisor, which may take a while.
+fn end_survivors(scratch: PathBuf, messages: Sender<Message>) {
+    std::thread::spawn(move || {
+        // Where nothing can be found out, they keep what they have.
+        for pid in sweep_within(&scratch, GRACE).unwrap_or_default() {
+            let text = format!("ended process {pid}, which a killed run had left behind");
+            let _ = messages.send(Message::Told(Event::Notice { text }));
+        }
+    });
+}
