@@ -15,6 +15,9 @@ pub struct Request {
     amounts: BTreeMap<String, u64>,
     /// Devices: whole ones, or a share of one (thousandths below 1000).
     devices: u64,
+    /// Bytes of memory on each of them.
+    #[serde(default)]
+    device_memory: u64,
     /// Whether it can do without devices.
     optional: bool,
 }
@@ -25,11 +28,23 @@ pub struct Pool {
     amounts: BTreeMap<String, u64>,
     /// Free thousandths of each device, by index.
     devices: BTreeMap<u32, u64>,
+    /// The memory of each device of which it is known.
+    device_memory: BTreeMap<u32, DeviceMemory>,
+}
+
+/// The memory of a device, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct DeviceMemory {
+    total: u64,
+    /// What no task was given.
+    free: u64,
+    /// What others than the tasks used when the machine was looked at.
+    others: u64,
 }
 
 /// A request that this machine can never meet.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("it asks for {asked} {name}, and this machine has {has}")]
+#[error("it asks for {asked}, and this machine has {has}")]
 pub struct TooMuch {
     /// The resource.
     pub name: String,
@@ -41,12 +56,16 @@ pub struct TooMuch {
 pub const CPU: &str = "cpu";
 /// The name under which memory is counted, in bytes.
 pub const MEMORY: &str = "memory";
+/// The name of devices.
+pub const GPU: &str = "gpu";
+/// A whole device.
+const WHOLE: u64 = 1000;
 
 impl Request {
     /// `cpu` cores and `gpu` devices: whole ones, or a fraction of one.
     pub fn new(cpu: f64, gpu: f64) -> Self {
         let amounts = BTreeMap::from([(CPU.to_owned(), thousandths(cpu))]);
-        Self { amounts, devices: thousandths(gpu), optional: false }
+        Self { amounts, devices: thousandths(gpu), ..Self::default() }
     }
 
     /// It runs without devices where the machine has too few.
@@ -59,6 +78,18 @@ impl Request {
     /// Whether it asks for nothing.
     pub fn is_empty(&self) -> bool {
         self.devices == 0 && self.amounts.values().all(|amount| *amount == 0)
+    }
+
+    /// `bytes` of memory on each of its devices.
+    #[must_use]
+    pub fn memory_on_each(mut self, bytes: u64) -> Self {
+        self.device_memory = bytes;
+        self
+    }
+
+    /// Whether it asks for devices.
+    pub fn wants_devices(&self) -> bool {
+        self.devices > 0
     }
 
     /// Also `bytes` of memory.
@@ -81,8 +112,28 @@ impl Pool {
     pub fn new(cpus: f64, memory: u64, devices: &[u32]) -> Self {
         Self {
             amounts: BTreeMap::from([(CPU.to_owned(), thousandths(cpus)), (MEMORY.to_owned(), memory)]),
-            devices: devices.iter().map(|device| (*device, thousandths(1.0))).collect(),
+            devices: devices.iter().map(|device| (*device, WHOLE)).collect(),
+            device_memory: BTreeMap::new(),
         }
+    }
+
+    /// The memory of a device: all of it, and what nobody uses now. Of a device of which it is not said, any is taken to be
+    /// enough.
+    #[must_use]
+    pub fn device_memory(mut self, device: u32, total: u64, free: u64) -> Self {
+        let memory = DeviceMemory { total, free: total, others: total.saturating_sub(free) };
+        self.device_memory.insert(device, memory);
+        self
+    }
+
+    /// The indices of the devices.
+    pub fn device_indices(&self) -> impl Iterator<Item = u32> {
+        self.devices.keys().copied()
+    }
+
+    /// The names of what a task may ask for, beside devices.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.amounts.keys().map(String::as_str)
     }
 
     /// Also an amount of a token.
@@ -107,23 +158,42 @@ impl Pool {
 
     /// All resources of which a machine that has all of this pool has too little for `request`.
     pub fn lacks(&self, request: &Request) -> Vec<TooMuch> {
-        let amounts = request.amounts.iter().map(|(name, asked)| {
-            let has = self.amounts.get(name).copied().unwrap_or(0);
-            (name.as_str(), *asked, has)
-        });
-        let devices = ("gpu", request.devices, self.devices.len() as u64 * thousandths(1.0));
-        let lacking = amounts.chain([devices]).filter(|(_, asked, has)| asked > has);
-        let too_much = |(name, asked, has): (&str, u64, u64)| TooMuch {
-            asked: shown(name, asked),
+        let amounts = request.amounts.iter().map(|(name, asked)| (name, *asked, self.amount(name)));
+        let lacking = amounts.filter(|(_, asked, has)| asked > has);
+        let too_much = |(name, asked, has): (&String, u64, u64)| TooMuch {
+            asked: format!("{} {name}", shown(name, asked)),
             has: shown(name, has),
-            name: name.to_owned(),
+            name: name.clone(),
         };
-        lacking.map(too_much).collect()
+        lacking.map(too_much).chain(self.lacks_devices(request)).collect()
+    }
+
+    fn lacks_devices(&self, request: &Request) -> Option<TooMuch> {
+        if request.devices <= self.usable(request).count() as u64 * WHOLE {
+            return None;
+        }
+        let (mut asked, mut has) = (format!("{} {GPU}", shown(GPU, request.devices)), self.devices.len().to_string());
+        if request.device_memory > 0 && !self.devices.is_empty() {
+            let most = self.device_memory.values().map(|memory| memory.total).max().unwrap_or_default();
+            asked.push_str(&format!(" with {}", bytes(request.device_memory)));
+            has = format!("{} of {has} with as much ({} at most)", self.usable(request).count(), bytes(most));
+        }
+        Some(TooMuch { name: GPU.to_owned(), asked, has })
+    }
+
+    /// The devices that could be given for a request if nothing else ran.
+    fn usable(&self, request: &Request) -> impl Iterator<Item = u32> {
+        let enough = |device: &u32| self.device_memory.get(device).is_none_or(|has| has.total >= request.device_memory);
+        self.devices.keys().copied().filter(enough)
+    }
+
+    fn amount(&self, name: &str) -> u64 {
+        self.amounts.get(name).copied().unwrap_or(0)
     }
 
     /// What `request` comes to on a machine that has all of this pool: without optional devices where there are too few.
     pub fn settle(&self, mut request: Request) -> Request {
-        if request.optional && request.devices > self.devices.len() as u64 * thousandths(1.0) {
+        if request.optional && self.lacks_devices(&request).is_some() {
             request.devices = 0;
         }
         request
@@ -131,9 +201,8 @@ impl Pool {
 
     /// The devices that `request` would get, or `None` where it does not fit now.
     pub fn fit(&self, request: &Request) -> Option<Vec<u32>> {
-        let has = |(name, asked): (&String, &u64)| self.amounts.get(name).copied().unwrap_or(0) >= *asked;
-        let devices = self.choose(request.devices)?;
-        request.amounts.iter().all(has).then_some(devices)
+        let devices = self.choose(request)?;
+        request.amounts.iter().all(|(name, asked)| self.amount(name) >= *asked).then_some(devices)
     }
 
     /// Takes `request` out of the pool: the devices given, or `None` where it does not fit now.
@@ -150,9 +219,17 @@ impl Pool {
                 *free = free.saturating_sub(*asked);
             }
         }
+        self.hold(request, devices);
+    }
+
+    /// Takes of each of the devices what `request` asks of it.
+    fn hold(&mut self, request: &Request, devices: &[u32]) {
         for device in devices {
             if let Some(free) = self.devices.get_mut(device) {
-                *free = free.saturating_sub(request.devices.min(thousandths(1.0)));
+                *free = free.saturating_sub(request.devices.min(WHOLE));
+            }
+            if let Some(memory) = self.device_memory.get_mut(device) {
+                memory.free = memory.free.saturating_sub(request.device_memory);
             }
         }
     }
@@ -166,7 +243,10 @@ impl Pool {
         }
         for device in devices {
             if let Some(free) = self.devices.get_mut(device) {
-                *free += request.devices.min(thousandths(1.0));
+                *free += request.devices.min(WHOLE);
+            }
+            if let Some(memory) = self.device_memory.get_mut(device) {
+                memory.free += request.device_memory;
             }
         }
     }
@@ -175,7 +255,7 @@ impl Pool {
     /// and cores, up to the first of which there is too little. What has to be waited for most keeps nothing else idle
     /// meanwhile; once it is there, the next is gathered.
     pub fn reserve(&mut self, request: &Request) {
-        if !self.reserve_devices(request.devices) {
+        if !self.reserve_devices(request) {
             return;
         }
         let place = |name: &str| [MEMORY, CPU].iter().position(|last| *last == name).map_or(0, |place| place + 1);
@@ -192,17 +272,14 @@ impl Pool {
     }
 
     /// Whether there are enough.
-    fn reserve_devices(&mut self, wanted: u64) -> bool {
-        if let Some(devices) = self.choose(wanted) {
-            for device in &devices {
-                if let Some(free) = self.devices.get_mut(device) {
-                    *free = free.saturating_sub(wanted.min(thousandths(1.0)));
-                }
-            }
+    fn reserve_devices(&mut self, request: &Request) -> bool {
+        if let Some(devices) = self.choose(request) {
+            self.hold(request, &devices);
             return true;
         }
-        let mut wanted = wanted;
-        for free in self.devices.values_mut() {
+        let mut wanted = request.devices;
+        for device in self.usable(request).collect::<Vec<_>>() {
+            let Some(free) = self.devices.get_mut(&device) else { continue };
             let kept = wanted.min(*free);
             *free -= kept;
             wanted -= kept;
@@ -210,19 +287,32 @@ impl Pool {
         false
     }
 
-    /// Devices for a request: a share goes to the fullest device with room, whole ones to neighbours where they are.
-    fn choose(&self, wanted: u64) -> Option<Vec<u32>> {
-        let whole = thousandths(1.0);
+    /// Devices for a request: a share goes to the fullest device with room, whole ones to neighbours where they are. Those
+    /// come first on which others leave as much memory as is asked for.
+    fn choose(&self, request: &Request) -> Option<Vec<u32>> {
+        let wanted = request.devices;
         if wanted == 0 {
             return Some(Vec::new());
         }
-        if wanted < whole {
-            let device = self.devices.iter().filter(|(_, free)| **free >= wanted).min_by_key(|(_, free)| **free)?;
+        let mut free = self.devices.iter().filter(|(device, free)| {
+            let has = |memory: &DeviceMemory| memory.free >= request.device_memory;
+            **free >= wanted.min(WHOLE) && self.device_memory.get(device).is_none_or(has)
+        });
+        if wanted < WHOLE {
+            let device = free.min_by_key(|(device, free)| (self.crowded(request, **device), **free))?;
             return Some(vec![*device.0]);
         }
-        let count = wanted.div_ceil(whole) as usize;
-        let free: Vec<u32> = self.devices.iter().filter(|(_, free)| **free == whole).map(|(index, _)| *index).collect();
-        free.windows(count).min_by_key(|window| window[count - 1] - window[0]).map(<[u32]>::to_vec)
+        let count = wanted.div_ceil(WHOLE) as usize;
+        let free: Vec<u32> = free.by_ref().map(|(index, _)| *index).collect();
+        let crowded = |window: &[u32]| window.iter().filter(|device| self.crowded(request, **device)).count();
+        let spread = |window: &[u32]| window.last().zip(window.first()).map_or(0, |(last, first)| last - first);
+        free.windows(count).min_by_key(|window| (crowded(window), spread(window))).map(<[u32]>::to_vec)
+    }
+
+    /// Whether others use so much of a device's memory that the request may not find what it asks for.
+    fn crowded(&self, request: &Request, device: u32) -> bool {
+        let memory = self.device_memory.get(&device).filter(|_| request.device_memory > 0);
+        memory.is_some_and(|memory| memory.free.saturating_sub(memory.others) < request.device_memory)
     }
 }
 
@@ -235,7 +325,10 @@ impl fmt::Display for Request {
             .map(|(name, amount)| format!("{name} {}", shown(name, *amount)))
             .collect();
         if self.devices > 0 {
-            parts.push(format!("gpu {}", shown("gpu", self.devices)));
+            parts.push(format!("{GPU} {}", shown(GPU, self.devices)));
+            if self.device_memory > 0 {
+                parts.push(format!("{} on each", bytes(self.device_memory)));
+            }
         }
         f.write_str(&parts.join(", "))
     }
@@ -246,12 +339,15 @@ fn thousandths(amount: f64) -> u64 {
 }
 
 fn shown(name: &str, amount: u64) -> String {
-    if name == MEMORY {
-        format!("{:.1} GiB", amount as f64 / f64::from(1 << 30))
-    } else {
-        (amount as f64 / UNIT).to_string()
-    }
+    if name == MEMORY { bytes(amount) } else { (amount as f64 / UNIT).to_string() }
 }
+
+fn bytes(amount: u64) -> String {
+    format!("{:.1} GiB", amount as f64 / f64::from(1 << 30))
+}
+
+#[cfg(test)]
+mod shares;
 
 #[cfg(test)]
 mod tests {

@@ -10,9 +10,12 @@ use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::{Flow, Params};
 use crate::graph::{self, Graph};
 use crate::kinds::Kinds;
+use crate::machine::{Declared, Found};
 use crate::plan::Context;
 use crate::refs::Snapshot;
 use crate::report::Style;
+use crate::resources::Pool;
+use crate::settings::Settings;
 
 /// What to do where there is no project.
 pub(super) const STAND: &str = "stand in a project (a folder that has `flows/`), or name one with `-C DIR`";
@@ -64,6 +67,18 @@ impl Project {
         let (quiet, verbose) = (global.quiet, global.verbose);
         let style = Style { live: terminal(), color: global.color.wanted(), quiet, verbose, ..Style::default() };
         Ok(Self { root, cache, quiet, style, given: given(global) })
+    }
+
+    /// What it says for all of its flows.
+    pub(super) fn settings(&self) -> Result<Settings, CliError> {
+        Settings::load(&self.root).map_err(CliError::Invalid)
+    }
+
+    /// What the machine is taken to have, to run this: what the call declares, then the project's settings, then what is
+    /// found out.
+    pub(super) fn machine(&self, graph: &Graph<'_>, declared: Declared) -> Result<Pool, CliError> {
+        let wanted = graph.tasks().iter().any(|task| task.resources.gpu.is_some());
+        Ok(declared.over(self.settings()?.machine).pool(&Found::look(wanted)))
     }
 
     /// The cache, for commands that change it.

@@ -6,13 +6,14 @@ use serde_json::Value;
 
 use super::interrupts::Interrupts;
 use super::project::user;
-use super::run_args::{RunArgs, cores, leases_folder, machine, reporter, selectors, wait};
+use super::run_args::{RunArgs, declared, leases_folder, reporter, selectors, wait};
 use super::{CliError, Exit, Project, plan};
 use crate::cache::Cache;
 use crate::execute;
 use crate::flow::{Flow, Params};
 use crate::leases::Leases;
 use crate::locks::Locks;
+use crate::machine::cores;
 use crate::plan::{Context, Wish};
 use crate::provenance::{Commit, RunEnd, RunFolder, RunStart, commit};
 use crate::refs::Refs;
@@ -26,7 +27,7 @@ pub(super) fn run(project: &Project, args: &RunArgs) -> Result<Exit, CliError> {
     let graph = loaded.graph()?;
     let wish = Wish { force: selectors(&args.force)?, targets: selectors(&args.tasks)? };
     graph.check_selectors(wish.force.iter().chain(&wish.targets)).map_err(CliError::Invalid)?;
-    let machine = machine(args)?;
+    let machine = project.machine(&graph, declared(args)?)?;
     let cache = if args.dry_run { project.look()? } else { project.open()? };
     cache.reach()?;
     let refs = Refs::open(&cache).snapshot()?;

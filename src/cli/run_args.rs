@@ -10,8 +10,8 @@ use crate::diagnostic::Diagnostic;
 use crate::flow::units;
 use crate::graph::Selector;
 use crate::leases::default_folder;
+use crate::machine::{Declared, Devices};
 use crate::report::{Call, Human, Json, Reporter, Style};
-use crate::resources::Pool;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -35,13 +35,13 @@ pub(super) struct RunArgs {
     /// At most N tasks at once [default: the cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) jobs: Option<u32>,
-    /// What the machine is taken to have [default: what it has]
+    /// What the machine is taken to have [default: `ghtrader.yaml`, or what it has]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) cpus: Option<u32>,
-    /// What the machine is taken to have, e.g. `16GiB` [default: what it has]
+    /// What the machine is taken to have, e.g. `16GiB` [default: likewise]
     #[arg(long, value_name = "SIZE")]
     pub(super) memory: Option<String>,
-    /// Devices: how many, or their indices (`2,5`) [default: none]
+    /// Devices: how many, or their indices (`2,5`) [default: those that are there]
     #[arg(long, value_name = "N or LIST")]
     pub(super) gpus: Option<String>,
     /// How long to wait for a lock held elsewhere [default: for ever]
@@ -87,26 +87,26 @@ pub(super) fn selectors(texts: &[String]) -> Result<Vec<Selector>, CliError> {
     texts.iter().map(|text| text.parse().map_err(|error: Diagnostic| CliError::Invalid(vec![error]))).collect()
 }
 
-pub(super) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-pub(super) fn machine(args: &RunArgs) -> Result<Pool, CliError> {
-    let memory = match &args.memory {
+/// What this call says that the machine has.
+pub(super) fn declared(args: &RunArgs) -> Result<Declared, CliError> {
+    let memory = args.memory.as_deref().map(|text| match text.parse::<u64>() {
         // As in a flow.
-        Some(text) if text.parse::<u64>().is_ok() => text.parse().unwrap_or_default(),
-        Some(text) => {
-            units::size(text).map_err(|what| CliError::usage(format!("`--memory {text}` {what}"), "e.g. `16GiB`"))?
+        Ok(bytes) => Ok(bytes),
+        Err(_) => {
+            units::size(text).map_err(|what| CliError::usage(format!("`--memory {text}` {what}"), "e.g. `16GiB`"))
         }
-        None => total_memory(),
-    };
-    let cpus = args.cpus.map_or_else(|| cores() as f64, f64::from);
-    Ok(Pool::new(cpus, memory, &devices(args.gpus.as_deref())?))
+    });
+    Ok(Declared {
+        cpus: args.cpus.map(f64::from),
+        memory: memory.transpose()?,
+        devices: devices(args.gpus.as_deref())?,
+        ..Declared::default()
+    })
 }
 
 /// `4` declares devices 0–3, `2,5` those two, `2,` the one.
-pub(super) fn devices(text: Option<&str>) -> Result<Vec<u32>, CliError> {
-    let Some(text) = text else { return Ok(Vec::new()) };
+pub(super) fn devices(text: Option<&str>) -> Result<Option<Devices>, CliError> {
+    let Some(text) = text else { return Ok(None) };
     let wrong = || {
         CliError::usage(
             format!("`--gpus {text}` is neither a number nor a list of indices"),
@@ -114,20 +114,11 @@ pub(super) fn devices(text: Option<&str>) -> Result<Vec<u32>, CliError> {
         )
     };
     if let Ok(count) = text.parse::<u32>() {
-        return if count <= 1024 { Ok((0..count).collect()) } else { Err(wrong()) };
+        return if count <= Devices::MOST { Ok(Some(Devices::Count(count))) } else { Err(wrong()) };
     }
-    let mut devices = Vec::new();
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        devices.push(part.parse().map_err(|_| wrong())?);
-    }
-    devices.sort_unstable();
-    devices.dedup();
-    Ok(devices)
-}
-
-/// All memory of the machine, in bytes.
-pub(super) fn total_memory() -> u64 {
-    rustix::system::sysinfo().totalram as u64
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let listed = parts.map(|part| part.parse().map(|index| (index, None)).map_err(|_| wrong()));
+    listed.collect::<Result<_, _>>().map(|listed| Some(Devices::Listed(listed)))
 }
 
 pub(super) fn wait(args: &RunArgs) -> Result<Option<Duration>, CliError> {

@@ -7,14 +7,14 @@ use clap::Args;
 use super::error::print;
 use super::project::user;
 use super::run::{host, not_started};
-use super::run_args::{cores, devices, leases_folder, total_memory};
+use super::run_args::{devices, leases_folder};
 use super::{CliError, Exit, FlowArgs, Project};
 use crate::execute;
 use crate::hash::Hash;
 use crate::leases::Leases;
 use crate::locks::{Busy, Holder, Locks};
+use crate::machine::{Declared, cores};
 use crate::refs::Refs;
-use crate::resources::Pool;
 use crate::run::verify::{Means, Verdict, survey};
 
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ pub(super) struct VerifyArgs {
     /// Draw the sample of an earlier call again
     #[arg(long, requires = "sample")]
     seed: Option<u64>,
-    /// Devices: how many, or their indices (`2,5`) [default: none]
+    /// Devices: how many, or their indices (`2,5`) [default: those that are there]
     #[arg(long, value_name = "N or LIST")]
     gpus: Option<String>,
 }
@@ -35,7 +35,8 @@ pub(super) struct VerifyArgs {
 pub(super) fn verify(project: &Project, args: &VerifyArgs) -> Result<Exit, CliError> {
     let loaded = project.load(&args.flow)?;
     let graph = loaded.graph()?;
-    let machine = Pool::new(cores() as f64, total_memory(), &devices(args.gpus.as_deref())?);
+    let declared = Declared { devices: devices(args.gpus.as_deref())?, ..Declared::default() };
+    let machine = project.machine(&graph, declared)?;
     let cache = project.open()?;
     let refs = Refs::open(&cache).snapshot()?;
     let survey = survey(loaded.context(project, &graph, &cache, &refs)).map_err(not_started)?;

@@ -21,6 +21,7 @@ use crate::hash::Hash;
 use crate::plan::{Outcome, Planner, Wish};
 use crate::provenance::{list, load};
 use crate::refs::Refs;
+use crate::settings;
 
 /// Editors write a file in several steps: it is looked at when nothing has happened for so long.
 const QUIET: Duration = Duration::from_millis(150);
@@ -70,6 +71,7 @@ impl Seen {
     fn of(project: &Project, args: &RunArgs) -> Self {
         let mut seen = Self { paths: BTreeSet::new(), state: Hash::of(b""), runs: Vec::new() };
         seen.paths.insert(project.root.join("flows"));
+        seen.paths.insert(project.root.join(settings::FILE));
         let flow = project.flow_path(&args.flow.flow).ok();
         seen.paths.extend(args.flow.params_file.clone());
         // Which folders `files()` looks into is known to its tasks only.
@@ -99,6 +101,7 @@ impl Seen {
         }
         self.paths.extend(planner.sources());
         let mut said = render(&planner.take_errors()?, false);
+        said.push_str(&format!("{:?}\n", project.settings()?));
         for id in planner.take_settled() {
             let outcome = match planner.outcome(id) {
                 Some(Outcome::Cached(done)) => done.key.to_string(),

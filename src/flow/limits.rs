@@ -51,7 +51,7 @@ fn devices(walk: &mut Walk, node: &Node) -> Option<f64> {
 }
 
 /// A size in bytes.
-fn size(walk: &mut Walk, node: &Node, what: &str) -> Option<u64> {
+pub(crate) fn size(walk: &mut Walk, node: &Node, what: &str) -> Option<u64> {
     let size = match &node.data {
         Data::Number(number) => number.as_u64(),
         Data::Text(text) => units::size(text).ok(),

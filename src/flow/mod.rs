@@ -7,7 +7,7 @@ mod expression;
 pub(crate) mod files;
 mod flatten;
 mod inputs;
-mod limits;
+pub(crate) mod limits;
 pub(crate) mod load;
 mod matrix;
 pub(crate) mod names;

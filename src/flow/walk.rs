@@ -250,6 +250,8 @@ fn example(what: &str) -> &'static str {
         "`with`" => "write with: { parameter: value }",
         "`where`" => "write where: { axis: value }",
         "`publish`" => "write publish: { output: path }, or { output: { ref: name } }",
+        "`tokens`" => "write tokens: { name: how many there are }",
+        "`machine`" => "write machine: { cpus: 8, memory: 32GiB, gpus: 4 }",
         "`resources`" => "write resources: { cpu: 2, memory: 2GiB, gpu: 1 }",
         _ => "write { name: value }",
     }

@@ -217,6 +217,9 @@ pub(super) fn request(resources: &Resources) -> Request {
     if let Some(memory) = resources.memory {
         request = request.memory(memory);
     }
+    if let Some(memory) = resources.gpu.as_ref().and_then(|gpu| gpu.memory) {
+        request = request.memory_on_each(memory);
+    }
     resources.tokens.iter().fold(request, |request, (name, amount)| request.token(name, *amount))
 }
 

@@ -14,6 +14,7 @@ mod fits;
 mod identity;
 mod include;
 mod input;
+mod lacks;
 mod places;
 mod prepare;
 mod read;
@@ -32,6 +33,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 pub use input::{Data, Resolved, ResolvedInput};
+pub use lacks::lacks;
 pub use reason::{Reason, differences};
 pub use tree::{AxisValue, InstanceId, text_of};
 

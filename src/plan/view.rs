@@ -5,17 +5,15 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::identity::request;
 use super::prepare::TaskPlan;
 use super::resolve::Entries;
 use super::tree::{AxisValue, Node, State};
 use super::{InstanceId, Lost, Outcome, Planner, Reason, Resolved};
-use crate::diagnostic::{Diagnostic, near};
+use crate::diagnostic::Diagnostic;
 use crate::flow::{Task, Template};
 use crate::graph::{OutputDecl, Selector, axis_text, instance_name};
 use crate::hash::Hash;
 use crate::kinds::Kind;
-use crate::resources::{CPU, MEMORY, Pool, TooMuch};
 use crate::sync::lock;
 
 impl<'a> Planner<'a> {
@@ -135,27 +133,6 @@ impl<'a> Planner<'a> {
             todo.extend(read.map(|(_, from)| *from).filter(|from| needed.insert(*from)));
         }
         needed
-    }
-
-    /// All that needed tasks ask for and a machine does not have. A task with `when` is judged when it is ready.
-    pub fn too_much(&self, machine: &Pool) -> Vec<Diagnostic> {
-        let needed = self.needed().into_iter().map(|task| &self.tasks[task]);
-        let judged = needed.filter(|plan| plan.decl.when.is_none() && plan.whens.is_empty());
-        let lacks = |decl: &'a Task| {
-            machine.lacks(&machine.settle(request(&decl.resources))).into_iter().map(move |lack| (decl, lack))
-        };
-        judged.flat_map(|plan| lacks(plan.decl)).map(|(decl, lack)| self.cannot_run(decl, &lack)).collect()
-    }
-
-    fn cannot_run(&self, decl: &Task, lack: &TooMuch) -> Diagnostic {
-        let written = decl.resources.places.iter().find(|(name, _)| *name == lack.name);
-        let span = written.map_or(decl.resources.span, |(_, span)| *span);
-        let known = [CPU, MEMORY, "gpu"];
-        let help = match near(&lack.name, &known).filter(|near| *near != lack.name) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "ask for less in `resources`, or say what the machine has (`--cpus`, `--memory`, `--gpus`)".into(),
-        };
-        self.error(decl.subflow, span, format!("`{}` cannot run here: {lack}", decl.name), "asked for here").help(help)
     }
 
     /// Whether the call asks for an instance.

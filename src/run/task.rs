@@ -269,6 +269,10 @@ fn environment(request: &Request, task: &Resolved, file: &Path, tmp: &Path) -> V
         set(format!("MATRIX_{}", name.to_uppercase()), text_of(value).into());
     }
     let devices: Vec<String> = request.devices.iter().map(u32::to_string).collect();
+    if !devices.is_empty() {
+        // Else index 0 is the fastest, and not the one that the runner calls so.
+        set("CUDA_DEVICE_ORDER".into(), "PCI_BUS_ID".into());
+    }
     set("CUDA_VISIBLE_DEVICES".into(), devices.join(",").into());
     let threads = (request.cpus.floor() as u64).max(1).to_string();
     for name in ["GHTRADER_CPUS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS", "POLARS_MAX_THREADS"] {

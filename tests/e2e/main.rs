@@ -44,6 +44,7 @@ mod contract {
 /// Tasks while they run: failures, kills, several runners, what a machine has.
 mod running {
     mod commit;
+    mod devices;
     mod failures;
     mod full;
     mod isolation;
@@ -51,6 +52,7 @@ mod running {
     mod locks;
     mod machine;
     mod runners;
+    mod settings;
     mod skips;
 }
 

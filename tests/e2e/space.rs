@@ -134,6 +134,8 @@ impl Space {
         for name in ["GHTRADER_CACHE", "GHTRADER_TASKS", "NO_COLOR"] {
             command.env_remove(name);
         }
+        // Whatever devices are here: a test has those that it declares.
+        command.env("CUDA_VISIBLE_DEVICES", "");
         command
     }
 

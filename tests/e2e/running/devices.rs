@@ -1,0 +1,108 @@
+//! Devices that are found out, by a library that stands for the driver's; and their memory.
+
+use std::process::Command;
+
+use crate::space::{Counts, Space, answer};
+
+/// A project beside a driver with three devices of 24, 8 and 24 GiB, of the last of which somebody uses 22.
+fn with_driver(yaml: &str) -> Space {
+    let space = Space::with_flow(yaml);
+    space.write("nvml.c", include_str!("nvml.c"));
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o", "libnvidia-ml.so.1", "nvml.c"]).current_dir(space.root());
+    assert!(compiler.status().unwrap().success());
+    space
+}
+
+/// `ghtrader run test` with that driver; `visible` is the caller's variable.
+fn run(space: &Space, visible: Option<&str>, args: &[&str]) -> crate::space::Answer {
+    let mut command = space.command(&[&["run", "test"], args].concat());
+    command.env("LD_LIBRARY_PATH", space.root()).env_remove("CUDA_VISIBLE_DEVICES");
+    if let Some(visible) = visible {
+        command.env("CUDA_VISIBLE_DEVICES", visible);
+    }
+    answer(&mut command)
+}
+
+#[test]
+fn devices_are_found_out_and_the_callers_variable_is_respected() {
+    let flow = "tasks:\n  a: { run: 'echo $CUDA_VISIBLE_DEVICES $CUDA_DEVICE_ORDER >@/seen', resources: { gpu: COUNT }, cache: false }\n";
+    let space = with_driver(flow);
+    for (visible, args, given) in [
+        (None, &[][..], &["0", "1", "2"][..]),
+        (Some("2,GPU-0777"), &[], &["0", "2"]),
+        (Some("1,9,2"), &[], &["1"]),
+        (Some(""), &[], &[]),
+        // What is declared goes before; a number of devices is the first of those that may be used.
+        (Some("1,2"), &["--gpus", "1"], &["1"]),
+        (Some("1,2"), &["--gpus", "0,"], &["0"]),
+    ] {
+        if !given.is_empty() {
+            space.flow(&flow.replace("COUNT", &given.len().to_string()));
+            let ended = run(&space, visible, args);
+            assert_eq!(ended.code, 0, "{ended:#?}");
+            // Indices are those of the driver, which are those of the bus.
+            assert_eq!(space.read("seen"), format!("{} PCI_BUS_ID\n", given.join(",")), "{visible:?}");
+        }
+        space.flow(&flow.replace("COUNT", &(given.len() + 1).to_string()));
+        let refused = run(&space, visible, args);
+        assert_eq!(refused.code, 2, "{refused:#?}");
+        assert!(refused.err.contains(&format!("gpu, and this machine has {}\n", given.len())), "{}", refused.err);
+    }
+}
+
+const SHARED: &str = r#"
+tasks:
+  a:
+    run: 'mkdir @/on-$CUDA_VISIBLE_DEVICES-$MATRIX_N; ls @/ | grep -c ^on-$CUDA_VISIBLE_DEVICES- >>@/most; sleep 0.2; rmdir @/on-*-$MATRIX_N; echo $CUDA_VISIBLE_DEVICES >>@/seen'
+    matrix: { n: [1, 2, 3, 4] }
+    resources: { cpu: 0, gpu: { count: 0.25, memory: MEMORY } }
+    cache: false
+"#;
+
+#[test]
+fn a_device_is_chosen_by_its_memory_and_shared_within_it() {
+    for (memory, visible, jobs, most, seen) in [
+        // 1 does not have as much; 2 does, but somebody uses it.
+        ("12GiB", None, "2", 2, "0"),
+        ("12GiB", Some("0,1"), "4", 2, "0"),
+        ("20GiB", Some("0,1"), "4", 1, "0"),
+    ] {
+        let space = with_driver(&SHARED.replace("MEMORY", memory));
+        let ended = run(&space, visible, &["--jobs", jobs]);
+        assert_eq!(ended.code, 0, "{ended:#?}");
+        let counts = space.read("most");
+        assert!(counts.lines().all(|line| line.parse::<u32>().unwrap() <= most), "{memory}: {counts}");
+        assert!(space.read("seen").lines().all(|line| line == seen), "{memory}: {}", space.read("seen"));
+    }
+}
+
+#[test]
+fn more_memory_than_any_device_has_is_refused_before_anything_runs() {
+    let space = with_driver("tasks:\n  a: { run: 'touch @/ran', resources: { gpu: { count: 2, memory: 20GiB } } }\n");
+    let refused = run(&space, Some("0,1"), &[]);
+    assert_eq!(refused.code, 2, "{refused:#?}");
+    let told = "`a` cannot run here: it asks for 2 gpu with 20.0 GiB, and this machine has 1 of 2 with as much (24.0 GiB at most)";
+    assert!(refused.err.contains(told), "{}", refused.err);
+    assert!(!space.exists("ran"));
+    // On 2 somebody uses most of it, but that may end: it counts.
+    assert_eq!(run(&space, None, &[]).counts(), Counts(1, 0, 0, 0));
+}
+
+#[test]
+fn declared_memory_of_a_device_counts_without_a_driver() {
+    let space = Space::with_flow(
+        "tasks:\n  a: { run: 'echo $CUDA_VISIBLE_DEVICES >@/seen', resources: { gpu: { memory: 20GiB } } }\n",
+    );
+    space.write("ghtrader.yaml", "machine: { gpus: [{ index: 0, memory: 8GiB }, { index: 3, memory: 24GiB }] }\n");
+    space.up_to_date(&[]);
+    assert_eq!(space.read("seen"), "3\n");
+    space.write("ghtrader.yaml", "machine: { gpus: [{ index: 0, memory: 8GiB }] }\n");
+    space.refused(
+        &[],
+        2,
+        &["it asks for 1 gpu with 20.0 GiB, and this machine has 0 of 1 with as much (8.0 GiB at most)"],
+    );
+    // At the user's word.
+    space.up_to_date(&["--gpus", "1"]);
+}
