@@ -8,6 +8,7 @@
 //! | inputs | name and content hash | where a file lies, and when it was written, changes nothing |
 //! | `env` values | yes; a secret's as a slow hash | a secret is not to be found in a manifest |
 //! | outputs | name and relative path | a command reads the path |
+//! | device class | of a kind that says that its bytes depend on it | the same program rounds otherwise on another device |
 //! | task name, flow, resources, locks, retries, machine, times | no | they do not change what is computed |
 
 use std::sync::LazyLock;
@@ -33,6 +34,34 @@ pub struct Identity {
     pub env: Vec<(String, EnvValue)>,
     /// Relative paths of the outputs.
     pub outputs: Vec<(String, String)>,
+    /// What it runs on, where its kind says that its bytes depend on that.
+    pub device: Option<DeviceClass>,
+}
+
+/// What a task runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceClass {
+    /// Processor cores alone.
+    #[default]
+    Cpu,
+    /// Devices too.
+    Gpu,
+}
+
+impl DeviceClass {
+    /// That of a task with devices, or without.
+    pub fn of(devices: bool) -> Self {
+        if devices { Self::Gpu } else { Self::Cpu }
+    }
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Gpu => "gpu",
+        }
+    }
 }
 
 /// What computes.
@@ -106,6 +135,8 @@ pub enum Group {
     Env,
     /// An output's path.
     Output,
+    /// What it runs on.
+    Device,
 }
 
 /// Sees every part of an identity in a fixed order.
@@ -137,6 +168,9 @@ impl Identity {
         }
         for (name, path) in &self.outputs {
             visitor.part(Group::Output, name, path);
+        }
+        if let Some(class) = self.device {
+            visitor.part(Group::Device, "", class.name());
         }
     }
 
@@ -230,6 +264,7 @@ mod tests {
             inputs: vec![("ticks".into(), Hash::of(b"ticks"))],
             env: vec![("LANG".into(), EnvValue::Plain("C".into()))],
             outputs: vec![("out".into(), "out.txt".into())],
+            device: None,
         }
     }
 
@@ -241,7 +276,7 @@ mod tests {
     #[test]
     fn every_part_changes_the_key() {
         type Edit = fn(&mut Identity);
-        let edits: [Edit; 9] = [
+        let edits: [Edit; 11] = [
             |i| i.action = Action::Command("false".into()),
             |i| i.action = Action::Kind { name: String::new(), code: "true".into() },
             |i| i.with[0].1 = json!(2),
@@ -251,6 +286,8 @@ mod tests {
             |i| i.env[0].1 = EnvValue::Unset,
             |i| i.env[0].1 = EnvValue::Secret(Hash::of(b"C")),
             |i| i.outputs[0].1 = "else.txt".into(),
+            |i| i.device = Some(DeviceClass::Cpu),
+            |i| i.device = Some(DeviceClass::Gpu),
         ];
         let mut keys = vec![identity().key()];
         for edit in edits {
@@ -281,5 +318,11 @@ mod tests {
         assert!(secret.parts().iter().all(|part| !part.value.contains("hunter2") && !part.value.contains(&plain)));
         assert_eq!(secret.env[0].1, EnvValue::secret("TOKEN", "hunter2"), "the same in every process");
         assert_ne!(EnvValue::secret("TOKEN", "hunter2"), EnvValue::secret("OTHER", "hunter2"));
+    }
+
+    /// The recorded results of everybody who has some.
+    #[test]
+    fn the_key_of_a_task_whose_bytes_do_not_depend_on_the_device_is_as_it_always_was() {
+        assert_eq!(identity().key().to_string(), "7e4b58e65f79287338887443629b94f83876d7b50bf8af232a111674337e4b78");
     }
 }

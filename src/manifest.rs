@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifact::Artifact;
 use crate::hash::Hash;
-use crate::key::Part;
+use crate::key::{DeviceClass, Part};
 
 /// The version of the manifests' schema.
 pub const SCHEMA: u32 = 1;
@@ -98,6 +98,9 @@ pub struct Execution {
     pub host: String,
     /// Devices that the task was given.
     pub devices: Vec<u32>,
+    /// What it ran on: of a task that can do without devices, whether it did.
+    #[serde(default)]
+    pub device_class: DeviceClass,
     /// Start, RFC 3339 in UTC.
     pub started: String,
     /// End, RFC 3339 in UTC.

@@ -17,6 +17,7 @@ use ghtrader::kinds::Kinds;
 use ghtrader::manifest::{Execution, Input, Manifest, SCHEMA};
 use ghtrader::plan::{Context, Done, InstanceId, Outcome, Planner, Resolved, Wish};
 use ghtrader::refs::Refs;
+use ghtrader::resources::Pool;
 
 /// Manifests that are recorded with one wait for the disk.
 const BATCH: usize = 10_000;
@@ -29,8 +30,9 @@ fn with_planner<T>(root: &Path, name: &str, work: impl FnOnce(&mut Planner<'_>, 
     let graph = Graph::new(&flow, &kinds).unwrap();
     let cache = Cache::open(&root.join("cache")).unwrap();
     let refs = Refs::open(&cache).snapshot().unwrap();
-    let context =
-        Context { graph: &graph, params: &params, kinds: &kinds, cache: &cache, refs: &refs, root, flow: name };
+    let machine = Pool::new(1.0, 0, &[]);
+    let (graph, params, kinds, refs) = (&graph, &params, &kinds, &refs);
+    let context = Context { graph, params, kinds, cache: &cache, refs, machine: &machine, root, flow: name };
     let mut planner = Planner::new(context, Wish::default());
     let value = work(&mut planner, &cache);
     assert!(planner.take_errors().unwrap().is_empty());

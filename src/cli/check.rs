@@ -7,7 +7,6 @@ use clap::Args;
 use super::error::print;
 use super::{CliError, Exit, FlowArgs, Project};
 use crate::diagnostic::Diagnostic;
-use crate::machine::Declared;
 use crate::plan::lacks;
 use crate::text::visible;
 
@@ -21,7 +20,7 @@ pub(super) fn check(project: &Project, args: &CheckArgs) -> Result<Exit, CliErro
     let loaded = project.load(&args.flow)?;
     let graph = loaded.graph()?;
     // The flow is valid whatever the machine has: another one may run it.
-    let lacks = lacks(&graph, &project.machine(&graph, Declared::default())?);
+    let lacks = lacks(&graph, &project.this_machine(&graph)?);
     if !project.quiet {
         lacks.iter().for_each(notice);
         print(&format!("{} is valid: {} tasks", graph.source().name, graph.tasks().len()));

@@ -27,7 +27,8 @@ pub(super) fn explain(project: &Project, args: &ExplainArgs) -> Result<Exit, Cli
     graph.check_selectors(&targets).map_err(CliError::Invalid)?;
     let cache = project.look()?;
     let refs = Refs::open(&cache).snapshot()?;
-    let context = loaded.context(project, &graph, &cache, &refs);
+    let machine = project.this_machine(&graph)?;
+    let context = loaded.context(project, &graph, &cache, &refs, &machine);
     let mut planner = Planner::new(context, Wish { targets: targets.clone(), force: Vec::new() });
     let runs: HashMap<InstanceId, Box<Resolved>> = planner.to_the_end().into_iter().collect();
     let errors = planner.take_errors()?;

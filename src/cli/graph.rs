@@ -40,7 +40,8 @@ pub(super) fn graph(project: &Project, args: &GraphArgs) -> Result<Exit, CliErro
     let drawing = if args.instances {
         let cache = project.look()?;
         let refs = Refs::open(&cache).snapshot()?;
-        let context = loaded.context(project, &graph, &cache, &refs);
+        let machine = project.this_machine(&graph)?;
+        let context = loaded.context(project, &graph, &cache, &refs, &machine);
         let mut planner = Planner::new(context, Wish::default());
         planner.keep_edges();
         planner.to_the_end();

@@ -60,6 +60,9 @@ fn page(spec: &KindSpec) -> String {
         let optional = if input.optional { ", optional" } else { "" };
         text.push_str(&format!("  {name} ({}{optional})  {}\n", shown(input.r#type), input.about));
     }
+    if spec.device_dependent {
+        text.push_str(&format!("\n{DEPENDENT}\n"));
+    }
     text.push_str("\nparameters (`with`)\n");
     for param in params(&spec.params) {
         text.push_str(&format!("  {}: {}{}  {}\n", param.name, param.r#type, param.default(" = "), param.about));
@@ -77,6 +80,9 @@ fn markdown(specs: &[&KindSpec]) -> String {
     let mut text = String::from("# Task kinds\n\nMade by `./x generate` from what `ghtrader-tasks describe` says.\n");
     for spec in specs {
         text.push_str(&format!("\n## {}\n\n{}\n", spec.name, spec.about));
+        if spec.device_dependent {
+            text.push_str(&format!("\n{DEPENDENT}\n"));
+        }
         text.push_str("\n| input | type | |\n|---|---|---|\n");
         for (name, input) in &spec.inputs {
             let optional = if input.optional { ", optional" } else { "" };
@@ -99,6 +105,9 @@ fn markdown(specs: &[&KindSpec]) -> String {
     }
     text
 }
+
+/// Of a kind that says so.
+const DEPENDENT: &str = "What it writes depends on whether it has a device: that is part of its key.";
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")

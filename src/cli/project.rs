@@ -74,6 +74,11 @@ impl Project {
         Settings::load(&self.root).map_err(CliError::Invalid)
     }
 
+    /// The same where the call declares nothing.
+    pub(super) fn this_machine(&self, graph: &Graph<'_>) -> Result<Pool, CliError> {
+        self.machine(graph, Declared::default())
+    }
+
     /// What the machine is taken to have, to run this: what the call declares, then the project's settings, then what is
     /// found out.
     pub(super) fn machine(&self, graph: &Graph<'_>, declared: Declared) -> Result<Pool, CliError> {
@@ -186,9 +191,10 @@ impl Loaded {
         graph: &'a Graph<'a>,
         cache: &'a Cache,
         refs: &'a Snapshot,
+        machine: &'a Pool,
     ) -> Context<'a> {
         let (params, kinds) = (&self.params, &self.kinds);
-        Context { graph, params, kinds, cache, refs, root: &project.root, flow: &self.flow.name }
+        Context { graph, params, kinds, cache, refs, machine, root: &project.root, flow: &self.flow.name }
     }
 }
 

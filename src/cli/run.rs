@@ -18,7 +18,6 @@ use crate::plan::{Context, Wish};
 use crate::provenance::{Commit, RunEnd, RunFolder, RunStart, commit};
 use crate::refs::Refs;
 use crate::report::{Event, Reporter, TaskState};
-use crate::resources::Pool;
 use crate::run::{Ended, Mailbox, Means, Options, RunError};
 
 /// Runs, or shows the plan.
@@ -31,21 +30,14 @@ pub(super) fn run(project: &Project, args: &RunArgs) -> Result<Exit, CliError> {
     let cache = if args.dry_run { project.look()? } else { project.open()? };
     cache.reach()?;
     let refs = Refs::open(&cache).snapshot()?;
-    let context = loaded.context(project, &graph, &cache, &refs);
+    let context = loaded.context(project, &graph, &cache, &refs, &machine);
     if args.dry_run {
         return plan::dry_run(project, args, context, wish, &machine);
     }
-    execute(project, args, &loaded.flow, context, wish, machine)
+    execute(project, args, &loaded.flow, context, wish)
 }
 
-fn execute(
-    project: &Project,
-    args: &RunArgs,
-    flow: &Flow,
-    context: Context<'_>,
-    wish: Wish,
-    machine: Pool,
-) -> Result<Exit, CliError> {
+fn execute(project: &Project, args: &RunArgs, flow: &Flow, context: Context<'_>, wish: Wish) -> Result<Exit, CliError> {
     let cache = context.cache;
     let swept = execute::sweep(cache)?;
     let leases = Leases::open(&leases_folder())?;
@@ -56,7 +48,7 @@ fn execute(
         run: start.run.clone(),
         keep_going: args.keep_going,
         jobs: args.jobs.map_or_else(cores, |jobs| jobs as usize),
-        machine,
+        machine: context.machine.clone(),
         wait_locks: wait(args)?,
         log: &log,
         commit: Commit { hash: start.commit.clone(), dirty: start.dirty },

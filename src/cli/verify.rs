@@ -39,7 +39,7 @@ pub(super) fn verify(project: &Project, args: &VerifyArgs) -> Result<Exit, CliEr
     let machine = project.machine(&graph, declared)?;
     let cache = project.open()?;
     let refs = Refs::open(&cache).snapshot()?;
-    let survey = survey(loaded.context(project, &graph, &cache, &refs)).map_err(not_started)?;
+    let survey = survey(loaded.context(project, &graph, &cache, &refs, &machine)).map_err(not_started)?;
     for (task, why) in &survey.others {
         print(&format!("not run  {task} ({why})"));
     }
@@ -58,6 +58,7 @@ pub(super) fn verify(project: &Project, args: &VerifyArgs) -> Result<Exit, CliEr
     let (host, who, since) = (host(), user(), String::new());
     let holder = Holder { pid: std::process::id(), host, who, run, task: String::new(), since };
     let leases = Leases::open(&leases_folder())?;
+    let machine = machine.clone();
     let means = Means { locks: &locks, leases, executor: &executor, events, machine, jobs: cores(), holder, waiting };
     let (mut same, mut differ, mut failed) = (0, 0, 0);
     let ended = crate::run::verify::verify(&survey, chosen, &cache, means, |task, verdict| {

@@ -14,7 +14,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::interrupts::Interrupts;
 use super::run::run;
-use super::run_args::{RunArgs, selectors};
+use super::run_args::{RunArgs, declared, selectors};
 use super::{CliError, Exit, Project};
 use crate::diagnostic::render;
 use crate::hash::Hash;
@@ -95,7 +95,8 @@ impl Seen {
         let cache = project.look()?;
         let refs = Refs::open(&cache).snapshot()?;
         let wish = Wish { targets: selectors(&args.tasks)?, force: Vec::new() };
-        let mut planner = Planner::new(loaded.context(project, &graph, &cache, &refs), wish);
+        let machine = project.machine(&graph, declared(args)?)?;
+        let mut planner = Planner::new(loaded.context(project, &graph, &cache, &refs, &machine), wish);
         for (id, resolved) in planner.to_the_end() {
             self.runs.push((planner.name(id), resolved.key));
         }

@@ -14,7 +14,7 @@ use crate::cache::Outputs;
 use crate::diagnostic::Diagnostic;
 use crate::flow::{Action, Resources, Spanned, Template};
 use crate::hash::Hash;
-use crate::key::{self, EnvValue, Identity};
+use crate::key::{self, DeviceClass, EnvValue, Identity};
 use crate::kinds;
 use crate::manifest::Origin;
 use crate::refs::check_name;
@@ -60,9 +60,18 @@ impl Planner<'_> {
         let mut outputs: Vec<(String, String)> =
             plan.outputs.iter().map(|output| (output.name.clone(), output.path.clone())).collect();
         outputs.sort();
-        let identity =
-            Identity { action, with: self.with(reader)?, matrix, inputs: hashes(inputs), env: env.collect(), outputs };
+        let env = env.collect();
+        let (with, inputs, device) = (self.with(reader)?, hashes(inputs), self.device_class(reader));
+        let identity = Identity { action, with, matrix, inputs, env, outputs, device };
         Ok((identity, variables))
+    }
+
+    /// What a task will run on, where its kind says that its bytes depend on that.
+    fn device_class(&self, reader: Reader<'_>) -> Option<DeviceClass> {
+        let plan = &self.tasks[reader.task];
+        plan.kind.filter(|kind| kind.spec.device_dependent)?;
+        let settled = self.context.machine.settle(request(&plan.decl.resources));
+        Some(DeviceClass::of(settled.wants_devices()))
     }
 
     /// A variable of the caller. One that is no text would have no place in a key.

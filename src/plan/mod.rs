@@ -45,6 +45,7 @@ use crate::graph::{Graph, Selector};
 use crate::hash::Hash;
 use crate::kinds::Kinds;
 use crate::refs::Snapshot;
+use crate::resources::Pool;
 use early::{AxisEdge, Early};
 use places::Places;
 use prepare::TaskPlan;
@@ -65,6 +66,8 @@ pub struct Context<'a> {
     pub cache: &'a Cache,
     /// Named pointers, as they stood when the run started.
     pub refs: &'a Snapshot,
+    /// What the machine has: a kind may say that its bytes depend on whether there is a device.
+    pub machine: &'a Pool,
     /// The project root.
     pub root: &'a Path,
     /// The flow's name, under which the last run of an instance is found.

@@ -119,24 +119,27 @@ fn changed(
         Group::Matrix => "axis",
         Group::Input => "input",
         Group::Env => "variable",
+        Group::Device => "device",
         _ => "output",
     };
+    // There is one device class, and it has no name.
+    let what = if name.is_empty() { what.to_owned() } else { format!("{what} {name}") };
     let inner = match (group, values) {
         (Group::With, (Some(old), Some(new))) => inner_change(old, new),
         _ => None,
     };
     if let Some((path, old, new)) = inner {
-        return write!(f, "{what} {name}{path} changed: {} → {}", short(&old), short(&new));
+        return write!(f, "{what}{path} changed: {} → {}", short(&old), short(&new));
     }
     match values {
-        (None, _) => write!(f, "{what} {name} is new")?,
-        (_, None) => write!(f, "{what} {name} is gone")?,
-        (Some(_), Some(_)) => write!(f, "{what} {name} changed")?,
+        (None, _) => write!(f, "{what} is new")?,
+        (_, None) => write!(f, "{what} is gone")?,
+        (Some(_), Some(_)) => write!(f, "{what} changed")?,
     }
     match (group, values, origin) {
         // An input's values are hashes: where it comes from says more.
         (Group::Input, _, Some(origin)) => write!(f, ": {origin}"),
-        (Group::With | Group::Matrix | Group::Output, (Some(old), Some(new)), _) => {
+        (Group::With | Group::Matrix | Group::Output | Group::Device, (Some(old), Some(new)), _) => {
             write!(f, ": {} → {}", short(old), short(new))
         }
         _ => Ok(()),
@@ -191,6 +194,12 @@ mod tests {
         let new = [part(Group::With, "factors", r#"{"depth":{"levels":[1]},"ofi":{"windows":[1,20]}}"#)];
         let reason = difference(&old, &new, |_| None).unwrap().to_string();
         assert_eq!(reason, "parameter factors.ofi.windows changed: [1,10] → [1,20]");
+    }
+
+    #[test]
+    fn of_a_device_both_classes_are_named() {
+        let (old, new) = ([part(Group::Device, "", "cpu")], [part(Group::Device, "", "gpu")]);
+        assert_eq!(difference(&old, &new, |_| None).unwrap().to_string(), "device changed: cpu → gpu");
     }
 
     #[test]

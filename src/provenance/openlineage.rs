@@ -73,7 +73,7 @@ fn run_facets(manifest: &Manifest) -> Value {
         "ghtrader": {
             "_producer": PRODUCER, "_schemaURL": "urn:ghtrader:schema:manifest",
             "key": manifest.key, "code": code.map(|code| &code.value), "dirty": execution.dirty, "run": manifest.run,
-            "host": execution.host, "devices": execution.devices, "waited": execution.waited, "cpu": execution.cpu,
+            "host": execution.host, "devices": execution.devices, "deviceClass": execution.device_class, "waited": execution.waited, "cpu": execution.cpu,
             "peakMemory": execution.peak_memory, "attempts": execution.attempts, "log": execution.log,
         },
     });

@@ -80,6 +80,7 @@ impl Document {
                 Group::Command => "ghtrader:command".to_owned(),
                 Group::With => format!("ghtrader:with.{}", part.name),
                 Group::Matrix => format!("ghtrader:matrix.{}", part.name),
+                Group::Device => "ghtrader:device".to_owned(),
                 Group::Input | Group::Env | Group::Output => continue,
             };
             let value =

@@ -11,6 +11,7 @@ use super::start::holder;
 use super::task::{self, Spec, TaskError};
 use super::{Message, Run};
 use crate::execute::{ExecEvent, Exit, Usage, masked};
+use crate::key::DeviceClass;
 use crate::leases::Lease;
 use crate::locks::{Held, LockRequest};
 use crate::manifest::Execution;
@@ -206,6 +207,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             dirty: self.options.commit.dirty,
             host: self.options.host.clone(),
             devices: flight.holds.as_ref().map(|holds| holds.devices.clone()).unwrap_or_default(),
+            device_class: DeviceClass::of(flight.resolved.request.wants_devices()),
             started: started.to_string(),
             finished: finished.to_string(),
             waited: flight.ready.elapsed().saturating_sub(usage.time).as_secs_f64(),

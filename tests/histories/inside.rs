@@ -65,6 +65,7 @@ fn try_call(place: Place<'_>, project: &Project, ask: &Ask, dry: bool) -> Result
         kinds: &kinds,
         cache: &cache,
         refs: &refs,
+        machine: &Pool::new(1.0, 0, &[]),
         root: place.root,
         flow: name(&flow),
     };

@@ -35,6 +35,9 @@ pub struct KindSpec {
     /// Whether a cached result has to be asked for with `probe` before it is trusted.
     #[serde(default)]
     pub probes: bool,
+    /// Whether its bytes depend on what it runs on, processor or device: then that is part of its key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub device_dependent: bool,
 }
 
 /// What lies at a path.

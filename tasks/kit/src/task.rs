@@ -21,6 +21,9 @@ pub trait Task {
     const ABOUT: &'static str;
     /// Whether results lie outside the cache, so that [`Task::probe`] has to be asked before one is trusted.
     const PROBES: bool = false;
+    /// Whether the bytes depend on what it runs on, processor or device: then that is part of its key. Only a task with
+    /// `gpu: { optional: true }` can run on either.
+    const DEVICE_DEPENDENT: bool = false;
     /// The parameters (`with`).
     type Params: DeserializeOwned + JsonSchema;
     /// The input files.
@@ -68,6 +71,7 @@ fn describe<T: Task>(code: &str) -> Result<KindSpec> {
         inputs: describe::inputs(&schema::<T::Inputs>()).with_context(|| format!("inputs of `{}`", T::NAME))?,
         outputs: describe::outputs(&schema::<T::Outputs>()).with_context(|| format!("outputs of `{}`", T::NAME))?,
         probes: T::PROBES,
+        device_dependent: T::DEVICE_DEPENDENT,
     })
 }
 

@@ -102,3 +102,41 @@ fn every_kind_has_a_code_version() {
         assert_eq!(kind["code"].as_str().unwrap().len(), 16, "{}", kind["name"]);
     }
 }
+
+#[test]
+fn what_it_runs_on_is_in_the_key_of_a_kind_that_says_so() {
+    let space = space();
+    space.flow(
+        "tasks:\n  d: { uses: double, inputs: { x: { path: x.txt } }, resources: { gpu: { count: 1, optional: true } } }\n",
+    );
+    let class = |key: &str| {
+        let manifest = space.path(&format!("cache/v1/results/{}/{key}.json", &key[..2]));
+        let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
+        (manifest["execution"]["device_class"].as_str().unwrap().to_owned(), manifest["execution"]["devices"].clone())
+    };
+    let keys = |args: &[&str]| {
+        let events = run(&space, &[args, &["--format", "json", "-v"]].concat()).events();
+        let of = |event: &&serde_json::Value| event["event"] == "task" && event["key"].is_string();
+        events.iter().rfind(of).unwrap()["key"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(run(&space, &[]).counts(), Counts(1, 0, 0, 0));
+    assert_eq!(run(&space, &["--gpus", "3,"]).counts(), Counts(0, 1, 0, 0), "it does not say so");
+    assert_eq!(class(&keys(&[])), ("cpu".to_owned(), serde_json::json!([])));
+
+    let program = std::fs::read_to_string(space.path("bin/ghtrader-tasks-double")).unwrap();
+    space.write(
+        "bin/ghtrader-tasks-double",
+        &program.replace(r#""probes": true"#, r#""probes": true, "device_dependent": true"#),
+    );
+    assert_eq!(run(&space, &[]).counts(), Counts(1, 0, 0, 0));
+    let planned = run(&space, &["--gpus", "3,", "-n"]);
+    assert!(planned.err.contains("d (device changed: cpu → gpu)"), "{planned:#?}");
+    assert_eq!(run(&space, &["--gpus", "3,"]).counts(), Counts(1, 0, 0, 0));
+    assert_eq!(class(&keys(&["--gpus", "3,"])), ("gpu".to_owned(), serde_json::json!([3])));
+    for args in [&[][..], &["--gpus", "3,"]] {
+        assert_eq!(run(&space, args).counts(), Counts(0, 1, 0, 0), "each class has its result: {args:?}");
+    }
+    let mut explain = space.command(&["explain", "test", "d"]);
+    let explained = answer(explain.env("GHTRADER_TASKS", space.path("bin")));
+    assert!(explained.out.contains("device : cpu"), "{explained:#?}");
+}
