@@ -5,6 +5,7 @@
 
 mod ending;
 mod files;
+mod groups;
 mod link;
 mod local;
 mod mask;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Cache;
+use crate::flow::units;
 
 pub use local::LocalExecutor;
 pub(crate) use mask::masked;
@@ -58,6 +60,8 @@ pub struct Job {
     pub locks: Vec<OwnedFd>,
     /// After this it is stopped.
     pub timeout: Option<Duration>,
+    /// All its processes together are held to so many bytes, where the system can do that.
+    pub memory: Option<u64>,
     /// Under a supervisor of its own: where that dies, it is this job's doing, or somebody's who knows nothing of jobs.
     pub apart: bool,
 }
@@ -137,6 +141,8 @@ pub enum Exit {
     Timeout,
     /// It was stopped because the caller asked for it, whatever it said at its end.
     Stopped,
+    /// The kernel ended it, or one of its processes, for it used more memory than this.
+    OutOfMemory(u64),
     /// It could not be started, and why.
     NotStarted(String),
     /// The supervisor died, and the task was ended.
@@ -150,6 +156,10 @@ impl std::fmt::Display for Exit {
             Self::Signal(signal) => write!(f, "killed by signal {signal}"),
             Self::Timeout => f.write_str("stopped at its timeout"),
             Self::Stopped => f.write_str("stopped"),
+            Self::OutOfMemory(limit) => {
+                let limit = units::shown(*limit);
+                write!(f, "killed: it used more than its memory of {limit} (raise `memory` in its `resources`)")
+            }
             Self::NotStarted(why) => write!(f, "not started: {why}"),
             Self::Lost => f.write_str("ended because its supervisor died"),
         }

@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::ending::Ending;
 use super::files::Limit;
+use super::groups::Groups;
 use super::processes::{OwnChildren, Process, ProcessId, Reaped, process, reap, table, trees, variable};
 use super::programs::Programs;
 use super::task::Running;
@@ -49,6 +50,7 @@ struct Supervisor {
     limit: Limit,
     inbox: Inbox,
     programs: Programs,
+    groups: Groups,
     /// Whether the runner is still there.
     open: bool,
     tasks: BTreeMap<u64, Running>,
@@ -75,6 +77,7 @@ impl Supervisor {
             limit,
             inbox: Inbox::default(),
             programs: Programs::default(),
+            groups: Groups::default(),
             open: true,
             tasks: BTreeMap::new(),
             orphans: BTreeMap::new(),
@@ -147,7 +150,8 @@ impl Supervisor {
         while let Some(command) = self.inbox.next() {
             match command {
                 Ok((Command::Start(start), descriptors)) => {
-                    match Running::start(&start, &mut self.programs, &mut self.limit, descriptors) {
+                    let group = start.memory.and_then(|memory| self.groups.make(memory));
+                    match Running::start(&start, &mut self.programs, &mut self.limit, group, descriptors) {
                         Ok(task) => {
                             self.events.push(ExecEvent::Started { id: task.id, pid: task.main.unsigned_abs() });
                             self.tasks.insert(task.id, task);

@@ -15,6 +15,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::ending::Ending;
 use super::files::Limit;
+use super::groups::Group;
 use super::mask::Mask;
 use super::output::{Lines, Report};
 use super::processes::{Ended, ProcessId};
@@ -51,16 +52,19 @@ pub(super) struct Running {
     told: Instant,
     started: Instant,
     usage: Usage,
+    /// What holds all of its processes to its memory.
+    group: Option<Group>,
     /// Locks are held until here, even where the task's processes closed them.
     _inherited: Vec<OwnedFd>,
 }
 
 impl Running {
-    /// Starts a task.
+    /// Starts a task, in `group` where there is one.
     pub(super) fn start(
         start: &Start,
         programs: &mut Programs,
         limit: &mut Limit,
+        group: Option<Group>,
         inherited: Vec<OwnedFd>,
     ) -> std::io::Result<Self> {
         if inherited.len() != start.descriptors {
@@ -71,7 +75,11 @@ impl Running {
         let (errors, error_writer) = std::io::pipe()?;
         rustix::io::ioctl_fionbio(&output, true)?;
         rustix::io::ioctl_fionbio(&errors, true)?;
-        let child = spawn(start, programs, limit, &inherited, writer, error_writer)?;
+        let spawn = || spawn(start, programs, limit, &inherited, writer, error_writer);
+        let child = match &group {
+            Some(group) => group.around(spawn)?,
+            None => spawn()?,
+        };
         let main = ProcessId::try_from(child.id()).map_err(std::io::Error::other)?;
         // Without pidfds (a kernel before 5.3) the end is noticed at the next tick.
         let pidfd = Pid::from_raw(main).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
@@ -97,6 +105,7 @@ impl Running {
             told: now.checked_sub(TELL).unwrap_or(now),
             started: now,
             usage: Usage::default(),
+            group,
             _inherited: inherited,
         })
     }
@@ -210,7 +219,12 @@ impl Running {
         self.lines.end_line(&mut reports, &mut log);
         self.pass_on(reports, &log, events);
         self.tell_progress(events);
-        let exit = self.exit.unwrap_or(Exit::Lost);
+        let exceeded = || self.group.as_ref().and_then(Group::exceeded);
+        let exit = match self.exit.unwrap_or(Exit::Lost) {
+            // A shell says only that what it called was killed.
+            exit @ (Exit::Code(1..) | Exit::Signal(_)) => exceeded().map_or(exit, Exit::OutOfMemory),
+            exit => exit,
+        };
         let usage = Usage { time: self.started.elapsed(), ..self.usage };
         events.push(ExecEvent::Exited { id: self.id, exit, usage, alone });
     }
@@ -314,10 +328,11 @@ mod tests {
             log: Text("/log".into()),
             descriptors: 2,
             timeout: None,
+            memory: None,
         };
         let there = vec![std::io::pipe().unwrap().0.into()];
         let mut limit = Limit::new(None).unwrap();
-        let why = Running::start(&start, &mut Programs::default(), &mut limit, there).unwrap_err();
+        let why = Running::start(&start, &mut Programs::default(), &mut limit, None, there).unwrap_err();
         assert!(why.to_string().contains("1 of its 2 locks"), "{why}");
     }
 
@@ -355,6 +370,7 @@ mod tests {
             told: now,
             started: now,
             usage: Usage::default(),
+            group: None,
             _inherited: Vec::new(),
         };
         let size = || std::fs::metadata(&log).unwrap().len();

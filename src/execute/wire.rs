@@ -40,6 +40,8 @@ pub(super) struct Start {
     pub(super) log: Text,
     pub(super) descriptors: usize,
     pub(super) timeout: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) memory: Option<u64>,
 }
 
 impl Start {
@@ -53,6 +55,7 @@ impl Start {
             log: Text(job.log.into()),
             descriptors: job.locks.len(),
             timeout: job.timeout,
+            memory: job.memory,
         };
         (start, job.locks)
     }
@@ -186,6 +189,7 @@ mod tests {
             log: Text("/dev/null".into()),
             descriptors,
             timeout: Some(Duration::from_millis(1500)),
+            memory: None,
         })
     }
 

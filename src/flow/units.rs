@@ -49,6 +49,13 @@ pub fn size(text: &str) -> Result<u64, &'static str> {
     bytes.filter(|bytes| *bytes < 9.0e18).map(|bytes| bytes.round() as u64).ok_or("is not a size")
 }
 
+/// A size as it is written, in the largest unit of which it is a whole number.
+pub fn shown(bytes: u64) -> String {
+    let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let whole = units.into_iter().find(|(_, bits)| bytes > 0 && bytes.trailing_zeros() >= *bits);
+    whole.map_or_else(|| format!("{bytes}B"), |(unit, bits)| format!("{}{unit}", bytes >> bits))
+}
+
 fn seconds(text: &str) -> Option<f64> {
     let mut seconds = 0.0;
     let mut rest = text.trim();
@@ -87,6 +94,13 @@ mod tests {
         for bad in ["", "5", "m", "5 parsecs", "-1s", "1s2", "1..2s", "1e9d", "9999999999999999999999999w", "ä", "1ä"]
         {
             assert_eq!(ms(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_shown_as_it_may_be_written() {
+        for text in ["2GiB", "1536MiB", "1TiB", "1023KiB", "1000000B", "0B"] {
+            assert_eq!(size(text).map(shown), Ok(text.to_owned()));
         }
     }
 

@@ -5,20 +5,43 @@ use std::path::{Path, PathBuf};
 
 /// A hierarchy of control groups, as this process sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Hierarchy {
+pub(crate) struct Hierarchy {
+    /// Which interface it has.
+    pub(crate) version: Version,
     /// Where it is mounted.
     mount: PathBuf,
     /// The group of this process, below that.
     group: PathBuf,
+}
+
+/// An interface of control groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// A hierarchy for each controller.
+    First,
+    /// One for all.
+    Second,
+}
+
+impl Version {
     /// The name of the file with the limit of memory.
-    limit: &'static str,
+    pub(crate) fn limit(self) -> &'static str {
+        match self {
+            Self::First => "memory.limit_in_bytes",
+            Self::Second => "memory.max",
+        }
+    }
+}
+
+/// The hierarchies in which the memory of this process may be limited.
+pub(crate) fn hierarchies() -> Vec<Hierarchy> {
+    let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    parsed(&text("/proc/self/cgroup"), &text("/proc/self/mountinfo"))
 }
 
 /// The least limit of memory among the groups of this process and those around them.
 pub(super) fn memory_limit() -> Option<u64> {
-    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    least(&hierarchies(&groups, &mounts))
+    least(&hierarchies())
 }
 
 fn least(hierarchies: &[Hierarchy]) -> Option<u64> {
@@ -26,8 +49,13 @@ fn least(hierarchies: &[Hierarchy]) -> Option<u64> {
 }
 
 impl Hierarchy {
+    /// The group of this process.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.mount.join(&self.group)
+    }
+
     fn limits(&self) -> impl Iterator<Item = u64> {
-        let around = self.group.ancestors().map(|group| self.mount.join(group).join(self.limit));
+        let around = self.group.ancestors().map(|group| self.mount.join(group).join(self.version.limit()));
         around.filter_map(|file| limit(&std::fs::read_to_string(file).ok()?))
     }
 }
@@ -37,8 +65,8 @@ fn limit(text: &str) -> Option<u64> {
     text.trim().parse().ok()
 }
 
-/// The hierarchies in which memory may be limited, from `/proc/self/cgroup` and `/proc/self/mountinfo`.
-fn hierarchies(groups: &str, mounts: &str) -> Vec<Hierarchy> {
+/// The same from the text of `/proc/self/cgroup` and `/proc/self/mountinfo`.
+fn parsed(groups: &str, mounts: &str) -> Vec<Hierarchy> {
     groups.lines().filter_map(|line| hierarchy(line, mounts)).collect()
 }
 
@@ -53,8 +81,8 @@ fn hierarchy(line: &str, mounts: &str) -> Option<Hierarchy> {
     let (root, mount) = mounts.lines().find_map(|line| mounted(line, second))?;
     // A group outside what is mounted cannot be looked at, but the mount itself is around it.
     let group = Path::new(group).strip_prefix(root).unwrap_or(Path::new("")).to_owned();
-    let limit = if second { "memory.max" } else { "memory.limit_in_bytes" };
-    Some(Hierarchy { mount: mount.into(), group, limit })
+    let version = if second { Version::Second } else { Version::First };
+    Some(Hierarchy { version, mount: mount.into(), group })
 }
 
 /// Of a line of `mountinfo` (proc(5)): which part of the hierarchy is mounted, and where.
@@ -81,27 +109,27 @@ mod tests {
 32 25 0:28 / /sys/fs/cgroup/memory rw shared:11 - cgroup cgroup rw,memory
 33 25 0:29 / /sys/fs/cgroup/unified rw shared:12 - cgroup2 cgroup2 rw";
 
-    fn of(mount: &str, group: &str, limit: &'static str) -> Hierarchy {
-        Hierarchy { mount: mount.into(), group: group.into(), limit }
+    fn of(mount: &str, group: &str, version: Version) -> Hierarchy {
+        Hierarchy { version, mount: mount.into(), group: group.into() }
     }
 
     #[test]
     fn the_groups_of_a_process_are_found_in_either_version() {
         let slice = "0::/user.slice/user-1000.slice/a:b\n";
-        assert_eq!(hierarchies(slice, V2), [of("/sys/fs/cgroup", "user.slice/user-1000.slice/a:b", "memory.max")]);
+        assert_eq!(parsed(slice, V2), [of("/sys/fs/cgroup", "user.slice/user-1000.slice/a:b", Version::Second)]);
         let both = "9:name=systemd:/\n4:memory:/docker/1\n3:cpu,cpuacct:/\n0::/\n";
         assert_eq!(
-            hierarchies(both, V1),
+            parsed(both, V1),
             [
-                of("/sys/fs/cgroup/memory", "docker/1", "memory.limit_in_bytes"),
-                of("/sys/fs/cgroup/unified", "", "memory.max"),
+                of("/sys/fs/cgroup/memory", "docker/1", Version::First),
+                of("/sys/fs/cgroup/unified", "", Version::Second),
             ]
         );
         let container = V1.replace("0:28 / ", "0:28 /docker/1 ");
-        assert_eq!(hierarchies("4:memory:/docker/1/x", &container)[0].group, Path::new("x"));
-        assert_eq!(hierarchies("4:memory:/elsewhere", &container)[0].group, Path::new(""));
+        assert_eq!(parsed("4:memory:/docker/1/x", &container)[0].group, Path::new("x"));
+        assert_eq!(parsed("4:memory:/elsewhere", &container)[0].group, Path::new(""));
         for nothing in ["", "nonsense", "4:memory:/x"] {
-            assert_eq!(hierarchies(nothing, V2), [], "{nothing}");
+            assert_eq!(parsed(nothing, V2), [], "{nothing}");
         }
     }
 
@@ -113,7 +141,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        let group = [of(mount.path().to_str().unwrap(), "a/b", "memory.max")];
+        let group = [of(mount.path().to_str().unwrap(), "a/b", Version::Second)];
         assert_eq!(least(&group), None, "no such files, no limit");
         write("a/b/memory.max", "max\n");
         assert_eq!(least(&group), None);

@@ -16,6 +16,7 @@ mod visible;
 
 use std::collections::BTreeMap;
 
+pub(crate) use cgroup::{Hierarchy, Version, hierarchies};
 pub use visible::{VARIABLE, visible};
 
 use crate::resources::Pool;

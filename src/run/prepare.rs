@@ -175,6 +175,7 @@ impl<'a> Preparation<'a> {
             log: self.log,
             locks,
             timeout: self.timeout,
+            memory: self.spec.limit,
             apart: self.apart,
         };
         Ok(Ready::Job(Box::new(job), held))

@@ -36,6 +36,8 @@ pub(super) struct Spec {
     pub(super) kind: Option<Kind>,
     pub(super) cpu: f64,
     pub(super) memory: Option<u64>,
+    /// The memory that it declares: it is held to that.
+    pub(super) limit: Option<u64>,
     pub(super) devices: Vec<u32>,
     /// The names of the variables whose values are secret.
     pub(super) secrets: Vec<String>,
@@ -59,6 +61,7 @@ impl Spec {
             }),
             cpu: resources.cpu,
             memory: Some(resources.memory.unwrap_or(all)),
+            limit: resources.memory,
             devices,
             secrets: secrets.map(|env| env.name.value.clone()).collect(),
             folder,

@@ -241,6 +241,7 @@ impl<'r> Round<'r, '_, '_> {
             log,
             locks: shared,
             timeout: planner.decl(task.id).timeout,
+            memory: spec.limit,
             apart: false,
         });
         self.flying.insert(task.id as u64, Flight { task, spec, devices, lease, _locks: Some(locks) });

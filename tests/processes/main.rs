@@ -1,8 +1,10 @@
 //! Tasks as processes: that all of a task ends, and its locks with it, whatever is killed.
 
 #![allow(clippy::unwrap_used, reason = "in a test, what fails is to fail it")]
+#![allow(clippy::print_stderr, reason = "what a test cannot see here, it says")]
 
 mod killed;
+mod memory;
 mod output;
 
 use std::ffi::OsString;
@@ -75,6 +77,7 @@ fn job(folder: &Path, id: u64, script: &str) -> Job {
         log: folder.join(format!("{id}.log")),
         locks: Vec::new(),
         timeout: None,
+        memory: None,
         apart: false,
     }
 }

@@ -237,3 +237,24 @@ tasks:
         assert!(!space.exists("ran"));
     }
 }
+
+#[test]
+fn a_task_that_uses_more_than_its_memory_says_so_and_how_to_raise_it() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  a:
+    run: 'cat /proc/self/cgroup >@/groups; head -c 200000000 /dev/zero | tail -c 200000000 | wc -c'
+    resources: { memory: 64MiB }
+"#,
+    );
+    let ended = space.run(&[]);
+    if !space.read("groups").contains("/ghtrader-") {
+        eprintln!("skipped: no control group with a limit can be made here");
+        assert_eq!(ended.code, 0, "where it cannot be held, it is not: {ended:#?}");
+        return;
+    }
+    assert_eq!(ended.code, 1, "{ended:#?}");
+    let told = "a failed: killed: it used more than its memory of 64MiB (raise `memory` in its `resources`) after ";
+    assert!(ended.err.contains(told), "{}", ended.err);
+}
