@@ -80,8 +80,11 @@ impl Project {
     }
 
     /// What the machine is taken to have, to run this: what the call declares, then the project's settings, then what is
-    /// found out.
+    /// found out. A run within a task has what its task was given.
     pub(super) fn machine(&self, graph: &Graph<'_>, declared: Declared) -> Result<Pool, CliError> {
+        if let Some(given) = Found::within_task() {
+            return Ok(declared.pool(&given));
+        }
         let wanted = graph.tasks().iter().any(|task| task.resources.gpu.is_some());
         Ok(declared.over(self.settings()?.machine).pool(&Found::look(wanted)))
     }

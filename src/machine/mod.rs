@@ -15,6 +15,9 @@ mod nvml;
 mod visible;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use ghtrader_kit::REQUEST_VARIABLE;
 
 pub(crate) use cgroup::{Hierarchy, Version, hierarchies};
 pub use visible::{VARIABLE, visible};
@@ -97,6 +100,17 @@ impl Found {
         let caller = std::env::var_os(VARIABLE);
         let caller = caller.as_ref().map(|value| value.to_string_lossy());
         Self { cpus: cores() as f64, memory: memory(), devices: visible(devices, caller.as_deref()) }
+    }
+
+    /// What a task was given, for one that runs tasks of its own.
+    pub fn within_task() -> Option<Self> {
+        let request = std::env::var_os(REQUEST_VARIABLE).map(PathBuf::from)?;
+        let number = |name| std::env::var(name).ok()?.parse::<f64>().ok();
+        let (cpus, memory) = (number("GHTRADER_CPUS")?, number("GHTRADER_MEMORY")?);
+        let indices = std::env::var(VARIABLE).unwrap_or_default();
+        let device = |text: &str| Some(Device { index: text.parse().ok()?, uuid: String::new(), memory: None });
+        let devices = indices.split(',').filter_map(device).collect();
+        request.is_file().then_some(Self { cpus, memory: memory as u64, devices })
     }
 }
 

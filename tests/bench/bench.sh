@@ -11,6 +11,10 @@ runner)
     shift
     exec python3 -B "$here/runner" --ghtrader "$ghtrader" "$@"
     ;;
+devices)
+    shift
+    exec python3 -B "$here/devices" --ghtrader "$ghtrader" "$@"
+    ;;
 histories)
     echo "history by history beside the reference interpreter; ${2:-10000} of them, seeds from ${HISTORY_SEED:-1}" >&2
     HISTORIES=${2:-10000} HISTORY_WAY=${HISTORY_WAY:-inside} exec \
@@ -20,6 +24,7 @@ histories)
     cat <<'TEXT'
 usage: ./x bench runner [--full] …     ghtrader beside other runners: seconds, processor time, memory, executions, and the bounds
                                        (without --full: small graphs, some minutes; --help lists the options)
+       ./x bench devices               tasks on four declared devices, beside GNU make -j with flock and HyperQueue
        ./x bench histories [N]         N drawn histories (10,000) through the library, without processes; with processes:
                                        HISTORY_WAY=processes; HISTORY_SEED is the first seed
 TEXT

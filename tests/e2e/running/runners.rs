@@ -202,3 +202,19 @@ fn leases_that_cannot_be_used_are_an_error_before_anything_runs() {
     assert!(refused.err.contains("file/leases") && refused.err.contains("set GHTRADER_LEASES"), "{}", refused.err);
     assert!(!space.exists("ran"));
 }
+
+#[test]
+fn a_run_within_a_task_has_what_its_task_was_given() {
+    let (outer, inner) = (Space::new(), Space::new());
+    inner.flow(
+        "tasks:\n  a: { run: 'echo $MATRIX_N $CUDA_VISIBLE_DEVICES >>@/ran', matrix: { n: [1, 2] }, resources: { gpu: 1 } }\n",
+    );
+    let call = format!("{} -C {} run test", env!("CARGO_BIN_EXE_ghtrader"), inner.root().display());
+    outer.flow(&format!("tasks:\n  all: {{ run: '{call} 2>@/said', resources: {{ gpu: 1 }}, timeout: 60s }}\n"));
+    outer.up_to_date(&["--cpus", "1", "--gpus", "5"]);
+    assert_eq!(inner.read("ran").lines().map(|line| &line[1..]).collect::<Vec<_>>(), [" 0", " 0"]);
+    inner.flow("tasks: { b: { run: 'true', resources: { gpu: 2 } } }");
+    let refused = outer.run(&["--gpus", "3,", "--force", "all"]);
+    assert_eq!(refused.code, 1, "{refused:#?}");
+    assert!(outer.read("said").contains("this machine has"), "{}", outer.read("said"));
+}
