@@ -1,5 +1,5 @@
 //! The local index (SQLite, WAL): where the database lies, how it comes to be, and what happens when it is damaged.
-//! What it holds is in `schema.sql`; what is asked of it, in `tables.rs`.
+//! What it holds is in `schema.sql` and `history.sql`; what is asked of it, in `tables.rs` and `history.rs`.
 //!
 //! Everyone who has the database open holds a shared lock on `index.lock`. It is made beside its place and linked into
 //! it, so there is never half a database. A damaged one is made anew from `results/` by whoever gets the lock alone; one
@@ -15,9 +15,11 @@ use ulid::Ulid;
 use super::files::{Scrap, remove};
 use super::{CacheError, Result};
 
-/// Raised with `schema.sql`: another version is made anew.
-const VERSION: i64 = 2;
-const SCHEMA: &str = include_str!("schema.sql");
+/// Raised with the schema: another version is made anew, but for the one before, to which `history.sql` is added.
+const VERSION: i64 = 3;
+const BEFORE_HISTORY: i64 = 2;
+const SCHEMA: &str = concat!(include_str!("schema.sql"), include_str!("history.sql"));
+const HISTORY: &str = include_str!("history.sql");
 /// Writers wait for each other; each holds the database for milliseconds.
 const BUSY: Duration = Duration::from_secs(60);
 
@@ -143,7 +145,7 @@ impl Index {
             create(path, &scrap.path(), fill)?;
         }
         match Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-            .and_then(|connection| prepare(&connection).map(|id| (connection, id)))
+            .and_then(|mut connection| prepare(&mut connection, fill).map(|id| (connection, id)))
         {
             Ok(connected) => Ok(Ok(connected)),
             Err(error) if is_damage(&error) => Ok(Err(error)),
@@ -197,24 +199,48 @@ fn make(connection: &mut Connection, fill: Fill<'_>) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
+fn prepare(connection: &mut Connection, fill: Fill<'_>) -> rusqlite::Result<i64> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
     // The manifests in `results/` are what has to last. A row that is lost with the power is found there again.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "cache_size", -65536)?;
+    if version(connection)? == BEFORE_HISTORY {
+        add_history(connection, fill)?;
+    }
     check(connection)
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Adds to an index of the version before what that did not have. To fill it again changes nothing of what it has: rows that
+/// are newer than the manifests (which key an instance has now) stay.
+fn add_history(connection: &mut Connection, fill: Fill<'_>) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been here meanwhile.
+    if version(&transaction)? != BEFORE_HISTORY {
+        return Ok(());
+    }
+    transaction.execute_batch(HISTORY)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    fill(&transaction)?;
+    transaction.commit()
 }
 
 /// Which making of the database this is. An error where it is not a whole one of this version.
 fn check(connection: &Connection) -> rusqlite::Result<i64> {
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [], |row| row.get(0))?;
     let expected = SCHEMA.matches("CREATE TABLE").count();
-    if version != VERSION || usize::try_from(tables) != Ok(expected) {
+    if version(connection)? != VERSION || usize::try_from(tables) != Ok(expected) {
         return Err(not_ours());
     }
+    id(connection)
+}
+
+fn id(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "application_id", |row| row.get(0))
 }
 
@@ -235,6 +261,13 @@ fn connect_read_only(path: &Path) -> rusqlite::Result<(Connection, i64)> {
     let connection = Connection::open_with_flags(uri, flags)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
+    if version(&connection)? == BEFORE_HISTORY {
+        // Who only reads has no history before somebody has written.
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        connection.execute_batch(&HISTORY.replace("CREATE TABLE", "CREATE TEMP TABLE"))?;
+        let id = id(&connection)?;
+        return Ok((connection, id));
+    }
     let id = check(&connection)?;
     Ok((connection, id))
 }

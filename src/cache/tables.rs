@@ -52,6 +52,7 @@ pub(super) fn add_result(index: &Connection, manifest: &Manifest, n: u64) -> Res
             followed.execute(params![source, key, name])?;
         }
     }
+    super::history::add(index, manifest)?;
     set_last(index, flow, task, key, finished)
 }
 

@@ -1,5 +1,6 @@
 //! The store as a whole: what it keeps, what it notices, and what it survives.
 
+mod history;
 mod objects;
 mod results;
 mod sources;
