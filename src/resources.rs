@@ -105,6 +105,17 @@ impl Request {
         self.amounts.insert(name.to_owned(), thousandths(amount));
         self
     }
+
+    /// How much it asks for of what is scarce: devices, then cores. Made for comparing.
+    pub fn width(&self) -> u64 {
+        let cores = self.amounts.get(CPU).copied().unwrap_or_default();
+        (self.devices << 32) + cores.min(u64::from(u32::MAX))
+    }
+
+    /// All that it asks for, by name: thousandths, and bytes of memory.
+    pub fn amounts(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.amounts.iter().map(|(name, amount)| (name.as_str(), *amount)).chain([("gpu", self.devices)])
+    }
 }
 
 impl Pool {
@@ -146,6 +157,17 @@ impl Pool {
     /// Bytes of memory.
     pub fn memory(&self) -> u64 {
         self.amounts.get(MEMORY).copied().unwrap_or_default()
+    }
+
+    /// All that there is, by name: thousandths, and bytes of memory.
+    pub fn amounts(&self) -> impl Iterator<Item = (&str, u64)> {
+        let devices = ("gpu", self.devices.values().sum());
+        self.amounts.iter().map(|(name, amount)| (name.as_str(), *amount)).chain([devices])
+    }
+
+    /// The indices of the devices.
+    pub fn device_indices(&self) -> impl Iterator<Item = u32> {
+        self.devices.keys().copied()
     }
 
     /// Whether a machine that has all of this pool can ever meet `request`.

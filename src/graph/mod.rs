@@ -37,7 +37,8 @@ pub struct Graph<'a> {
     input_orders: Vec<Vec<usize>>,
     /// Edges from what is read to what reads it; a task that reads itself has none.
     edges: Vec<(usize, usize)>,
-    heights: Vec<u64>,
+    /// What is read before what reads it.
+    order: Vec<usize>,
 }
 
 /// An output of a task.
@@ -91,19 +92,12 @@ impl<'a> Graph<'a> {
         edges.retain(|(from, to)| from != to);
         edges.sort_unstable();
         edges.dedup();
-        let dag = dag(check.flow.tasks.len(), &edges);
         // The cycles were checked: there is an order.
-        let order = toposort(&dag, None).unwrap_or_default().into_iter().map(NodeIndex::index);
-        let mut heights = vec![1_u64; check.flow.tasks.len()];
-        for task in order.rev() {
-            let below = dag.neighbors(NodeIndex::new(task)).filter_map(|next| heights.get(next.index())).max();
-            if let Some(height) = below.copied().and_then(|below| heights.get_mut(task).map(|height| (height, below))) {
-                *height.0 = height.1 + 1;
-            }
-        }
+        let order = toposort(&dag(check.flow.tasks.len(), &edges), None).unwrap_or_default();
+        let order = order.into_iter().map(NodeIndex::index).collect();
         let input_orders = check.flow.tasks.iter().map(input_order).collect();
         let Check { flow, index, outputs, .. } = check;
-        Self { flow, index, outputs, input_orders, edges, heights }
+        Self { flow, index, outputs, input_orders, edges, order }
     }
 
     /// The tasks, in the order of the flow file.
@@ -149,9 +143,18 @@ impl<'a> Graph<'a> {
         &self.edges
     }
 
-    /// The number of tasks on the longest path from a task to the end, itself included.
-    pub fn height(&self, task: usize) -> u64 {
-        self.heights.get(task).copied().unwrap_or_default()
+    /// For each task, the longest path to an end: the sum of what `each` gives for the tasks on it, itself included.
+    pub fn longest(&self, mut each: impl FnMut(usize) -> u64) -> Vec<u64> {
+        let mut longest = vec![0_u64; self.flow.tasks.len()];
+        for task in self.order.iter().rev().copied() {
+            let start = self.edges.partition_point(|(from, _)| *from < task);
+            let readers = self.edges.iter().skip(start).take_while(|(from, _)| *from == task);
+            let behind = readers.filter_map(|(_, reader)| longest.get(*reader)).max().copied().unwrap_or_default();
+            if let Some(path) = longest.get_mut(task) {
+                *path = behind.saturating_add(each(task));
+            }
+        }
+        longest
     }
 }
 

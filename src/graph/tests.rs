@@ -161,7 +161,9 @@ fn the_daily_flow_has_the_graph_that_one_draws_by_hand() {
         let expected = "cells>ingest cells>schedule cells>main-l5 cells>build cells>train cells>promote ingest>schedule \
             ingest>main-l5 schedule>main-l5 schedule>build schedule>train main-l5>build build>train train>promote promote>summary";
         assert_eq!(edges, expected);
-        assert_eq!((graph.height(0), graph.height(7)), (8, 1));
+        assert_eq!(graph.longest(|_| 1), [8, 7, 6, 5, 4, 3, 2, 1]);
+        let train = graph.index("train").unwrap();
+        assert_eq!(graph.longest(|task| if task == train { 100 } else { 1 }), [107, 106, 105, 104, 103, 102, 2, 1]);
         let main = graph.index("main-l5").unwrap();
         assert_eq!(graph.input_order(main), [1, 0]);
         assert_eq!(graph.kind_name(main), Some("main-l5"));
@@ -194,7 +196,7 @@ fn a_chain_of_ten_thousand_tasks_needs_no_deep_stack() {
         text.push_str(&format!("  t{task}: {{ run: echo, needs: [t{}] }}\n", task - 1));
     }
     with_graph(&text, &Kinds::of([]), |graph| {
-        assert_eq!(graph.height(0), 10_000);
+        assert_eq!(graph.longest(|_| 1)[0], 10_000);
     });
     let closed = text.replacen("t0: { run: echo }", "t0: { run: echo, needs: [t9999] }", 1);
     let flow = flow(&closed);
@@ -228,7 +230,13 @@ mod drawn {
             match Graph::new(&flow, &Kinds::of([])) {
                 Ok(graph) => {
                     prop_assert!(left.is_empty());
-                    prop_assert!(edges.iter().all(|(from, to)| graph.height(*from) > graph.height(*to)));
+                    let each = |task: usize| task as u64 + 1;
+                    let longest = graph.longest(each);
+                    // By the definition: one more than the longest of those behind it.
+                    for task in 0..12 {
+                        let behind = edges.iter().filter(|(from, _)| *from == task).map(|(_, to)| longest[*to]).max();
+                        prop_assert_eq!(longest[task], each(task) + behind.unwrap_or(0));
+                    }
                 }
                 Err(errors) => {
                     prop_assert!(!left.is_empty());

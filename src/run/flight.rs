@@ -18,10 +18,12 @@ use crate::manifest::Execution;
 use crate::plan::{Data, InstanceId, Outcome, Resolved};
 use crate::provenance::{RunTask, RunTaskState, log_hash};
 use crate::report::{Event, Failure, TaskEvent, TaskState, duration};
+use crate::schedule::Expected;
 
 /// A task between its start and its outputs in the cache.
 pub(super) struct InFlight {
     pub(super) resolved: Arc<Resolved>,
+    pub(super) expected: Expected,
     /// Nothing while it waits.
     pub(super) holds: Option<Holds>,
     ready: Instant,
@@ -43,9 +45,10 @@ pub(super) struct Holds {
 }
 
 impl InFlight {
-    pub(super) fn new(resolved: Arc<Resolved>, ready: Instant) -> Self {
+    pub(super) fn new(resolved: Arc<Resolved>, expected: Expected, ready: Instant) -> Self {
         Self {
             resolved,
+            expected,
             holds: None,
             ready,
             ran: None,

@@ -37,7 +37,7 @@ use crate::provenance::{Commit, RunTask, RunTaskState};
 use crate::refs::Refs;
 use crate::report::{Event, Reporter, Summary};
 use crate::resources::Pool;
-use crate::schedule::{Candidate, LockKeys, Scheduler};
+use crate::schedule::{Candidate, Forecast, LockKeys, Scheduler};
 use commit::{Committed, Committer};
 use flight::InFlight;
 use folder::Folders;
@@ -198,6 +198,8 @@ struct Run<'a, 'scope> {
     folders: Arc<Folders>,
     committer: Committer,
     scheduler: Scheduler,
+    forecast: Forecast<'a>,
+    begun: Instant,
     /// Tasks that are ready and not started.
     waiting: HashMap<InstanceId, InFlight>,
     /// The keys that are ready, executed or being recorded, each with the instances of the same key that come after it.
@@ -258,6 +260,8 @@ pub fn run<'a>(
             folders: Arc::default(),
             committer: Committer::start(scope, record, move |batch| drop(tell.send(Message::Committed(batch)))),
             scheduler: Scheduler::new(options.machine.clone()),
+            forecast: Forecast::new(context.cache, context.graph, context.flow),
+            begun,
             waiting: HashMap::new(),
             twins: HashMap::new(),
             flying: BTreeMap::new(),
@@ -321,6 +325,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     fn until_done(&mut self, inbox: &Receiver<Message>) {
         loop {
             self.report_settled();
+            self.scheduler.set_time(self.begun.elapsed().as_micros() as u64);
             self.start_what_fits();
             let idle = self.flying.is_empty() && self.contended.is_none();
             if idle && self.skip_what_waits() {
@@ -368,14 +373,16 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     /// Whether it may start some time.
     fn schedule(&mut self, id: InstanceId, mut resolved: Box<Resolved>) -> bool {
         self.changed = true;
-        resolved.request = self.options.machine.settle(resolved.request);
+        let (task, decl) = (self.planner.task(id), self.planner.decl(id));
+        let expected = self.forecast.of(task, &resolved.parts, || self.planner.name(id));
+        resolved.request = expected.request(resolved.request, decl.resources.memory, &self.options.machine);
         // Known only now: a task with `when`.
         if let Err(error) = self.options.machine.admits(&resolved.request) {
             self.fail(id, error.to_string());
             return false;
         }
         let locks = resolved.locks.clone();
-        self.queue(id, InFlight::new(Arc::from(resolved), Instant::now()), locks);
+        self.queue(id, InFlight::new(Arc::from(resolved), expected, Instant::now()), locks);
         true
     }
 
@@ -385,7 +392,8 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.scheduler.add(Candidate {
             id,
             priority: self.planner.decl(id).priority,
-            remaining: self.context.graph.height(self.planner.task(id)),
+            remaining: self.forecast.remaining(self.planner.task(id), flight.expected),
+            takes: flight.expected.micros(),
             request: flight.resolved.request.clone(),
             locks,
         });

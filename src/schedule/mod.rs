@@ -1,17 +1,29 @@
 //! What starts next: a pure function of the tasks that are ready, of what is free, and of the lock keys in use.
 //!
-//! A list scheduler: higher priority first, then the longer remaining path, then the order of the flow. The first of each
-//! request that does not fit keeps its place: what comes after it may only use what it leaves, so that large requests do
-//! not starve. Nor does who wants a lock alone: those behind it do not join the ones that share it now. It knows no clock,
+//! A list scheduler, for one machine or for many ([`Room`]): higher priority first, then the longer remaining path, then
+//! the wider request, then the order of the flow. The first of each request that does not fit keeps its place: what comes
+//! after it may only use what it leaves, so that large requests do not starve; or what is kept for the first of them, where it
+//! is expected to have ended before that one can start (backfilling). Nor does who wants a lock alone starve: those behind it do not join the ones that share it now. It knows no clock,
 //! no process and no file.
 //!
 //! Tasks that ask for the same wait in one class, and in it those with the same lock keys in one line, so a decision
 //! looks at the heads of lines and not at all that waits. A line whose keys are in use is parked until they are given
 //! back. The simple rule that all of this comes to is in the tests, which compare the two.
 
+mod cluster;
+mod forecast;
+mod room;
+mod simulate;
+
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+pub use cluster::{Cluster, Left, Place};
+pub use forecast::{Expected, Forecast};
+pub use room::{Rest, Room};
+pub use simulate::{Attempt, Bound, Job, Simulated, bound, simulate};
 
 use crate::resources::{Pool, Request};
 
@@ -25,8 +37,10 @@ pub struct Candidate {
     pub id: usize,
     /// `priority` of the flow.
     pub priority: i64,
-    /// How long the path behind it is.
+    /// How long the longest path from it on is.
     pub remaining: u64,
+    /// How long it is expected to run, in microseconds.
+    pub takes: u64,
     /// What it asks for.
     pub request: Request,
     /// Lock keys that it holds while it runs, and whether it shares each.
@@ -35,11 +49,11 @@ pub struct Candidate {
 
 /// A task to start now, and its devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Start {
+pub struct Start<Given = Vec<u32>> {
     /// Its place in the planner's list.
     pub id: usize,
-    /// The devices it gets.
-    pub devices: Vec<u32>,
+    /// The devices it gets; of many machines, also which one.
+    pub devices: Given,
 }
 
 /// What others on the same machine use and wait for.
@@ -75,12 +89,22 @@ impl Others {
     }
 }
 
-/// The place of a task in the order of starts.
-type Rank = (Reverse<i64>, Reverse<u64>, usize);
+/// The place of a task in the order of starts: priority, then path and width, then its place in the flow. How long it takes
+/// comes with it, and decides nothing here.
+type Rank = (Reverse<i64>, (Reverse<u64>, Reverse<u64>), usize, u64);
+
+/// A task that was started: when it is expected to end, and what it was given.
+#[derive(Clone, Debug)]
+struct Going<Given> {
+    end: u64,
+    request: Arc<Request>,
+    given: Given,
+}
 
 impl Candidate {
     fn rank(&self) -> Rank {
-        (Reverse(self.priority), Reverse(self.remaining), self.id)
+        let path = (Reverse(self.remaining), Reverse(self.request.width()));
+        (Reverse(self.priority), path, self.id, self.takes)
     }
 }
 
@@ -97,28 +121,33 @@ struct Class {
 
 /// What is ready, what is free, and which lock keys are in use.
 #[derive(Debug)]
-pub struct Scheduler {
-    free: Pool,
+pub struct Scheduler<R: Room = Pool> {
+    free: R,
+    now: u64,
+    /// What runs, where that tells when there is room again.
+    going: Vec<Going<R::Given>>,
     /// How many share each key in use, or `None` for one exclusive holder.
     held: BTreeMap<String, Option<usize>>,
-    classes: BTreeMap<Request, Class>,
+    classes: BTreeMap<Arc<Request>, Class>,
     /// Who is ready and wants a key alone.
     writers: BTreeMap<String, BTreeSet<Rank>>,
     /// Lines that wait for a key.
-    parked: BTreeMap<String, BTreeSet<(Request, LockKeys)>>,
+    parked: BTreeMap<String, BTreeSet<(Arc<Request>, LockKeys)>>,
     waiting: usize,
     /// The first that did not fit when it was last looked.
-    blocked: Option<(usize, Request)>,
+    blocked: Option<(usize, Arc<Request>)>,
     /// How many candidates were looked at so far: what the work of scheduling is measured by.
     #[cfg(test)]
     looks: usize,
 }
 
-impl Scheduler {
+impl<R: Room> Scheduler<R> {
     /// Nothing is ready, and all of `machine` is free.
-    pub fn new(machine: Pool) -> Self {
+    pub fn new(machine: R) -> Self {
         Self {
             free: machine,
+            now: 0,
+            going: Vec::new(),
             held: BTreeMap::new(),
             classes: BTreeMap::new(),
             writers: BTreeMap::new(),
@@ -130,6 +159,11 @@ impl Scheduler {
         }
     }
 
+    /// What time it is, in microseconds since any moment that stays the same.
+    pub fn set_time(&mut self, now: u64) {
+        self.now = now;
+    }
+
     /// One more is ready.
     pub fn add(&mut self, candidate: Candidate) {
         self.waiting += 1;
@@ -138,7 +172,8 @@ impl Scheduler {
         for (key, _) in locks.iter().filter(|(_, shared)| !shared) {
             self.writers.entry(key.clone()).or_default().insert(rank);
         }
-        let class = self.classes.entry(request.clone()).or_default();
+        let request = Arc::new(request);
+        let class = self.classes.entry(Arc::clone(&request)).or_default();
         let line = class.lines.entry(locks.clone()).or_default();
         let before = line.first().copied();
         line.insert(rank);
@@ -155,23 +190,23 @@ impl Scheduler {
     }
 
     /// Those that start now, at most `slots`, in the order in which they do. They have what they asked for.
-    pub fn start(&mut self, slots: usize) -> Vec<Start> {
-        self.start_among(slots, &Others::default())
+    pub fn start(&mut self, slots: usize) -> Vec<Start<R::Given>> {
+        self.start_among(slots, &R::Others::default())
     }
 
     /// The same on a machine that others use too. Nobody takes what somebody else has waited for longer.
-    pub fn start_among(&mut self, slots: usize, others: &Others) -> Vec<Start> {
+    pub fn start_among(&mut self, slots: usize, others: &R::Others) -> Vec<Start<R::Given>> {
         let mut starts = Vec::new();
         let mut waited = self.blocked.take().map(|(_, request)| request);
         if slots == 0 || self.waiting == 0 {
             return starts;
         }
-        // What is left once the tasks that did not fit have their share.
-        let mut rest = self.free.clone();
-        others.used.iter().for_each(|(request, devices)| rest.take_devices(request, devices));
-        let mut next: BTreeMap<Rank, Request> = BTreeMap::new();
+        // What is left once the tasks that did not fit have their share; and when the first of those can start.
+        let mut rest = self.free.rest(others);
+        let mut opens: Option<u64> = None;
+        let mut next: BTreeMap<Rank, Arc<Request>> = BTreeMap::new();
         for (request, class) in &self.classes {
-            next.extend(class.heads.keys().next().map(|rank| (*rank, request.clone())));
+            next.extend(class.heads.keys().next().map(|rank| (*rank, Arc::clone(request))));
         }
         while let Some((rank, request)) = next.pop_first().filter(|_| starts.len() < slots) {
             #[cfg(test)]
@@ -181,11 +216,20 @@ impl Scheduler {
             if let Some(key) = in_the_way(&self.held, &self.writers, rank, &locks) {
                 class.heads.remove(&rank);
                 class.parked.insert(locks.clone(), key.clone());
-                self.parked.entry(key).or_default().insert((request.clone(), locks));
-            } else if let Some(devices) = others.leave(&rest, waited.as_ref() == Some(&request)).fit(&request) {
-                // What is left is a part of `free`, so what fits there fits here; the devices have to be the same.
-                rest.take_devices(&request, &devices);
-                self.free.take_devices(&request, &devices);
+                self.parked.entry(key).or_default().insert((Arc::clone(&request), locks));
+            } else if let Some(devices) = {
+                let waits = waited.as_ref() == Some(&request);
+                self.free.take(&mut rest, &request, others, waits).or_else(|| {
+                    let (_, first) = self.blocked.as_ref()?;
+                    let opens = *opens.get_or_insert_with(|| opens_at::<R>(&self.going, self.now, &rest, first));
+                    let in_time = self.now.saturating_add(rank.3) <= opens;
+                    in_time.then(|| self.free.take_kept(&mut rest, &request, others, waits)).flatten()
+                })
+            } {
+                if R::BACKFILLS {
+                    let end = self.now.saturating_add(rank.3);
+                    self.going.push(Going { end, request: Arc::clone(&request), given: devices.clone() });
+                }
                 // The next one like it has waited since now.
                 waited.take_if(|waited| *waited == request);
                 hold(&mut self.held, &locks);
@@ -197,11 +241,11 @@ impl Scheduler {
                 starts.push(Start { id: rank.2, devices });
             } else {
                 // Nor do those behind it that ask for the same.
-                rest.reserve(&request);
+                self.free.reserve(&mut rest, &request);
                 self.blocked.get_or_insert((rank.2, request));
                 continue;
             }
-            next.extend(class.heads.keys().next().map(|rank| (*rank, request.clone())));
+            next.extend(class.heads.keys().next().map(|rank| (*rank, Arc::clone(&request))));
             if class.lines.is_empty() {
                 self.classes.remove(&request);
             }
@@ -211,18 +255,28 @@ impl Scheduler {
 
     /// The first that did not fit at the last decision, and what it asks for.
     pub fn blocked(&self) -> Option<(usize, &Request)> {
-        self.blocked.as_ref().map(|(id, request)| (*id, request))
+        self.blocked.as_ref().map(|(id, request)| (*id, &**request))
     }
 
     /// Takes back what [`Scheduler::start`] gave to a task.
-    pub fn give_back(&mut self, request: &Request, devices: &[u32], locks: &LockKeys) {
-        self.free.give_back(request, devices);
+    pub fn give_back(&mut self, request: &Request, devices: &R::Given, locks: &LockKeys) {
+        self.free(request, devices);
         self.unlock(locks);
     }
 
     /// Takes back cores, memory, devices and tokens of a task that keeps its lock keys.
-    pub fn free(&mut self, request: &Request, devices: &[u32]) {
+    pub fn free(&mut self, request: &Request, devices: &R::Given) {
         self.free.give_back(request, devices);
+        self.forget(request, devices);
+    }
+
+    /// Something of what was given like this has ended: the one that was expected to end first.
+    fn forget(&mut self, request: &Request, devices: &R::Given) {
+        let same = |(_, going): &(usize, &Going<_>)| *going.request == *request && going.given == *devices;
+        let ended = self.going.iter().enumerate().filter(same).min_by_key(|(_, going)| going.end);
+        if let Some((place, _)) = ended {
+            self.going.swap_remove(place);
+        }
     }
 
     /// Takes back the lock keys of a task.
@@ -273,6 +327,14 @@ impl Class {
     }
 }
 
+/// When there is room for a request, if what runs ends as expected: now where that cannot be told, and where it should be.
+fn opens_at<R: Room>(going: &[Going<R::Given>], now: u64, rest: &R::Rest, request: &Request) -> u64 {
+    let mut ends: Vec<&Going<R::Given>> = going.iter().collect();
+    ends.sort_by_key(|going| going.end);
+    let given = ends.iter().map(|going| (&*going.request, &going.given));
+    R::opens(rest, given, request).and_then(|place| ends.get(place)).map_or(now, |going| going.end.max(now))
+}
+
 /// The first of `locks` that cannot be had by who has this rank.
 fn in_the_way(
     held: &BTreeMap<String, Option<usize>>,
@@ -304,21 +366,37 @@ mod tests {
 
     use super::*;
 
-    /// The rule: in order, what fits starts; the first of each request that does not keeps its place.
+    /// The rule: in order, what fits starts; the first of each request that does not keeps its place. What has ended by then
+    /// may use what the first of those keeps.
     #[derive(Debug)]
     struct Simple {
         free: Pool,
+        now: u64,
         held: BTreeMap<String, Option<usize>>,
         ready: Vec<Candidate>,
+        /// When what runs is expected to end.
+        going: Vec<(u64, Request, Vec<u32>)>,
     }
 
     impl Simple {
+        fn opens(&self, request: &Request) -> u64 {
+            let (mut going, mut free) = (self.going.clone(), self.free.clone());
+            going.sort_by_key(|(end, ..)| *end);
+            for (end, ended, devices) in going {
+                free.give_back(&ended, &devices);
+                if free.clone().take(request).is_some() {
+                    return end.max(self.now);
+                }
+            }
+            self.now
+        }
+
         fn start(&mut self, slots: usize) -> Vec<Start> {
             self.ready.sort_by_key(Candidate::rank);
-            let (mut rest, mut blocked, mut starts) = (self.free.clone(), Vec::new(), Vec::new());
+            let (mut rest, mut blocked, mut starts) = (self.free.clone(), Vec::<Request>::new(), Vec::new());
             let mut before: Vec<Candidate> = Vec::new();
-            for candidate in &self.ready {
-                let Candidate { id, request, locks, .. } = candidate;
+            for candidate in &self.ready.clone() {
+                let Candidate { id, request, locks, takes, .. } = candidate;
                 let shut = |(key, shared): &(String, bool)| match self.held.get(key) {
                     None => false,
                     Some(None) => true,
@@ -330,10 +408,15 @@ mod tests {
                 if starts.len() == slots || blocked.contains(request) || locked {
                     continue;
                 }
-                if let Some(devices) = rest.take(request) {
+                let in_time = blocked.first().is_some_and(|first| self.now + takes <= self.opens(first));
+                let devices =
+                    rest.clone().take(request).or_else(|| self.free.clone().take(request).filter(|_| in_time));
+                if let Some(devices) = devices {
+                    rest.take_devices(request, &devices);
                     self.free.take_devices(request, &devices);
                     hold(&mut self.held, locks);
                     before.pop();
+                    self.going.push((self.now + takes, request.clone(), devices.clone()));
                     starts.push(Start { id: *id, devices });
                 } else {
                     rest.reserve(request);
@@ -346,6 +429,9 @@ mod tests {
 
         fn give_back(&mut self, request: &Request, devices: &[u32], locks: &LockKeys) {
             self.free.give_back(request, devices);
+            let same = |(_, going): &(usize, &(u64, Request, Vec<u32>))| going.1 == *request && going.2 == *devices;
+            let ended = self.going.iter().enumerate().filter(same).min_by_key(|(_, going)| going.0).unwrap().0;
+            self.going.remove(ended);
             for (key, _) in locks {
                 match self.held.get_mut(key) {
                     Some(Some(count)) if *count > 1 => *count -= 1,
@@ -356,13 +442,13 @@ mod tests {
     }
 
     #[derive(Clone, Debug)]
-    enum Step {
-        Add { priority: i64, remaining: u64, request: usize, locks: LockKeys },
-        Start { slots: usize },
+    pub(super) enum Step {
+        Add { priority: i64, remaining: u64, takes: u64, request: usize, locks: LockKeys },
+        Start { slots: usize, later: u64 },
         End { which: prop::sample::Index },
     }
 
-    fn requests() -> [Request; 5] {
+    pub(super) fn requests() -> [Request; 5] {
         [
             Request::new(1.0, 0.0),
             Request::new(3.0, 0.0).memory(2 << 30),
@@ -372,12 +458,17 @@ mod tests {
         ]
     }
 
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
+    pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         let locks = prop::collection::btree_map("[abc]", any::<bool>(), 0..3);
-        let add = (0..2_i64, 0..3_u64, 0..requests().len(), locks).prop_map(|(priority, remaining, request, locks)| {
-            Step::Add { priority, remaining, request, locks: locks.into_iter().collect() }
+        let add = (0..2_i64, 0..3_u64, 0..9_u64, 0..requests().len(), locks);
+        let add = add.prop_map(|(priority, remaining, takes, request, locks)| Step::Add {
+            priority,
+            remaining,
+            takes,
+            request,
+            locks: locks.into_iter().collect(),
         });
-        let start = (0..5_usize).prop_map(|slots| Step::Start { slots });
+        let start = (0..5_usize, 0..3_u64).prop_map(|(slots, later)| Step::Start { slots, later });
         let end = any::<prop::sample::Index>().prop_map(|which| Step::End { which });
         prop::collection::vec(prop_oneof![3 => add, 2 => start, 2 => end], 0..60)
     }
@@ -387,18 +478,21 @@ mod tests {
         fn it_starts_what_the_simple_rule_starts(steps in steps()) {
             let machine = Pool::new(4.0, 4 << 30, &[0, 1, 2]).token("seat", 2.0);
             let mut scheduler = Scheduler::new(machine.clone());
-            let mut simple = Simple { free: machine.clone(), held: BTreeMap::new(), ready: Vec::new() };
+            let (free, held) = (machine.clone(), BTreeMap::new());
+            let mut simple = Simple { free, now: 0, held, ready: Vec::new(), going: Vec::new() };
             let (mut all, mut running) = (Vec::new(), Vec::new());
             for step in steps {
                 match step {
-                    Step::Add { priority, remaining, request, locks } => {
+                    Step::Add { priority, remaining, takes, request, locks } => {
                         let request = requests()[request].clone();
-                        let candidate = Candidate { id: all.len(), priority, remaining, request, locks };
+                        let candidate = Candidate { id: all.len(), priority, remaining, takes, request, locks };
                         all.push(candidate.clone());
                         scheduler.add(candidate.clone());
                         simple.ready.push(candidate);
                     }
-                    Step::Start { slots } => {
+                    Step::Start { slots, later } => {
+                        simple.now += later;
+                        scheduler.set_time(simple.now);
                         let starts = scheduler.start(slots);
                         prop_assert_eq!(&starts, &simple.start(slots));
                         running.extend(starts);
@@ -420,7 +514,7 @@ mod tests {
     }
 
     fn task(id: usize, cpu: f64, remaining: u64) -> Candidate {
-        Candidate { id, priority: 0, remaining, request: Request::new(cpu, 0.0), locks: Vec::new() }
+        Candidate { id, priority: 0, remaining, takes: 1, request: Request::new(cpu, 0.0), locks: Vec::new() }
     }
 
     fn with(machine: Pool, ready: &[Candidate]) -> Scheduler {
@@ -446,13 +540,41 @@ mod tests {
 
     #[test]
     fn a_large_request_is_not_starved_by_small_ones() {
-        let ready = [task(0, 4.0, 9), task(1, 1.0, 1), task(2, 1.0, 1)];
+        let small = |id| Candidate { takes: 2, ..task(id, 1.0, 1) };
+        let ready = [task(0, 4.0, 9), small(1), small(2)];
         let mut scheduler = with(machine(4.0), &[task(9, 1.0, 99)]);
         assert_eq!(ids(&scheduler.start(8)), [9]);
         ready.iter().for_each(|candidate| scheduler.add(candidate.clone()));
         assert!(scheduler.start(8).is_empty(), "three free cores are kept for task 0");
-        scheduler.give_back(&Request::new(1.0, 0.0), &[], &Vec::new());
+        scheduler.give_back(&Request::new(1.0, 0.0), &vec![], &Vec::new());
         assert_eq!(ids(&scheduler.start(8)), [0]);
+    }
+
+    #[test]
+    fn what_will_have_ended_by_then_uses_what_is_kept() {
+        let mut scheduler = with(machine(4.0), &[]);
+        let for_long = |id, cpu, takes, remaining| Candidate { takes, ..task(id, cpu, remaining) };
+        scheduler.add(for_long(0, 1.0, 100, 99));
+        assert_eq!(ids(&scheduler.start(8)), [0]);
+        scheduler.set_time(40);
+        let large = for_long(1, 4.0, 10, 9);
+        [large, for_long(2, 1.0, 61, 3), for_long(3, 2.0, 60, 1), for_long(4, 2.0, 1, 1)]
+            .into_iter()
+            .for_each(|candidate| scheduler.add(candidate));
+        assert_eq!(ids(&scheduler.start(8)), [3], "task 1 can start at 100; task 2 would still run");
+        scheduler.set_time(101);
+        assert!(scheduler.start(8).is_empty(), "task 0 should have ended: now nothing passes task 1");
+        scheduler.give_back(&Request::new(2.0, 0.0), &vec![], &Vec::new());
+        assert!(scheduler.start(8).is_empty());
+        scheduler.give_back(&Request::new(1.0, 0.0), &vec![], &Vec::new());
+        assert_eq!(ids(&scheduler.start(8)), [1]);
+    }
+
+    #[test]
+    fn of_equal_paths_the_wider_goes_first() {
+        let gang = |id, gpus| Candidate { request: Request::new(1.0, gpus), ..task(id, 1.0, 5) };
+        let ready = [gang(0, 0.5), gang(1, 2.0), task(2, 2.0, 5), gang(3, 2.0), task(4, 1.0, 6)];
+        assert_eq!(ids(&with(Pool::new(9.0, 0, &[0, 1, 2, 3, 4]), &ready).start(8)), [4, 1, 3, 0, 2]);
     }
 
     #[test]
@@ -460,11 +582,14 @@ mod tests {
         let gang = |id, gpus| Candidate { request: Request::new(2.0, gpus), ..task(id, 2.0, 9) };
         let mut scheduler = with(Pool::new(4.0, 0, &[0, 1]), &[gang(0, 1.0)]);
         assert_eq!(ids(&scheduler.start(8)), [0]);
-        [gang(1, 2.0), gang(2, 1.0), task(3, 2.0, 1)].into_iter().for_each(|candidate| scheduler.add(candidate));
+        let late = |candidate: Candidate| Candidate { takes: 9, ..candidate };
+        [gang(1, 2.0), late(gang(2, 1.0)), late(task(3, 2.0, 1))]
+            .into_iter()
+            .for_each(|candidate| scheduler.add(candidate));
         assert_eq!(ids(&scheduler.start(8)), [3], "device 1 is kept for task 1, the two cores are not");
-        scheduler.give_back(&Request::new(2.0, 1.0), &[0], &Vec::new());
+        scheduler.give_back(&Request::new(2.0, 1.0), &vec![0], &Vec::new());
         scheduler.add(task(4, 1.0, 99));
-        scheduler.add(task(5, 1.0, 0));
+        scheduler.add(Candidate { takes: 10, ..task(5, 1.0, 0) });
         assert_eq!(ids(&scheduler.start(8)), [4], "now it waits for cores only, and nothing behind it gets any");
     }
 
@@ -475,7 +600,7 @@ mod tests {
         ready[1].locks = vec![("summary".into(), false)];
         let mut scheduler = with(machine(1.0), &ready);
         assert_eq!(ids(&scheduler.start(8)), [0, 2]);
-        scheduler.give_back(&ready[0].request, &[], &ready[0].locks);
+        scheduler.give_back(&ready[0].request, &vec![], &ready[0].locks);
         assert_eq!(ids(&scheduler.start(8)), [1]);
     }
 
@@ -487,9 +612,9 @@ mod tests {
         ready[2].locks = vec![("table".into(), false)];
         let mut scheduler = with(machine(1.0), &ready);
         assert_eq!(ids(&scheduler.start(8)), [0, 1]);
-        scheduler.give_back(&ready[0].request, &[], &ready[0].locks);
+        scheduler.give_back(&ready[0].request, &vec![], &ready[0].locks);
         assert!(scheduler.start(8).is_empty());
-        scheduler.give_back(&ready[1].request, &[], &ready[1].locks);
+        scheduler.give_back(&ready[1].request, &vec![], &ready[1].locks);
         assert_eq!(ids(&scheduler.start(8)), [2]);
     }
 
@@ -503,10 +628,10 @@ mod tests {
         assert!(scheduler.start(8).is_empty(), "task 1 would keep the writer waiting");
         scheduler.add(Candidate { priority: 2, ..reader(3) });
         assert_eq!(ids(&scheduler.start(8)), [3], "it comes before the writer");
-        scheduler.give_back(&writer.request, &[], &reader(0).locks);
-        scheduler.give_back(&writer.request, &[], &reader(3).locks);
+        scheduler.give_back(&writer.request, &vec![], &reader(0).locks);
+        scheduler.give_back(&writer.request, &vec![], &reader(3).locks);
         assert_eq!(ids(&scheduler.start(8)), [2]);
-        scheduler.give_back(&writer.request, &[], &writer.locks);
+        scheduler.give_back(&writer.request, &vec![], &writer.locks);
         assert_eq!(ids(&scheduler.start(8)), [1]);
     }
 
