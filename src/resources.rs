@@ -165,11 +165,6 @@ impl Pool {
         self.amounts.iter().map(|(name, amount)| (name.as_str(), *amount)).chain([devices])
     }
 
-    /// The indices of the devices.
-    pub fn device_indices(&self) -> impl Iterator<Item = u32> {
-        self.devices.keys().copied()
-    }
-
     /// Whether a machine that has all of this pool can ever meet `request`.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ mod run;
 mod run_args;
 mod runs;
 mod schema;
+mod simulate;
 mod verify;
 mod watch;
 
@@ -107,6 +108,8 @@ enum Format {
 enum Command {
     /// Bring a flow, or some of its tasks and what they need, up to date
     Run(run_args::RunArgs),
+    /// What `run` would do, and why; with `--simulate`, how long it would take
+    Plan(plan::PlanArgs),
     /// Validate a flow only
     Check(check::CheckArgs),
     /// Show the DAG of a flow
@@ -189,6 +192,7 @@ fn dispatch(cli: &Cli) -> Result<Exit, CliError> {
     match &cli.command {
         Command::Run(args) if args.watch => watch::watch(&project, args),
         Command::Run(args) => run::run(&project, args),
+        Command::Plan(args) => plan::plan(&project, args),
         Command::Check(args) => check::check(&project, args),
         Command::Graph(args) => graph::graph(&project, args),
         Command::List => list::list(&project),

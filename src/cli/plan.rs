@@ -1,12 +1,36 @@
-//! `ghtrader run --dry-run`: the plan and the reason for every task. It writes nothing.
+//! `ghtrader plan FLOW`, which is `ghtrader run --dry-run`: the plan and the reason for every task. It writes nothing.
 
 use std::time::Instant;
 
+use clap::Args;
+
+use super::run::with_plan;
 use super::run_args::{RunArgs, reporter};
+use super::simulate::simulate;
 use super::{CliError, Exit, Project};
 use crate::plan::{Context, Outcome, Planner, Wish};
 use crate::report::{Event, Summary, TaskEvent, TaskState};
 use crate::resources::Pool;
+
+/// It takes what `run` takes, so that the one word is all that differs.
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Draw the expected time line, and say what no schedule can do better than
+    #[arg(long)]
+    simulate: bool,
+}
+
+pub(super) fn plan(project: &Project, args: &PlanArgs) -> Result<Exit, CliError> {
+    if args.run.watch {
+        return Err(CliError::usage("`plan` does not watch", "use `ghtrader run --dry-run --watch`"));
+    }
+    with_plan(project, &args.run, true, |_, context, wish| match args.simulate {
+        true => simulate(&args.run, context, wish),
+        false => dry_run(project, &args.run, context, wish, context.machine),
+    })
+}
 
 pub(super) fn dry_run(
     project: &Project,

@@ -14,7 +14,7 @@ use super::{CliError, Exit, Project};
 use crate::cache::Cache;
 use crate::hash::Hash;
 use crate::key::canonical;
-use crate::manifest::Execution;
+use crate::manifest::{Manifest, Origin};
 use crate::provenance::{RunEnd, RunStart, RunTask, Tail, events, load, log, tail, tasks_so_far};
 use crate::report::{Page, Row, duration, page};
 
@@ -36,12 +36,17 @@ pub(super) fn report(project: &Project, args: &ReportArgs) -> Result<Exit, CliEr
     let times = times(&events);
     let began: Timestamp = start.started.parse().unwrap_or(Timestamp::MIN);
     let mut rows = Vec::with_capacity(tasks.len());
+    let mut executed = Vec::new();
     for (name, task) in tasks {
-        rows.push(row(&cache, &run, began, &times, name, task)?);
+        rows.push(row(&cache, &run, began, &times, name, task, &mut executed)?);
     }
     let seconds = end.as_ref().map_or(0.0, |end| end.seconds);
     let notes = cache.take_notices().iter().map(ToString::to_string).collect();
-    let facts = facts(&start, end.as_ref(), unfinished(&cache, &run));
+    let mut facts = facts(&start, end.as_ref(), unfinished(&cache, &run));
+    if let Some(path) = longest_path(executed) {
+        let what = format!("no less than {}, however many ran at once", duration(path));
+        facts.push(("longest path".to_owned(), what));
+    }
     let html = page(&Page { run, facts, seconds, tasks: rows, notes });
     replace(&args.output, &html)?;
     if !project.quiet {
@@ -87,6 +92,7 @@ fn row(
     times: &HashMap<&str, [Option<Timestamp>; 2]>,
     name: String,
     task: RunTask,
+    ran: &mut Vec<Executed>,
 ) -> Result<Row, CliError> {
     let since = |at: Timestamp| at.duration_since(began).as_secs_f64();
     let state = task.state.to_string();
@@ -101,21 +107,58 @@ fn row(
         row.log = end(&log(&run_folder(cache, run), &name));
     }
     let key = task.key.filter(|_| row.state == "ran");
-    if let Some(execution) = key.map(|key| executed(cache, run, &key)).transpose()?.flatten() {
+    if let Some(manifest) = key.map(|key| executed(cache, run, &key)).transpose()?.flatten() {
+        let execution = &manifest.execution;
         if let (Ok(started), Ok(ended)) = (execution.started.parse(), execution.finished.parse()) {
             row.time = Some([(since(started) - execution.waited).max(0.0), since(started), since(ended)]);
         }
         row.cpu = Some(execution.cpu);
         row.memory = Some(execution.peak_memory);
         row.attempts = Some(execution.attempts);
+        row.devices.clone_from(&execution.devices);
+        ran.extend(Executed::of(&manifest));
     }
     Ok(Row { task: name, ..row })
 }
 
-/// How a run's execution of a key went.
-fn executed(cache: &Cache, run: &str, key: &Hash) -> Result<Option<Execution>, CliError> {
-    let executions = cache.executions(key)?;
-    Ok(executions.into_iter().find(|manifest| manifest.run == run).map(|manifest| manifest.execution))
+/// The execution of a key in a run.
+fn executed(cache: &Cache, run: &str, key: &Hash) -> Result<Option<Manifest>, CliError> {
+    Ok(cache.executions(key)?.into_iter().find(|manifest| manifest.run == run))
+}
+
+/// As much of an execution as the longest path follows from.
+struct Executed {
+    key: Hash,
+    started: Timestamp,
+    seconds: f64,
+    /// The keys of what it read.
+    sources: Vec<Hash>,
+}
+
+impl Executed {
+    fn of(manifest: &Manifest) -> Option<Self> {
+        let started: Timestamp = manifest.execution.started.parse().ok()?;
+        let ended: Timestamp = manifest.execution.finished.parse().ok()?;
+        let origins = manifest.inputs.values().flat_map(|input| &input.origins);
+        Some(Self {
+            key: manifest.key,
+            started,
+            seconds: ended.duration_since(started).as_secs_f64(),
+            sources: origins.filter_map(Origin::key).copied().collect(),
+        })
+    }
+}
+
+/// The longest path of executions of which each read what the one before it wrote, in seconds; `None` where there are none.
+fn longest_path(mut executed: Vec<Executed>) -> Option<f64> {
+    // Whoever wrote what another one read had ended when that one started.
+    executed.sort_by_key(|executed| executed.started);
+    let mut paths: HashMap<Hash, f64> = HashMap::with_capacity(executed.len());
+    for Executed { key, seconds, sources, .. } in executed {
+        let before = sources.iter().filter_map(|key| paths.get(key)).fold(0.0, |a: f64, b| a.max(*b));
+        paths.insert(key, before + seconds);
+    }
+    paths.into_values().reduce(f64::max)
 }
 
 /// The end of a log; `None` where there is none.

@@ -22,19 +22,28 @@ use crate::run::{Ended, Mailbox, Means, Options, RunError};
 
 /// Runs, or shows the plan.
 pub(super) fn run(project: &Project, args: &RunArgs) -> Result<Exit, CliError> {
+    with_plan(project, args, args.dry_run, |flow, context, wish| match args.dry_run {
+        true => plan::dry_run(project, args, context, wish, context.machine),
+        false => execute(project, args, flow, context, wish),
+    })
+}
+
+/// Reads what a plan is made from, and hands it on; `look` changes nothing.
+pub(super) fn with_plan(
+    project: &Project,
+    args: &RunArgs,
+    look: bool,
+    work: impl FnOnce(&Flow, Context<'_>, Wish) -> Result<Exit, CliError>,
+) -> Result<Exit, CliError> {
     let loaded = project.load(&args.flow)?;
     let graph = loaded.graph()?;
     let wish = Wish { force: selectors(&args.force)?, targets: selectors(&args.tasks)? };
     graph.check_selectors(wish.force.iter().chain(&wish.targets)).map_err(CliError::Invalid)?;
     let machine = project.machine(&graph, declared(args)?)?;
-    let cache = if args.dry_run { project.look()? } else { project.open()? };
+    let cache = if look { project.look()? } else { project.open()? };
     cache.reach()?;
     let refs = Refs::open(&cache).snapshot()?;
-    let context = loaded.context(project, &graph, &cache, &refs, &machine);
-    if args.dry_run {
-        return plan::dry_run(project, args, context, wish, &machine);
-    }
-    execute(project, args, &loaded.flow, context, wish)
+    work(&loaded.flow, loaded.context(project, &graph, &cache, &refs, &machine), wish)
 }
 
 fn execute(project: &Project, args: &RunArgs, flow: &Flow, context: Context<'_>, wish: Wish) -> Result<Exit, CliError> {

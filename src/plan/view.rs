@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::identity::request;
 use super::prepare::TaskPlan;
 use super::resolve::Entries;
 use super::tree::{AxisValue, Node, State};
@@ -13,7 +14,9 @@ use crate::diagnostic::Diagnostic;
 use crate::flow::{Task, Template};
 use crate::graph::{OutputDecl, Selector, axis_text, instance_name};
 use crate::hash::Hash;
+use crate::key::Part;
 use crate::kinds::Kind;
+use crate::resources::Request;
 use crate::sync::lock;
 
 impl<'a> Planner<'a> {
@@ -103,6 +106,19 @@ impl<'a> Planner<'a> {
         let instance = &self.instances[id];
         let entries = Entries::new();
         self.eval(self.reader(id, &instance.axes, &entries), template)
+    }
+
+    /// The parts of an instance's key but for its inputs, as far as they can be known before those are; `None` where its
+    /// command or its parameters depend on what an input holds.
+    pub fn parts_before_inputs(&self, id: InstanceId) -> Option<Vec<Part>> {
+        let entries = Entries::new();
+        let reader = self.reader(id, &self.instances[id].axes, &entries);
+        self.identity(reader, &[]).ok().map(|(identity, _)| identity.parts())
+    }
+
+    /// What the instances of a task ask for, by its place in the flow.
+    pub fn asks(&self, task: usize) -> Request {
+        request(&self.tasks[task].decl.resources)
     }
 
     /// Whether one of the selectors names an instance.

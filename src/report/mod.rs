@@ -11,6 +11,7 @@ mod page;
 mod screen;
 mod size;
 mod table;
+mod timeline;
 
 pub use event::{Event, Failure, Summary, TaskEvent, TaskState};
 pub use failure::Call;
@@ -21,6 +22,7 @@ pub use out::{print, put, unprinted};
 pub use page::{Page, Row, page};
 pub use size::size;
 pub use table::{printed, table};
+pub use timeline::{Bar, Lane, Timeline};
 
 /// Shows events.
 pub trait Reporter {

@@ -1,6 +1,7 @@
 //! A run as one HTML page: summary, timeline, tasks, failures. It needs nothing but itself, and everything that comes from
 //! people (names, parameters, logs) is escaped.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use super::{duration, size};
@@ -40,6 +41,8 @@ pub struct Row {
     pub memory: Option<u64>,
     /// Attempts, with the last.
     pub attempts: Option<u32>,
+    /// The devices that it had.
+    pub devices: Vec<u32>,
     /// The end of its log, where it failed.
     pub log: Option<String>,
 }
@@ -71,6 +74,7 @@ fn write(page: &Page, html: &mut String) -> fmt::Result {
     summary(page, html)?;
     failures(page, html)?;
     timeline(page, html)?;
+    devices(page, html)?;
     tasks(page, html)?;
     for note in &page.notes {
         writeln!(html, "<p>{}</p>", Escaped(note))?;
@@ -140,6 +144,46 @@ fn timeline(page: &Page, html: &mut String) -> fmt::Result {
     Ok(())
 }
 
+/// A line for each device: what ran on it, and for how much of the time something did.
+fn devices(page: &Page, html: &mut String) -> fmt::Result {
+    let mut used: BTreeMap<u32, Vec<(&Row, f64, f64)>> = BTreeMap::new();
+    for task in &page.tasks {
+        let Some([_, started, ended]) = task.time else { continue };
+        for device in &task.devices {
+            used.entry(*device).or_default().push((task, started, ended));
+        }
+    }
+    if used.is_empty() {
+        return Ok(());
+    }
+    let last = used.values().flatten().map(|(_, _, ended)| *ended);
+    let end = last.fold(page.seconds, f64::max).max(1e-9);
+    html.push_str("<h2>Devices</h2>\n<table class=\"gantt\">\n");
+    for (device, mut tasks) in used {
+        tasks.sort_by(|(_, a, _), (_, b, _)| a.total_cmp(b));
+        let (mut busy, mut until) = (0.0, 0.0_f64);
+        for (_, started, ended) in &tasks {
+            busy += (ended - started.max(until)).max(0.0);
+            until = until.max(*ended);
+        }
+        tasks.sort_by(|(_, a, b), (_, c, d)| (d - c).total_cmp(&(b - a)));
+        write!(html, "<tr><th>gpu {device}</th><td title=\"busy {:.0} % of the time\">", busy / end * 100.0)?;
+        for (task, started, ended) in tasks.iter().take(BARS) {
+            write!(
+                html,
+                "<i class=\"{}\" style=\"left:{:.3}%;width:{:.3}%\" title=\"{}\"></i>",
+                Escaped(&task.state),
+                started / end * 100.0,
+                (ended - started) / end * 100.0,
+                Escaped(&task.task),
+            )?;
+        }
+        html.push_str("</td></tr>\n");
+    }
+    html.push_str("</table>\n");
+    Ok(())
+}
+
 fn tasks(page: &Page, html: &mut String) -> fmt::Result {
     html.push_str("<h2>Tasks</h2>\n<table>\n<tr>");
     for name in ["task", "state", "why", "took", "CPU", "peak memory", "attempts"] {
@@ -204,6 +248,7 @@ mod tests {
             time: Some([0.0, 1.0, 3.0]),
             seconds: Some(2.0),
             log: Some(EVIL.into()),
+            devices: vec![3],
             ..Row::default()
         };
         Page {
@@ -236,6 +281,7 @@ mod tests {
         let html = page(&evil());
         assert!(html.contains("class=\"waits\" style=\"left:0.000%;width:25.000%\""));
         assert!(html.contains("class=\"ran\" style=\"left:25.000%;width:50.000%\""));
+        assert!(html.contains("<th>gpu 3</th><td title=\"busy 50 % of the time\">"), "two at once count once: {html}");
     }
 
     #[test]

@@ -51,6 +51,7 @@ mod running {
     mod kill;
     mod locks;
     mod machine;
+    mod order;
     mod runners;
     mod settings;
     mod skips;
