@@ -20,6 +20,9 @@ histories)
     HISTORIES=${2:-10000} HISTORY_WAY=${HISTORY_WAY:-inside} exec \
         cargo test --release --locked --package ghtrader --test histories -- --nocapture
     ;;
+schedule)
+    exec cargo test --release --locked --package ghtrader --test schedule -- --ignored --nocapture
+    ;;
 '' | -h | --help)
     cat <<'TEXT'
 usage: ./x bench runner [--full] …     ghtrader beside other runners: seconds, processor time, memory, executions, and the bounds
@@ -27,6 +30,7 @@ usage: ./x bench runner [--full] …     ghtrader beside other runners: seconds,
        ./x bench devices               tasks on four declared devices, beside GNU make -j with flock and HyperQueue
        ./x bench histories [N]         N drawn histories (10,000) through the library, without processes; with processes:
                                        HISTORY_WAY=processes; HISTORY_SEED is the first seed
+       ./x bench schedule              the scheduler on a simulated cluster: decisions a second, makespan and bound, memory
 TEXT
     ;;
 *)
