@@ -116,6 +116,21 @@ impl Request {
     pub fn amounts(&self) -> impl Iterator<Item = (&str, u64)> {
         self.amounts.iter().map(|(name, amount)| (name.as_str(), *amount)).chain([("gpu", self.devices)])
     }
+
+    /// How many cores.
+    pub fn cpus(&self) -> f64 {
+        self.amounts.get(CPU).map_or(0.0, |amount| *amount as f64 / UNIT)
+    }
+
+    /// Bytes of memory, where it says.
+    pub fn bytes(&self) -> Option<u64> {
+        self.amounts.get(MEMORY).copied()
+    }
+
+    /// How many devices.
+    pub fn devices(&self) -> f64 {
+        self.devices as f64 / UNIT
+    }
 }
 
 impl Pool {
@@ -333,6 +348,17 @@ impl Pool {
     }
 }
 
+/// What a request comes to on a cluster of these nodes, one of which has to have all of it: without optional devices where
+/// no node has enough.
+///
+/// # Errors
+/// The request, where no node can ever meet it.
+pub fn settle_on(nodes: &[Pool], request: Request) -> Result<Request, Request> {
+    let without = Pool::new(0.0, 0, &[]).settle(request.clone());
+    let has = |request: &Request| nodes.iter().any(|node| node.admits(request).is_ok());
+    [request.clone(), without].into_iter().find(has).ok_or(request)
+}
+
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts: Vec<String> = self
@@ -404,6 +430,16 @@ mod tests {
         let request = machine.settle(Request::new(1.0, 1.0).devices_optional());
         assert_eq!(machine.admits(&request), Ok(()));
         assert_eq!(machine.clone().take(&request), Some(vec![]));
+    }
+
+    #[test]
+    fn one_node_has_to_have_all_of_a_request() {
+        let nodes = [Pool::new(64.0, 1 << 30, &[]), Pool::new(8.0, 1 << 30, &[0, 1])];
+        let fits = Request::new(8.0, 2.0);
+        assert_eq!(settle_on(&nodes, fits.clone()), Ok(fits));
+        let spread = Request::new(16.0, 1.0);
+        assert_eq!(settle_on(&nodes, spread.clone()), Err(spread.clone()));
+        assert_eq!(settle_on(&nodes, spread.devices_optional()).map(|request| request.devices()), Ok(0.0));
     }
 
     #[test]

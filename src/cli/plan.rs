@@ -26,9 +26,9 @@ pub(super) fn plan(project: &Project, args: &PlanArgs) -> Result<Exit, CliError>
     if args.run.watch {
         return Err(CliError::usage("`plan` does not watch", "use `ghtrader run --dry-run --watch`"));
     }
-    with_plan(project, &args.run, true, |_, context, wish| match args.simulate {
+    with_plan(project, &args.run, true, |_, context, wish, nodes| match args.simulate {
         true => simulate(&args.run, context, wish),
-        false => dry_run(project, &args.run, context, wish, context.machine),
+        false => dry_run(project, &args.run, context, wish, &nodes),
     })
 }
 
@@ -37,11 +37,11 @@ pub(super) fn dry_run(
     args: &RunArgs,
     context: Context<'_>,
     wish: Wish,
-    machine: &Pool,
+    nodes: &[Pool],
 ) -> Result<Exit, CliError> {
     let begun = Instant::now();
     let mut planner = Planner::new(context, wish);
-    let mut errors = planner.too_much(machine);
+    let mut errors = if nodes.is_empty() { planner.too_much(context.machine) } else { planner.fits_no_node(nodes) };
     planner.to_the_end();
     errors.extend(planner.take_errors()?);
     if !errors.is_empty() {

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::interrupts::Interrupts;
 use super::project::user;
-use super::run_args::{RunArgs, declared, leases_folder, reporter, selectors, wait};
+use super::run_args::{ExecutorName, RunArgs, declared, leases_folder, reporter, selectors, wait};
 use super::{CliError, Exit, Project, plan};
 use crate::cache::Cache;
-use crate::execute;
+use crate::execute::{self, ExecEvent, Executor};
 use crate::flow::{Flow, Params};
 use crate::leases::Leases;
 use crate::locks::Locks;
@@ -18,46 +18,64 @@ use crate::plan::{Context, Wish};
 use crate::provenance::{Commit, RunEnd, RunFolder, RunStart, commit};
 use crate::refs::Refs;
 use crate::report::{Event, Reporter, TaskState};
+use crate::resources::Pool;
 use crate::run::{Ended, Mailbox, Means, Options, RunError};
 
 /// Runs, or shows the plan.
 pub(super) fn run(project: &Project, args: &RunArgs) -> Result<Exit, CliError> {
-    with_plan(project, args, args.dry_run, |flow, context, wish| match args.dry_run {
-        true => plan::dry_run(project, args, context, wish, context.machine),
-        false => execute(project, args, flow, context, wish),
+    with_plan(project, args, args.dry_run, |flow, context, wish, nodes| match args.dry_run {
+        true => plan::dry_run(project, args, context, wish, &nodes),
+        false => execute(project, args, flow, context, wish, nodes),
     })
 }
 
-/// Reads what a plan is made from, and hands it on; `look` changes nothing.
+/// Reads what a plan is made from, and hands it on, with the nodes of the cluster where there is one; `look` changes nothing.
 pub(super) fn with_plan(
     project: &Project,
     args: &RunArgs,
     look: bool,
-    work: impl FnOnce(&Flow, Context<'_>, Wish) -> Result<Exit, CliError>,
+    work: impl FnOnce(&Flow, Context<'_>, Wish, Vec<Pool>) -> Result<Exit, CliError>,
 ) -> Result<Exit, CliError> {
     let loaded = project.load(&args.flow)?;
     let graph = loaded.graph()?;
     let wish = Wish { force: selectors(&args.force)?, targets: selectors(&args.tasks)? };
     graph.check_selectors(wish.force.iter().chain(&wish.targets)).map_err(CliError::Invalid)?;
-    let machine = project.machine(&graph, declared(args)?)?;
+    let nodes = match args.executor {
+        ExecutorName::Local => Vec::new(),
+        ExecutorName::Slurm => execute::slurm_nodes()?,
+    };
+    // Of a cluster, what the node with the most devices has decides what becomes of a task that can do without them.
+    let machine = match nodes.iter().max_by_key(|node| node.device_indices().count()) {
+        Some(node) => node.clone(),
+        None => project.machine(&graph, declared(args)?)?,
+    };
     let cache = if look { project.look()? } else { project.open()? };
     cache.reach()?;
     let refs = Refs::open(&cache).snapshot()?;
-    work(&loaded.flow, loaded.context(project, &graph, &cache, &refs, &machine), wish)
+    work(&loaded.flow, loaded.context(project, &graph, &cache, &refs, &machine), wish, nodes)
 }
 
-fn execute(project: &Project, args: &RunArgs, flow: &Flow, context: Context<'_>, wish: Wish) -> Result<Exit, CliError> {
+fn execute(
+    project: &Project,
+    args: &RunArgs,
+    flow: &Flow,
+    context: Context<'_>,
+    wish: Wish,
+    nodes: Vec<Pool>,
+) -> Result<Exit, CliError> {
     let cache = context.cache;
     let swept = execute::sweep(cache)?;
-    let leases = Leases::open(&leases_folder())?;
+    // What a cluster has, it shares out itself.
+    let leases = nodes.is_empty().then(|| Leases::open(&leases_folder())).transpose()?;
     let start = start(project, args, flow, context.params);
     let folder = RunFolder::create(&cache.runs(), &start)?;
     let log = |task: &str| crate::provenance::log(&run_folder(cache, &start.run), task);
     let options = Options {
         run: start.run.clone(),
         keep_going: args.keep_going,
-        jobs: args.jobs.map_or_else(cores, |jobs| jobs as usize),
+        jobs: args.jobs.map_or_else(|| if nodes.is_empty() { cores() } else { SUBMITTED }, |jobs| jobs as usize),
         machine: context.machine.clone(),
+        nodes,
         wait_locks: wait(args)?,
         log: &log,
         commit: Commit { hash: start.commit.clone(), dirty: start.dirty },
@@ -65,7 +83,7 @@ fn execute(project: &Project, args: &RunArgs, flow: &Flow, context: Context<'_>,
         user: start.user.clone(),
     };
     let mailbox = Mailbox::new();
-    let executor = execute::local(cache, mailbox.of_executor());
+    let executor = executor(args.executor, cache, mailbox.of_executor())?;
     let (mut interrupts, mut _heard) = (Some(mailbox.of_interrupts()), None);
     // Until then Ctrl-C just ends it: nothing runs, and planning may take a while.
     let mut before_first = || {
@@ -82,8 +100,8 @@ fn execute(project: &Project, args: &RunArgs, flow: &Flow, context: Context<'_>,
     let means = Means {
         refs: &refs,
         locks: &locks,
-        leases: Some(leases),
-        executor: &executor,
+        leases,
+        executor: &*executor,
         mailbox,
         reporter: &mut reporter,
         before_first: &mut before_first,
@@ -106,6 +124,20 @@ fn execute(project: &Project, args: &RunArgs, flow: &Flow, context: Context<'_>,
     reporter.event(&Event::Finished(ended.summary.clone()));
     reporter.kept.end(&end(ended, exit))?;
     Ok(exit)
+}
+
+/// So many tasks are with a cluster at once, where nothing else is said: they wait there and not here.
+const SUBMITTED: usize = 1000;
+
+fn executor(
+    name: ExecutorName,
+    cache: &Cache,
+    sink: impl Fn(ExecEvent) + Send + Sync + 'static,
+) -> Result<Box<dyn Executor>, CliError> {
+    Ok(match name {
+        ExecutorName::Local => Box::new(execute::local(cache, sink)),
+        ExecutorName::Slurm => Box::new(execute::slurm(cache, sink)?),
+    })
 }
 
 /// Why nothing was started.

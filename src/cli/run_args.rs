@@ -32,7 +32,7 @@ pub(super) struct RunArgs {
     /// Run it although a result is recorded
     #[arg(long, value_name = "TASK", add = completions::tasks())]
     pub(super) force: Vec<String>,
-    /// At most N tasks at once [default: the cores]
+    /// At most N tasks at once [default: the cores; 1000 on a cluster]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) jobs: Option<u32>,
     /// What the machine is taken to have [default: `ghtrader.yaml`, or what it has]
@@ -60,7 +60,10 @@ pub(super) struct RunArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum ExecutorName {
+    /// On this machine
     Local,
+    /// On the nodes of a Slurm, which have to see the project's folder and the cache under the same paths
+    Slurm,
 }
 
 pub(super) fn reporter(project: &Project, args: &RunArgs) -> Box<dyn Reporter> {
@@ -80,6 +83,7 @@ fn call(project: &Project, args: &RunArgs) -> Call {
     add("--cpus", args.cpus.map(|cpus| cpus.to_string()));
     add("--memory", args.memory.clone());
     add("--gpus", args.gpus.clone());
+    add("--executor", (args.executor == ExecutorName::Slurm).then(|| "slurm".to_owned()));
     Call { global: project.given.clone(), flow }
 }
 

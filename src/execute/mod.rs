@@ -3,6 +3,7 @@
 //! Tasks are started by a supervisor, a process that outlives the runner by as much as it takes to end them. See the
 //! README beside this file.
 
+mod cluster;
 mod ending;
 mod files;
 mod groups;
@@ -12,6 +13,7 @@ mod mask;
 mod output;
 mod processes;
 mod programs;
+mod slurm;
 mod supervisor;
 mod sweep;
 mod task;
@@ -26,7 +28,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::Cache;
 use crate::flow::units;
+use crate::hash::Hash;
+use crate::resources::{Pool, Request};
 
+pub use cluster::{ClusterExecutor, execute_job, is_with_a_cluster, run_pilot, withdraw};
 pub use local::LocalExecutor;
 pub(crate) use mask::masked;
 pub use supervisor::supervise;
@@ -44,6 +49,8 @@ pub const GRACE: Duration = Duration::from_secs(10);
 pub struct Job {
     /// The caller's number for it; no two running jobs have the same.
     pub id: u64,
+    /// What a cluster has to know of it.
+    pub wanted: Option<Wanted>,
     /// Program and arguments. A program without a slash is looked for in the job's `PATH`.
     pub argv: Vec<OsString>,
     /// The whole environment. It has [`REQUEST_VARIABLE`], by which what the task leaves behind is found.
@@ -64,6 +71,17 @@ pub struct Job {
     pub memory: Option<u64>,
     /// Under a supervisor of its own: where that dies, it is this job's doing, or somebody's who knows nothing of jobs.
     pub apart: bool,
+}
+
+/// What a cluster has to know of a job, beside how it is run.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// What it computes. By it the job is found again by a later run.
+    pub key: Hash,
+    /// What it needs: the cluster shares that out.
+    pub request: Request,
+    /// Whether what an earlier run had executed to its end does not count.
+    pub fresh: bool,
 }
 
 /// What is heard of a job.
@@ -96,6 +114,20 @@ pub enum ExecEvent {
         name: String,
         /// Value.
         value: f64,
+    },
+    /// It runs on another machine than the caller's, with these devices.
+    Placed {
+        /// The job.
+        id: u64,
+        /// The machine's name.
+        host: String,
+        /// Indices of the devices that it got.
+        devices: Vec<u32>,
+    },
+    /// Something to be known that is of no one job, such as a cluster that does not answer.
+    Notice {
+        /// For people.
+        text: String,
     },
     /// Something is wrong that does not end it, such as a log that cannot be written.
     Problem {
@@ -143,10 +175,16 @@ pub enum Exit {
     Stopped,
     /// The kernel ended it, or one of its processes, for it used more memory than this.
     OutOfMemory(u64),
+    /// It was taken back before it began.
+    Recalled,
     /// It could not be started, and why.
     NotStarted(String),
     /// The supervisor died, and the task was ended.
     Lost,
+    /// It is gone without a trace of its own doing, and why: the node failed, for example.
+    Vanished(String),
+    /// The cluster ended it, and why: a limit, or somebody who may.
+    Evicted(String),
 }
 
 impl std::fmt::Display for Exit {
@@ -160,24 +198,46 @@ impl std::fmt::Display for Exit {
                 let limit = units::shown(*limit);
                 write!(f, "killed: it used more than its memory of {limit} (raise `memory` in its `resources`)")
             }
+            Self::Recalled => f.write_str("taken back before it began"),
             Self::NotStarted(why) => write!(f, "not started: {why}"),
             Self::Lost => f.write_str("ended because its supervisor died"),
+            Self::Vanished(why) | Self::Evicted(why) => f.write_str(why),
         }
     }
 }
 
-/// Where tasks run. The seam for Slurm and Ray. Jobs are started from several threads.
+/// Where tasks run: on this machine ([`local`]) or on a cluster ([`slurm`]). Jobs are started from several threads.
 pub trait Executor: Sync {
     /// Starts a job. Whatever comes of it is told by events, of which [`ExecEvent::Exited`] is the last in every case.
     fn start(&self, job: Job);
 
     /// Stops a job: SIGTERM to all its processes, SIGKILL after [`GRACE`]. Its end is told by an event.
     fn stop(&self, id: u64);
+
+    /// Takes back the jobs that were started and have not begun, as they wait in a queue: each is told as
+    /// [`Exit::Recalled`], unless it begins in the meantime. On this machine there are none.
+    fn recall(&self) {}
 }
 
 /// An executor on this machine for the tasks of `cache`; `sink` hears of its jobs.
 pub fn local(cache: &Cache, sink: impl Fn(ExecEvent) + Send + Sync + 'static) -> LocalExecutor {
     LocalExecutor::new(&cache.scratch(), sink)
+}
+
+/// An executor on the Slurm that this machine's commands speak to, and what its nodes have.
+///
+/// # Errors
+/// Where there is no Slurm, or it cannot be reached.
+pub fn slurm(cache: &Cache, sink: impl Fn(ExecEvent) + Send + Sync + 'static) -> Result<ClusterExecutor, ExecuteError> {
+    ClusterExecutor::start(slurm::Slurm::reach(cache.folder().join("jobs"))?, cache, sink)
+}
+
+/// What each node of the Slurm has that this machine's commands speak to.
+///
+/// # Errors
+/// Where there is no Slurm, or it cannot be reached.
+pub fn slurm_nodes() -> Result<Vec<Pool>, ExecuteError> {
+    slurm::nodes()
 }
 
 /// Ends the processes of `cache`'s tasks that have no supervisor any more, and waits for that: what survived when a
@@ -201,6 +261,17 @@ pub enum ExecuteError {
         /// Why.
         source: std::io::Error,
     },
+    /// A cluster cannot be used.
+    #[error("{what}\nhelp: {help}")]
+    Cluster {
+        /// What is wrong, and where.
+        what: String,
+        /// What to do.
+        help: String,
+    },
+    /// The folder for the jobs of clusters cannot be made.
+    #[error("{0}{next}", next = crate::cache::hint(.0))]
+    Io(#[from] std::io::Error),
     /// It cannot be seen whether tasks of a killed run are still there.
     #[error("the processes of this machine cannot be listed: {0}; mount /proc")]
     Processes(std::io::Error),

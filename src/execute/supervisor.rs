@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Stdout, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -34,6 +35,11 @@ pub fn supervise() -> ExitCode {
     // A session of its own: Ctrl-C on the terminal is for the runner, which decides what it means.
     let _ = rustix::process::setsid();
     if rustix::process::set_child_subreaper(Some(rustix::process::getpid())).is_err() {
+        return ExitCode::FAILURE;
+    }
+    // A cluster sends SIGTERM to all processes of a job at once, also to those that are to see to it that the others end.
+    // A handler, and not to ignore it: that would be handed down to the tasks.
+    if signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::default()).is_err() {
         return ExitCode::FAILURE;
     }
     let given = std::env::args().nth(3).and_then(|text| text.parse().ok());

@@ -28,7 +28,7 @@ pub(super) enum Command {
 }
 
 /// A [`Job`]; its descriptors come with the first byte of the line.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Start {
     pub(super) id: u64,
@@ -58,6 +58,23 @@ impl Start {
             memory: job.memory,
         };
         (start, job.locks)
+    }
+
+    /// The job again, as it is run on a node.
+    pub(super) fn into_job(self, locks: Vec<OwnedFd>) -> Job {
+        Job {
+            id: self.id,
+            wanted: None,
+            argv: self.argv.into_iter().map(|text| text.0).collect(),
+            env: self.env.into_iter().map(|(name, value)| (name.0, value.0)).collect(),
+            secrets: self.secrets,
+            cwd: self.cwd.0.into(),
+            log: self.log.0.into(),
+            locks,
+            timeout: self.timeout,
+            memory: self.memory,
+            apart: false,
+        }
     }
 
     /// The values of its secrets.

@@ -5,12 +5,29 @@ use super::identity::request;
 use crate::diagnostic::{Diagnostic, near};
 use crate::flow::Task;
 use crate::graph::Graph;
-use crate::resources::{GPU, Pool, TooMuch};
+use crate::resources::{GPU, Pool, TooMuch, settle_on};
 
 impl Planner<'_> {
     /// All that needed tasks ask for and a machine does not have. A task with `when` is judged when it is ready.
     pub fn too_much(&self, machine: &Pool) -> Vec<Diagnostic> {
         too_much(self.context.graph, self.needed(), machine)
+    }
+}
+
+impl Planner<'_> {
+    /// Errors for the needed tasks that ask for more than any of a cluster's nodes has.
+    pub fn fits_no_node(&self, nodes: &[Pool]) -> Vec<Diagnostic> {
+        let graph = self.context.graph;
+        let lacking = certain(graph, self.needed()).filter_map(|task| {
+            let asked = settle_on(nodes, request(&task.resources)).err()?;
+            let text =
+                format!("`{}` cannot run here: no node of the cluster has what it asks for ({asked})", task.name);
+            let file = graph.flow().file_of(task.subflow);
+            let error = Diagnostic::at(file, task.resources.span, text, "asked for here");
+            let help = "ask for less in `resources`, or run on a cluster that has more";
+            Some(error.notes(graph.flow().notes(task.subflow)).help(help))
+        });
+        lacking.collect()
     }
 }
 
@@ -20,18 +37,22 @@ pub fn lacks(graph: &Graph<'_>, machine: &Pool) -> Vec<Diagnostic> {
 }
 
 fn too_much(graph: &Graph<'_>, tasks: impl IntoIterator<Item = usize>, machine: &Pool) -> Vec<Diagnostic> {
-    let flow = graph.flow();
-    let conditional = |task: &Task| {
-        let around = flow.around(task.subflow);
-        let mut around = around.into_iter().filter_map(|index| flow.subflows.get(index));
-        task.when.is_some() || around.any(|subflow| subflow.task.when.is_some())
-    };
-    let tasks = tasks.into_iter().filter_map(|index| graph.tasks().get(index)).filter(|task| !conditional(task));
-    let lacks = tasks.flat_map(|task| {
+    let lacks = certain(graph, tasks).flat_map(|task| {
         let lacks = machine.lacks(&machine.settle(request(&task.resources)));
         lacks.into_iter().map(move |lack| cannot_run(graph, task, &lack, machine))
     });
     lacks.collect()
+}
+
+/// Those of which it is certain that they run.
+fn certain<'g>(graph: &'g Graph<'_>, tasks: impl IntoIterator<Item = usize>) -> impl Iterator<Item = &'g Task> {
+    let flow = graph.flow();
+    let conditional = move |task: &Task| {
+        let around = flow.around(task.subflow);
+        let mut around = around.into_iter().filter_map(|index| flow.subflows.get(index));
+        task.when.is_some() || around.any(|subflow| subflow.task.when.is_some())
+    };
+    tasks.into_iter().filter_map(|index| graph.tasks().get(index)).filter(move |task| !conditional(task))
 }
 
 fn cannot_run(graph: &Graph<'_>, task: &Task, lack: &TooMuch, machine: &Pool) -> Diagnostic {

@@ -35,6 +35,8 @@ pub(super) struct InFlight {
     /// Held until the result is recorded, so that whoever waits for the key then finds it.
     pub(super) locks: Option<Held>,
     metrics: BTreeMap<String, f64>,
+    /// Where it runs, where that is another machine: its name, and the devices that it got there.
+    place: Option<(String, Vec<u32>)>,
 }
 
 /// What a task was given of the machine.
@@ -56,6 +58,7 @@ impl InFlight {
             apart: false,
             locks: None,
             metrics: BTreeMap::new(),
+            place: None,
         }
     }
 }
@@ -78,6 +81,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             delay,
             stopping: Arc::clone(&self.stopping),
             timeout: self.planner.decl(id).timeout,
+            here: self.options.nodes.is_empty(),
             apart: flight.apart,
             log: (self.options.log)(&spec.name),
             holder: holder(self.options, spec.name.clone()),
@@ -113,6 +117,12 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
                 };
                 self.reporter.event(&Event::Task(event));
             }
+            ExecEvent::Placed { id, host, devices } => {
+                if let Some(flight) = self.flying.get_mut(&(id as InstanceId)) {
+                    flight.place = Some((host, devices));
+                }
+            }
+            ExecEvent::Notice { text } => self.reporter.event(&Event::Notice { text }),
             ExecEvent::Problem { id, text } => {
                 let text = format!("{}: {text}", self.planner.name(id as InstanceId));
                 self.reporter.event(&Event::Notice { text });
@@ -128,10 +138,11 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
                 }
                 self.reporter.event(&Event::Metric { task, name, value });
             }
+            ExecEvent::Exited { id, exit: Exit::Recalled, .. } => self.skip_recalled(id as InstanceId),
             ExecEvent::Exited { id, exit, usage, alone } => {
                 let id = id as InstanceId;
                 match self.exited(id, &exit, &usage) {
-                    Some(_) if exit == Exit::Lost && self.start_apart(id) => {}
+                    Some(_) if self.start_apart(id, &exit) => {}
                     Some(why) => self.retry_or_fail(id, &why),
                     None => self.keep(id, &usage, alone),
                 }
@@ -145,15 +156,20 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         (*exit != Exit::Code(0)).then(|| exit.to_string())
     }
 
-    /// Starts a task again whose supervisor died, which may have been another task's doing. It counts as no attempt. Whether
-    /// that was the first time: with a supervisor of its own, it would be its own doing.
-    fn start_apart(&mut self, id: InstanceId) -> bool {
+    /// Starts a task again whose supervisor died, which may have been another task's doing, or its node. It counts as no
+    /// attempt. Whether that was the first time: with a supervisor of its own, it would be its own doing.
+    fn start_apart(&mut self, id: InstanceId, exit: &Exit) -> bool {
+        let how = match exit {
+            Exit::Lost => "its supervisor died; started again, under one of its own".to_owned(),
+            Exit::Vanished(why) => format!("{why}; started again"),
+            _ => return false,
+        };
         let Some(flight) = self.flying.get_mut(&id).filter(|flight| !flight.apart && self.interrupts == 0) else {
             return false;
         };
         flight.apart = true;
         flight.metrics.clear();
-        let text = format!("{}: its supervisor died; started again, under one of its own", self.planner.name(id));
+        let text = format!("{}: {how}", self.planner.name(id));
         self.reporter.event(&Event::Notice { text });
         self.prepare(id, Duration::ZERO);
         true
@@ -203,13 +219,16 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         let spec = self.spec(id);
         let Some(flight) = self.flying.get_mut(&id) else { return };
         let log = (self.options.log)(&spec.name);
+        let holds = || flight.holds.as_ref().map(|holds| holds.devices.clone()).unwrap_or_default();
+        let here = || (self.options.host.clone(), holds());
+        let (host, devices) = flight.place.clone().unwrap_or_else(here);
         let finished = jiff::Timestamp::now();
         let started = finished.checked_sub(usage.time).unwrap_or(finished);
         let execution = Execution {
             commit: self.options.commit.hash.clone(),
             dirty: self.options.commit.dirty,
-            host: self.options.host.clone(),
-            devices: flight.holds.as_ref().map(|holds| holds.devices.clone()).unwrap_or_default(),
+            host,
+            devices,
             device_class: DeviceClass::of(flight.resolved.request.wants_devices()),
             started: started.to_string(),
             finished: finished.to_string(),

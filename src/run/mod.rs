@@ -36,7 +36,7 @@ use crate::plan::{Context, Done, InstanceId, Outcome, Planner, Resolved, Wish};
 use crate::provenance::{Commit, RunTask, RunTaskState};
 use crate::refs::Refs;
 use crate::report::{Event, Reporter, Summary};
-use crate::resources::Pool;
+use crate::resources::{self, Pool, Request};
 use crate::schedule::{Candidate, Forecast, LockKeys, Scheduler};
 use commit::{Committed, Committer};
 use flight::InFlight;
@@ -74,6 +74,8 @@ pub struct Options<'a> {
     pub jobs: usize,
     /// What the machine has.
     pub machine: Pool,
+    /// What each node of a cluster has, where tasks run on one, which shares it out itself. Empty where they run on `machine`.
+    pub nodes: Vec<Pool>,
     /// How long to wait for a lock held elsewhere; `None` for ever.
     pub wait_locks: Option<Duration>,
     /// Where a task's log goes.
@@ -311,7 +313,10 @@ fn keep_last(context: Context<'_>, tasks: &BTreeMap<String, RunTask>) -> Result<
 impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     /// Plans as far as that goes without running anything; an error ends the run here.
     fn first_plan(&mut self) -> Result<(), RunError> {
-        let mut errors = self.planner.too_much(&self.options.machine);
+        let mut errors = match self.options.nodes.as_slice() {
+            [] => self.planner.too_much(&self.options.machine),
+            nodes => self.planner.fits_no_node(nodes),
+        };
         self.planner.advance();
         self.planner.check();
         errors.extend(self.planner.take_errors()?);
@@ -375,11 +380,17 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.changed = true;
         let (task, decl) = (self.planner.task(id), self.planner.decl(id));
         let expected = self.forecast.of(task, &resolved.parts, || self.planner.name(id));
-        resolved.request = expected.request(resolved.request, decl.resources.memory, &self.options.machine);
+        // A cluster may hold a task to its memory, so only what it declares is asked for there.
+        if self.options.nodes.is_empty() {
+            resolved.request = expected.request(resolved.request, decl.resources.memory, &self.options.machine);
+        }
         // Known only now: a task with `when`.
-        if let Err(error) = self.options.machine.admits(&resolved.request) {
-            self.fail(id, error.to_string());
-            return false;
+        match self.settle(resolved.request) {
+            Ok(request) => resolved.request = request,
+            Err(why) => {
+                self.fail(id, why);
+                return false;
+            }
         }
         let locks = resolved.locks.clone();
         self.queue(id, InFlight::new(Arc::from(resolved), expected, Instant::now()), locks);
@@ -394,10 +405,25 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             priority: self.planner.decl(id).priority,
             remaining: self.forecast.remaining(self.planner.task(id), flight.expected),
             takes: flight.expected.micros(),
-            request: flight.resolved.request.clone(),
+            request: self.shared_out(&flight.resolved.request),
             locks,
         });
         self.waiting.insert(id, flight);
+    }
+
+    /// What a request comes to where tasks run, or why it can never be met there.
+    fn settle(&self, request: Request) -> Result<Request, String> {
+        if self.options.nodes.is_empty() {
+            let request = self.options.machine.settle(request);
+            return self.options.machine.admits(&request).map(|()| request).map_err(|error| error.to_string());
+        }
+        resources::settle_on(&self.options.nodes, request)
+            .map_err(|request| format!("no node of the cluster has what it asks for ({request})"))
+    }
+
+    /// What of a request this run shares out itself: nothing where a cluster does.
+    fn shared_out(&self, request: &Request) -> Request {
+        if self.options.nodes.is_empty() { request.clone() } else { Request::default() }
     }
 
     /// This run does not execute a key any more: the next instance that has it looks for its result.
@@ -470,6 +496,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             _ => format!("stopping {running} {tasks}"),
         };
         self.reporter.event(&Event::Notice { text });
+        self.executor.recall();
         if self.interrupts > 1 {
             for id in self.flying.keys() {
                 self.executor.stop(*id as u64);
@@ -479,8 +506,24 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
 
     /// A failure stops the start of anything new, unless the caller wants to go on.
     fn halt(&mut self, task: &str) {
-        if !self.options.keep_going {
-            self.halted.get_or_insert_with(|| task.to_owned());
+        if !self.options.keep_going && self.halted.is_none() {
+            self.halted = Some(task.to_owned());
+            self.executor.recall();
+        }
+    }
+
+    /// It waited in a cluster's queue when nothing more was to be started.
+    fn skip_recalled(&mut self, id: InstanceId) {
+        let why = self.why_not_started().unwrap_or_else(|| "taken back".to_owned());
+        self.end(id, Outcome::Skipped { why, blocked: true });
+    }
+
+    /// Why nothing more is started, where that is so.
+    fn why_not_started(&self) -> Option<String> {
+        match (&self.halted, self.interrupts) {
+            (Some(failed), _) => Some(format!("`{failed}` failed")),
+            (None, 1..) => Some("interrupted".to_owned()),
+            (None, 0) => None,
         }
     }
 
@@ -490,11 +533,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
 
     /// Says of what is ready but will not be started why it is skipped; whether there was anything.
     fn skip_what_waits(&mut self) -> bool {
-        let why = match (&self.halted, self.interrupts) {
-            (Some(failed), _) => format!("`{failed}` failed"),
-            (None, 1..) => "interrupted".to_owned(),
-            (None, 0) => return false,
-        };
+        let Some(why) = self.why_not_started() else { return false };
         self.waiting.clear();
         let mut ids = self.scheduler.clear();
         ids.extend(self.twins.drain().flat_map(|(_, twins)| twins).map(|(id, _)| id));

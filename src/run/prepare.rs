@@ -16,9 +16,10 @@ use super::start::described;
 use super::task::{self, Spec, TaskError};
 use super::{Message, NotStarted, Prepared};
 use crate::cache::{Cache, CacheError, State};
-use crate::execute::{Executor, Job};
+use crate::execute::{Executor, Job, Wanted, is_with_a_cluster, withdraw};
 use crate::locks::{Attempt, Busy, Claim, Held, Holder, LockError, LockRequest, Locks};
 use crate::plan::{Done, InstanceId, Reason, Resolved};
+use crate::report::Event;
 
 /// All that is needed for it.
 pub(super) struct Preparation<'a> {
@@ -38,6 +39,8 @@ pub(super) struct Preparation<'a> {
     /// Set when the run is interrupted: nothing that waits is started any more.
     pub(super) stopping: Arc<AtomicBool>,
     pub(super) timeout: Option<Duration>,
+    /// Whether this machine executes it.
+    pub(super) here: bool,
     /// Whether it gets a supervisor of its own.
     pub(super) apart: bool,
     pub(super) log: PathBuf,
@@ -52,6 +55,8 @@ enum Begun<'a> {
     Early(Box<Preparation<'a>>),
     /// It has its place in the queues of locks.
     Behind(Box<Preparation<'a>>, Claim),
+    /// It has its locks, and a cluster may execute it.
+    Elsewhere(Box<Preparation<'a>>, Held),
 }
 
 /// What came of it.
@@ -82,6 +87,11 @@ impl<'a> Preparation<'a> {
                 let _ = messages.send(Message::Waits(id));
                 drop(scope.spawn(move || start(id, work.wait(claim), &messages, executor)));
             }
+            Begun::Elsewhere(work, held) => {
+                let work = Self { lease: Ok(None), ..*work };
+                let _ = messages.send(Message::Waits(id));
+                drop(scope.spawn(move || start(id, work.withdraw(held), &messages, executor)));
+            }
         }
     }
 
@@ -97,6 +107,7 @@ impl<'a> Preparation<'a> {
         match claim.attempt() {
             Ok(Attempt::Got(held)) => Begun::Ended(match self.finished_elsewhere() {
                 Ok(Some(done)) => Ok(Ready::Cached(done)),
+                Ok(None) if self.is_elsewhere() => return Begun::Elsewhere(Box::new(self), held),
                 Ok(None) => self.lay_out(held),
                 Err(error) => Err(NotStarted::Task(error.into())),
             }),
@@ -111,6 +122,7 @@ impl<'a> Preparation<'a> {
         match claim.wait(self.wait, |busy| self.tell(busy), given_up) {
             Ok(held) => match self.finished_elsewhere().map_err(|error| NotStarted::Task(error.into()))? {
                 Some(done) => Ok(Ready::Cached(done)),
+                None if self.is_elsewhere() => self.withdraw(held),
                 None => Ok(Ready::Free(held)),
             },
             Err(LockError::GivenUp) => Err(NotStarted::Interrupted),
@@ -142,6 +154,23 @@ impl<'a> Preparation<'a> {
         let _ = self.messages.send(Message::Waiting(self.id, busy.lock.clone(), holder));
     }
 
+    /// Lets nobody but this machine execute it: a run that was killed may have asked a cluster for it.
+    fn withdraw(&self, held: Held) -> Result<Ready, NotStarted> {
+        let text = format!("{}: a job of a cluster may execute it; that is waited for", self.spec.name);
+        let _ = self.messages.send(Message::Told(Event::Notice { text }));
+        let given_up = || self.stopping.load(Ordering::Relaxed);
+        match withdraw(self.cache, &self.resolved.key, given_up) {
+            Ok(true) => Ok(Ready::Free(held)),
+            Ok(false) => Err(NotStarted::Interrupted),
+            Err(error) => Err(NotStarted::Task(error.into())),
+        }
+    }
+
+    /// Whether something has to be waited for before this machine may execute it.
+    fn is_elsewhere(&self) -> bool {
+        self.here && is_with_a_cluster(self.cache, &self.resolved.key)
+    }
+
     /// The result, where somebody else recorded it between the plan and the lock.
     fn finished_elsewhere(&self) -> Result<Option<Done>, CacheError> {
         let key = self.resolved.key;
@@ -166,8 +195,14 @@ impl<'a> Preparation<'a> {
         let lease = self.lease.map_err(NotStarted::Task)?;
         let mut locks = held.share().map_err(|error| NotStarted::Task(TaskError::Io(error)))?;
         locks.extend(lease);
+        let wanted = Wanted {
+            key: self.resolved.key,
+            request: self.resolved.request.clone(),
+            fresh: matches!(self.resolved.reason, Reason::NotCached | Reason::Forced),
+        };
         let job = Job {
             id: self.id as u64,
+            wanted: Some(wanted),
             argv: command.argv,
             env: command.env,
             secrets: command.secrets,

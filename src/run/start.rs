@@ -143,7 +143,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     pub(super) fn give_back(&mut self, id: InstanceId, holds: Holds) {
         self.changed = true;
         if let Some(flight) = self.flying.get(&id) {
-            self.scheduler.free(&flight.resolved.request, &holds.devices);
+            self.scheduler.free(&self.shared_out(&flight.resolved.request), &holds.devices);
         }
         if let (Some(leases), Some(lease)) = (&mut self.leases, holds.lease) {
             leases.give_back(lease);

@@ -234,6 +234,7 @@ impl<'r> Round<'r, '_, '_> {
         shared.push(lease.share()?);
         self.means.executor.start(Job {
             id: task.id as u64,
+            wanted: None,
             argv: command.argv,
             env: command.env,
             secrets: command.secrets,

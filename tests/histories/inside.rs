@@ -116,6 +116,7 @@ fn run(
         keep_going,
         jobs: 2,
         machine: Pool::new(2.0, 1 << 30, &[]),
+        nodes: Vec::new(),
         wait_locks: Some(Duration::from_secs(60)),
         log: &log,
         commit: Commit::default(),

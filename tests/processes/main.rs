@@ -70,6 +70,7 @@ fn job(folder: &Path, id: u64, script: &str) -> Job {
     let mark = scratch(folder).join(id.to_string()).join("request.json");
     Job {
         id,
+        wanted: None,
         argv: ["/bin/bash", "-c", script].map(OsString::from).to_vec(),
         env: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default()), ("GHTRADER_TASK".into(), mark.into())],
         secrets: Vec::new(),

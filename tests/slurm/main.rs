@@ -1,0 +1,93 @@
+//! `--executor slurm` against a real Slurm: one node on this machine with four declared devices, started for these tests.
+//!
+//! It needs root and a Slurm (`server.sh install`, as `./x test` does); where they are not to be had the tests are not run, and
+//! that is said. With `SLURM_TESTS=required` that is a failure.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test may fail anywhere, and this is the program that tells of it"
+)]
+
+mod cluster;
+mod crashes;
+mod runs;
+#[path = "../e2e/space.rs"]
+#[allow(dead_code, reason = "what the other tests use of it")]
+mod space;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use cluster::Cluster;
+
+/// A test: its name, and what it does.
+type Test = (&'static str, fn(&Cluster));
+
+const TESTS: &[Test] = &[
+    ("a_flow_has_the_same_outputs_as_locally", runs::a_flow_has_the_same_outputs_as_locally),
+    ("four_tasks_at_a_time_have_a_device_each", runs::four_tasks_at_a_time_have_a_device_each),
+    ("short_tasks_run_in_one_pilot", runs::short_tasks_run_in_one_pilot),
+    ("a_task_that_fails_is_told_as_locally", runs::a_task_that_fails_is_told_as_locally),
+    ("what_no_node_has_is_refused_before_anything_runs", runs::what_no_node_has_is_refused_before_anything_runs),
+    ("a_timeout_ends_all_of_a_task", runs::a_timeout_ends_all_of_a_task),
+    ("a_slurm_that_is_not_there_is_told", runs::a_slurm_that_is_not_there_is_told),
+    ("a_killed_runner_finds_its_jobs", crashes::a_killed_runner_finds_its_jobs),
+    ("ctrl_c_twice_ends_what_a_pilot_does", crashes::ctrl_c_twice_ends_what_a_pilot_does),
+    ("ctrl_c_twice_cancels", crashes::ctrl_c_twice_cancels),
+    ("ctrl_c_once_takes_back_what_waits", crashes::ctrl_c_once_takes_back_what_waits),
+    (
+        "a_run_on_this_machine_waits_for_the_jobs_of_a_killed_one",
+        crashes::a_run_on_this_machine_waits_for_the_jobs_of_a_killed_one,
+    ),
+    ("a_node_that_fails_is_made_up_for", crashes::a_node_that_fails_is_made_up_for),
+    ("what_somebody_else_cancels_has_failed", crashes::what_somebody_else_cancels_has_failed),
+    ("a_killed_runner_finds_what_its_pilot_does", crashes::a_killed_runner_finds_what_its_pilot_does),
+    ("a_controller_that_forgets_is_made_up_for", crashes::a_controller_that_forgets_is_made_up_for),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let options = ["--list", "--ignored"];
+    if arguments.iter().any(|argument| options.contains(&argument.as_str())) {
+        return ExitCode::SUCCESS;
+    }
+    let wanted = |name: &str| {
+        let mut words = arguments.iter().filter(|argument| !argument.starts_with('-')).peekable();
+        words.peek().is_none() || words.any(|word| name.contains(word.as_str()))
+    };
+    let tests: Vec<&Test> = TESTS.iter().filter(|(name, _)| wanted(name)).collect();
+    if tests.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    let cluster = match Cluster::start() {
+        Ok(cluster) => cluster,
+        Err(why) => return not_run(&why, tests.len()),
+    };
+    println!("\nrunning {} tests against Slurm", tests.len());
+    let failed = tests.iter().filter(|test| !passes(test, &cluster)).count();
+    drop(cluster);
+    let result = if failed == 0 { "ok" } else { "FAILED" };
+    println!("\ntest result: {result}. {} passed; {failed} failed", tests.len() - failed);
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn passes((name, test): &Test, cluster: &Cluster) -> bool {
+    let begun = Instant::now();
+    let passed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(cluster))).is_ok();
+    if !passed {
+        println!("{}", cluster.logs());
+    }
+    println!("test {name} ... {} ({:.1} s)", if passed { "ok" } else { "FAILED" }, begun.elapsed().as_secs_f64());
+    passed
+}
+
+fn not_run(why: &str, count: usize) -> ExitCode {
+    let required = std::env::var_os("SLURM_TESTS").is_some_and(|value| value == "required");
+    println!("\n{}\nNOT RUN: {count} tests against a real Slurm: {why}\n{}", "!".repeat(100), "!".repeat(100));
+    println!("\ntest result: {}. 0 passed; 0 failed; {count} not run", if required { "FAILED" } else { "none" });
+    if required { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
