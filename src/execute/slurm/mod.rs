@@ -112,8 +112,9 @@ impl Cluster for Slurm {
     }
 
     fn ask(&mut self, batches: &BTreeSet<&str>) -> Result<BTreeMap<(String, u32), JobState>, String> {
-        let named: BTreeSet<String> =
+        let mut named: BTreeSet<String> =
             batches.iter().map(|batch| self.pilots.of(batch).unwrap_or_else(|| (*batch).to_owned())).collect();
+        named.extend(self.pilots.names());
         let names = format!("--name={}", named.into_iter().collect::<Vec<_>>().join(","));
         let args = ["--noheader", "--array", "--states=all", "--format=%F|%K|%j|%T|%r", &names];
         let text = call("squeue", &args, "").map_err(|failed| failed.to_string())?;

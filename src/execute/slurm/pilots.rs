@@ -38,6 +38,11 @@ impl Pilots {
         self.jobs.join("pilots").join(pilot)
     }
 
+    /// Those to which more can be handed.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        self.flying.keys().cloned()
+    }
+
     /// The pilot of a batch, where it is in one.
     pub(super) fn of(&mut self, batch: &str) -> Option<String> {
         let file = self.jobs.join("batches").join(batch).join("pilot");
@@ -105,8 +110,10 @@ impl Pilots {
         }
     }
 
-    /// What of `states` is said of pilots is said of all jobs in them.
+    /// What of `states` is said of pilots is said of all jobs in them. Nothing more goes to one that Slurm does not know.
     pub(super) fn spread(&mut self, batches: &BTreeSet<&str>, states: &mut BTreeMap<(String, u32), JobState>) {
+        let flies = |state: Option<&JobState>| matches!(state, Some(JobState::Waits(_) | JobState::Runs));
+        self.flying.retain(|pilot, _| flies(states.get(&(pilot.clone(), 0))));
         for batch in batches {
             let Some(pilot) = self.of(batch) else { continue };
             let Some(state) = states.get(&(pilot, 0)).cloned() else { continue };
@@ -165,5 +172,23 @@ mod tests {
         assert_eq!(size(&batch(100), &nodes), four);
         assert_eq!(size(&batch(3), &nodes).cpus, 6);
         assert!(is_short(&one) && !is_short(&four));
+    }
+
+    #[test]
+    fn what_is_said_of_a_pilot_is_said_of_its_jobs_and_nothing_goes_to_one_that_is_forgotten() {
+        let root = tempfile::tempdir().unwrap();
+        let batch = root.path().join("batches/b");
+        fs::create_dir_all(&batch).unwrap();
+        fs::write(batch.join("keys"), "one\ntwo\n").unwrap();
+        fs::write(batch.join("pilot"), "p").unwrap();
+        let mut pilots = Pilots::new(root.path().to_owned(), Vec::new());
+        pilots.flies("p", &Size { cpus: 1, ..Size::default() });
+        let runs = |batch: &str, index| ((batch.to_owned(), index), JobState::Runs);
+        let mut states = BTreeMap::from([runs("p", 0)]);
+        pilots.spread(&["b"].into(), &mut states);
+        assert_eq!(states, BTreeMap::from([runs("p", 0), runs("b", 0), runs("b", 1)]));
+        assert_eq!(pilots.names().collect::<Vec<_>>(), ["p"]);
+        pilots.spread(&["b"].into(), &mut BTreeMap::new());
+        assert_eq!(pilots.names().count(), 0);
     }
 }
