@@ -57,6 +57,15 @@ fn line(runner: &mut Leases) -> (Vec<Request>, Vec<Request>) {
     (turn.others().earlier.clone(), turn.others().later.clone())
 }
 
+/// Waits until something holds: what another test starts has all that is open here until it is a program of its own.
+fn eventually(mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "in vain");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 #[test]
 fn a_lease_lasts_as_long_as_anything_of_the_task() {
     let machine = Machine::new();
@@ -69,7 +78,7 @@ fn a_lease_lasts_as_long_as_anything_of_the_task() {
     assert_eq!(used(&mut two), [[0, 1]]);
     assert_eq!(used(&mut one), [[0, 1]], "what the task left behind is nobody's own");
     drop(of_a_process);
-    assert_eq!(used(&mut two), [[0; 0]; 0]);
+    eventually(|| used(&mut two).is_empty());
     assert_eq!(machine.files(), [""; 0]);
 }
 
@@ -78,8 +87,9 @@ fn a_lease_given_back_leaves_nothing() {
     let machine = Machine::new();
     let mut one = machine.runner();
     let lease = take(&mut one, 1.0, &[3]);
+    assert_eq!(machine.files().len(), 1);
     one.give_back(lease);
-    assert_eq!(machine.files(), [""; 0]);
+    eventually(|| used(&mut one).is_empty() && machine.files().is_empty());
 }
 
 #[test]
@@ -89,7 +99,7 @@ fn only_one_decides_at_a_time() {
     let turn = one.turn().unwrap().unwrap();
     assert!(two.turn().unwrap().is_none());
     drop(turn);
-    assert!(two.turn().unwrap().is_some());
+    eventually(|| two.turn().unwrap().is_some());
 }
 
 #[test]
@@ -115,7 +125,7 @@ fn who_waits_longest_comes_first_until_it_is_served() {
     drop(turn);
     assert_eq!(line(&mut two), (vec![], vec![gpus(2.0)]));
     one.wait_no_more();
-    assert_eq!(line(&mut two), (vec![], vec![]));
+    eventually(|| line(&mut two) == (vec![], vec![]));
 }
 
 #[test]
