@@ -1,6 +1,6 @@
 //! What a machine has, what a task asks for, and what is free. It knows no task and starts nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,8 @@ pub struct Pool {
     devices: BTreeMap<u32, u64>,
     /// The memory of each device of which it is known.
     device_memory: BTreeMap<u32, DeviceMemory>,
+    /// Devices that are given only where a request cannot be met without them.
+    aside: BTreeSet<u32>,
 }
 
 /// The memory of a device, in bytes.
@@ -140,6 +142,7 @@ impl Pool {
             amounts: BTreeMap::from([(CPU.to_owned(), thousandths(cpus)), (MEMORY.to_owned(), memory)]),
             devices: devices.iter().map(|device| (*device, WHOLE)).collect(),
             device_memory: BTreeMap::new(),
+            aside: BTreeSet::new(),
         }
     }
 
@@ -310,7 +313,9 @@ impl Pool {
             return true;
         }
         let mut wanted = request.devices;
-        for device in self.usable(request).collect::<Vec<_>>() {
+        let spared = self.spares(request);
+        let usable: Vec<u32> = self.usable(request).filter(|device| !(spared && self.aside.contains(device))).collect();
+        for device in usable {
             let Some(free) = self.devices.get_mut(&device) else { continue };
             let kept = wanted.min(*free);
             *free -= kept;
@@ -326,9 +331,12 @@ impl Pool {
         if wanted == 0 {
             return Some(Vec::new());
         }
+        let spared = self.spares(request);
         let mut free = self.devices.iter().filter(|(device, free)| {
             let has = |memory: &DeviceMemory| memory.free >= request.device_memory;
-            **free >= wanted.min(WHOLE) && self.device_memory.get(device).is_none_or(has)
+            !(spared && self.aside.contains(device))
+                && **free >= wanted.min(WHOLE)
+                && self.device_memory.get(device).is_none_or(has)
         });
         if wanted < WHOLE {
             let device = free.min_by_key(|(device, free)| (self.crowded(request, **device), **free))?;
@@ -339,6 +347,26 @@ impl Pool {
         let crowded = |window: &[u32]| window.iter().filter(|device| self.crowded(request, **device)).count();
         let spread = |window: &[u32]| window.last().zip(window.first()).map_or(0, |(last, first)| last - first);
         free.windows(count).min_by_key(|window| (crowded(window), spread(window))).map(<[u32]>::to_vec)
+    }
+
+    /// Sets a device aside: it is given only where a request cannot be met without it. Or it is like any other again.
+    pub fn set_aside(&mut self, device: u32, aside: bool) {
+        if aside {
+            self.aside.insert(device)
+        } else {
+            self.aside.remove(&device)
+        };
+    }
+
+    /// Whether a machine that has all of this pool could meet a request for one device, or part of one, without this one.
+    pub fn others_for(&self, request: &Request, device: u32) -> bool {
+        self.usable(request).any(|other| other != device)
+    }
+
+    /// Whether a request can be met without the devices that are set aside.
+    fn spares(&self, request: &Request) -> bool {
+        let others = || self.usable(request).filter(|device| !self.aside.contains(device)).count() as u64;
+        !self.aside.is_empty() && request.devices <= others() * WHOLE
     }
 
     /// Whether others use so much of a device's memory that the request may not find what it asks for.

@@ -4,11 +4,13 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::run::with_plan;
-use super::run_args::{RunArgs, reporter};
+use super::run_args::{ExecutorName, RunArgs, declared, reporter, selectors};
 use super::simulate::simulate;
 use super::{CliError, Exit, Project};
+use crate::execute;
+use crate::flow::Flow;
 use crate::plan::{Context, Outcome, Planner, Wish};
+use crate::refs::Refs;
 use crate::report::{Event, Summary, TaskEvent, TaskState};
 use crate::resources::Pool;
 
@@ -30,6 +32,32 @@ pub(super) fn plan(project: &Project, args: &PlanArgs) -> Result<Exit, CliError>
         true => simulate(&args.run, context, wish),
         false => dry_run(project, &args.run, context, wish, &nodes),
     })
+}
+
+/// Reads what a plan is made from, and hands it on, with the nodes of the cluster where there is one; `look` changes nothing.
+pub(super) fn with_plan(
+    project: &Project,
+    args: &RunArgs,
+    look: bool,
+    work: impl FnOnce(&Flow, Context<'_>, Wish, Vec<Pool>) -> Result<Exit, CliError>,
+) -> Result<Exit, CliError> {
+    let loaded = project.load(&args.flow)?;
+    let graph = loaded.graph()?;
+    let wish = Wish { force: selectors(&args.force)?, targets: selectors(&args.tasks)? };
+    graph.check_selectors(wish.force.iter().chain(&wish.targets)).map_err(CliError::Invalid)?;
+    let nodes = match args.executor {
+        ExecutorName::Local => Vec::new(),
+        ExecutorName::Slurm => execute::slurm_nodes()?,
+    };
+    // Of a cluster, what the node with the most devices has decides what becomes of a task that can do without them.
+    let machine = match nodes.iter().max_by_key(|node| node.device_indices().count()) {
+        Some(node) => node.clone(),
+        None => project.machine(&graph, declared(args)?)?,
+    };
+    let cache = if look { project.look()? } else { project.open()? };
+    cache.reach()?;
+    let refs = Refs::open(&cache).snapshot()?;
+    work(&loaded.flow, loaded.context(project, &graph, &cache, &refs, &machine), wish, nodes)
 }
 
 pub(super) fn dry_run(

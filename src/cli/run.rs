@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::interrupts::Interrupts;
 use super::project::user;
-use super::run_args::{ExecutorName, RunArgs, declared, leases_folder, reporter, selectors, wait};
+use super::run_args::{ExecutorName, RunArgs, leases_folder, reporter, wait};
 use super::{CliError, Exit, Project, plan};
 use crate::cache::Cache;
 use crate::execute::{self, ExecEvent, Executor};
@@ -23,36 +23,10 @@ use crate::run::{Ended, Mailbox, Means, Options, RunError};
 
 /// Runs, or shows the plan.
 pub(super) fn run(project: &Project, args: &RunArgs) -> Result<Exit, CliError> {
-    with_plan(project, args, args.dry_run, |flow, context, wish, nodes| match args.dry_run {
+    plan::with_plan(project, args, args.dry_run, |flow, context, wish, nodes| match args.dry_run {
         true => plan::dry_run(project, args, context, wish, &nodes),
         false => execute(project, args, flow, context, wish, nodes),
     })
-}
-
-/// Reads what a plan is made from, and hands it on, with the nodes of the cluster where there is one; `look` changes nothing.
-pub(super) fn with_plan(
-    project: &Project,
-    args: &RunArgs,
-    look: bool,
-    work: impl FnOnce(&Flow, Context<'_>, Wish, Vec<Pool>) -> Result<Exit, CliError>,
-) -> Result<Exit, CliError> {
-    let loaded = project.load(&args.flow)?;
-    let graph = loaded.graph()?;
-    let wish = Wish { force: selectors(&args.force)?, targets: selectors(&args.tasks)? };
-    graph.check_selectors(wish.force.iter().chain(&wish.targets)).map_err(CliError::Invalid)?;
-    let nodes = match args.executor {
-        ExecutorName::Local => Vec::new(),
-        ExecutorName::Slurm => execute::slurm_nodes()?,
-    };
-    // Of a cluster, what the node with the most devices has decides what becomes of a task that can do without them.
-    let machine = match nodes.iter().max_by_key(|node| node.device_indices().count()) {
-        Some(node) => node.clone(),
-        None => project.machine(&graph, declared(args)?)?,
-    };
-    let cache = if look { project.look()? } else { project.open()? };
-    cache.reach()?;
-    let refs = Refs::open(&cache).snapshot()?;
-    work(&loaded.flow, loaded.context(project, &graph, &cache, &refs, &machine), wish, nodes)
 }
 
 fn execute(

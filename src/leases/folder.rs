@@ -12,7 +12,7 @@ const MODE: u32 = 0o1777;
 /// The folder for all users of this machine. A task that runs tasks of its own has only what it was given: they share a
 /// folder beside its request.
 pub fn default_folder() -> PathBuf {
-    let task = std::env::var_os(crate::execute::REQUEST_VARIABLE).map(PathBuf::from);
+    let task = std::env::var_os(ghtrader_kit::REQUEST_VARIABLE).map(PathBuf::from);
     if let Some(folder) = task.as_deref().and_then(Path::parent).filter(|folder| folder.is_dir()) {
         return folder.join("leases");
     }

@@ -73,6 +73,13 @@ pub struct Holder {
     pub since: String,
 }
 
+impl Holder {
+    /// Who it is, in a few words.
+    pub fn short(&self) -> String {
+        format!("{} of run {} by {} (process {})", self.task, self.run, self.who, self.pid)
+    }
+}
+
 /// One lock, as `ghtrader locks` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockState {

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use super::commit::Finished;
 use super::prepare::Preparation;
-use super::start::holder;
 use super::task::{self, Spec, TaskError};
 use super::{Message, Run};
 use crate::execute::{ExecEvent, Exit, Usage, masked};
@@ -34,7 +33,9 @@ pub(super) struct InFlight {
     apart: bool,
     /// Held until the result is recorded, so that whoever waits for the key then finds it.
     pub(super) locks: Option<Held>,
-    metrics: BTreeMap<String, f64>,
+    pub(super) metrics: BTreeMap<String, f64>,
+    /// The device that failed it once, and how long its log was then.
+    pub(super) failed_on: Option<(u32, u64)>,
     /// Where it runs, where that is another machine: its name, and the devices that it got there.
     place: Option<(String, Vec<u32>)>,
 }
@@ -58,6 +59,7 @@ impl InFlight {
             apart: false,
             locks: None,
             metrics: BTreeMap::new(),
+            failed_on: None,
             place: None,
         }
     }
@@ -84,7 +86,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             here: self.options.nodes.is_empty(),
             apart: flight.apart,
             log: (self.options.log)(&spec.name),
-            holder: holder(self.options, spec.name.clone()),
+            holder: self.options.holder(spec.name.clone()),
             spec,
             messages: self.messages.clone(),
         };
@@ -143,6 +145,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
                 let id = id as InstanceId;
                 match self.exited(id, &exit, &usage) {
                     Some(_) if self.start_apart(id, &exit) => {}
+                    Some(_) if self.start_elsewhere(id, &exit) => {}
                     Some(why) => self.retry_or_fail(id, &why),
                     None => self.keep(id, &usage, alone),
                 }

@@ -7,6 +7,7 @@
 //! result lasts.
 
 mod commit;
+mod fault;
 mod flight;
 mod folder;
 mod pool;
@@ -31,7 +32,7 @@ use crate::diagnostic::Diagnostic;
 use crate::execute::{ExecEvent, Executor};
 use crate::hash::Hash;
 use crate::leases::Leases;
-use crate::locks::{Held, LockError, Locks};
+use crate::locks::{Held, Holder, LockError, Locks};
 use crate::plan::{Context, Done, InstanceId, Outcome, Planner, Resolved, Wish};
 use crate::provenance::{Commit, RunTask, RunTaskState};
 use crate::refs::Refs;
@@ -86,6 +87,20 @@ pub struct Options<'a> {
     pub host: String,
     /// Who started the run.
     pub user: String,
+}
+
+impl Options<'_> {
+    /// As whom the others on this machine and in this cache see a task.
+    fn holder(&self, task: String) -> Holder {
+        Holder {
+            pid: std::process::id(),
+            host: self.host.clone(),
+            who: self.user.clone(),
+            run: self.run.clone(),
+            task,
+            since: jiff::Timestamp::now().to_string(),
+        }
+    }
 }
 
 /// How a run ended.

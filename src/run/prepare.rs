@@ -12,7 +12,6 @@ use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use super::folder::Folders;
-use super::start::described;
 use super::task::{self, Spec, TaskError};
 use super::{Message, NotStarted, Prepared};
 use crate::cache::{Cache, CacheError, State};
@@ -150,7 +149,7 @@ impl<'a> Preparation<'a> {
     }
 
     fn tell(&self, busy: &Busy) {
-        let holder = busy.holder.as_ref().map_or_else(|| "somebody".to_owned(), described);
+        let holder = busy.holder.as_ref().map_or_else(|| "somebody".to_owned(), Holder::short);
         let _ = self.messages.send(Message::Waiting(self.id, busy.lock.clone(), holder));
     }
 

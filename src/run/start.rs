@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use super::flight::Holds;
-use super::{Message, Options, Run};
+use super::{Message, Run};
 use crate::execute::{GRACE, sweep_within};
 use crate::leases::{Lease, LeaseError, Terms};
 use crate::locks::{Held, Holder};
@@ -68,7 +68,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         };
         let scratch = self.context.cache.scratch();
         let terms = |id: InstanceId, request: &Request, devices: &[u32]| Terms {
-            holder: holder(self.options, self.planner.name(id)),
+            holder: self.options.holder(self.planner.name(id)),
             request: request.clone(),
             devices: devices.to_vec(),
             scratch: scratch.clone(),
@@ -93,7 +93,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             let mut contended = contended.unwrap_or(Contended { since: Instant::now(), told: false });
             if !contended.told && contended.since.elapsed() >= SOON {
                 contended.told = true;
-                let holder = turn.holder().map_or_else(|| "somebody who was first".to_owned(), described);
+                let holder = turn.holder().map_or_else(|| "somebody who was first".to_owned(), Holder::short);
                 let text = format!("{} waits for {}: in use by {holder}", blocked.holder.task, blocked.request);
                 self.reporter.event(&Event::Notice { text });
             }
@@ -168,23 +168,6 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.changed |= matches!(message, Err(RecvTimeoutError::Timeout));
         message.ok()
     }
-}
-
-/// As whom the others on this machine and in this cache see a task.
-pub(super) fn holder(options: &Options<'_>, task: String) -> Holder {
-    Holder {
-        pid: std::process::id(),
-        host: options.host.clone(),
-        who: options.user.clone(),
-        run: options.run.clone(),
-        task,
-        since: jiff::Timestamp::now().to_string(),
-    }
-}
-
-/// Who is in the way.
-pub(super) fn described(holder: &Holder) -> String {
-    format!("{} of run {} by {} (process {})", holder.task, holder.run, holder.who, holder.pid)
 }
 
 /// Ends what survived a runner and its supervisor, which may take a while.

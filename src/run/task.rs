@@ -376,9 +376,15 @@ fn other(metadata: &std::fs::Metadata) -> &'static str {
 
 /// The last lines of a log, for an error message.
 pub(super) fn last_lines(log: &Path) -> Vec<String> {
+    last_lines_since(log, 0)
+}
+
+/// The same of what was written after the first `from` bytes.
+pub(super) fn last_lines_since(log: &Path, from: u64) -> Vec<String> {
     const LINES: usize = 10;
     const BYTES: u64 = 8 << 10;
-    let text = tail(log, BYTES).map(|tail| tail.text).unwrap_or_default();
+    let length = fs_err::metadata(log).map(|metadata| metadata.len()).unwrap_or_default();
+    let text = tail(log, BYTES.min(length.saturating_sub(from))).map(|tail| tail.text).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(LINES)..].iter().map(|line| (*line).to_owned()).collect()
 }

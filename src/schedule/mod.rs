@@ -141,6 +141,13 @@ pub struct Scheduler<R: Room = Pool> {
     looks: usize,
 }
 
+impl Scheduler {
+    /// Sets a device aside, or uses it again: [`Pool::set_aside`].
+    pub fn set_aside(&mut self, device: u32, aside: bool) {
+        self.free.set_aside(device, aside);
+    }
+}
+
 impl<R: Room> Scheduler<R> {
     /// Nothing is ready, and all of `machine` is free.
     pub fn new(machine: R) -> Self {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::entry::{Entry, Stage};
 use super::spool::{Ended, Place, Spool};
-use super::{Cluster, End, JobState, submit};
+use super::{Cluster, End, JobState};
 use crate::execute::link::ended_badly;
 use crate::execute::{ExecEvent, Exit, Job};
 
@@ -23,6 +23,8 @@ pub(super) enum Order {
     Recall,
 }
 
+/// Jobs that come one after the other are submitted together: until nothing has come for this long.
+pub(super) const LULL: Duration = Duration::from_millis(50);
 /// How often the cluster is asked.
 pub(super) const ASK: Duration = Duration::from_secs(1);
 /// How often the jobs' folders are looked at, where there are few.
@@ -94,7 +96,7 @@ impl<C: Cluster> Desk<C> {
     fn pause(&self) -> Duration {
         match (self.entries.is_empty(), self.due) {
             (true, _) => Duration::from_secs(3600),
-            (false, Some(_)) => submit::LULL,
+            (false, Some(_)) => LULL,
             (false, None) => LOOK,
         }
     }

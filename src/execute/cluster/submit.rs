@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::desk::{ASK, Desk};
+use super::desk::{ASK, Desk, LULL};
 use super::entry::{Out, Stage};
 use super::spool::{Place, Ticket};
 use super::{Batch, Cluster, Refused, Size};
 use crate::execute::{Exit, GRACE};
 
-/// Jobs that come one after the other are submitted together: until nothing has come for this long …
-pub(super) const LULL: Duration = Duration::from_millis(50);
-/// … or the first of them has waited for this long.
+/// … or the first of the jobs that come one after the other has waited for this long ([`LULL`]).
 const LONGEST: Duration = Duration::from_millis(500);
 /// The longest pause before a batch that was not taken is submitted again.
 const PAUSE: Duration = Duration::from_secs(30);

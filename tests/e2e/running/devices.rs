@@ -106,3 +106,42 @@ fn declared_memory_of_a_device_counts_without_a_driver() {
     // At the user's word.
     space.up_to_date(&["--gpus", "1"]);
 }
+
+/// A task that cannot use device 0.
+const FRAGILE: &str = r#"
+tasks:
+  fragile:
+    run: |
+      echo "$CUDA_VISIBLE_DEVICES" >>@/tried
+      case $CUDA_VISIBLE_DEVICES in BROKEN) echo "RuntimeError: CUDA error: unspecified launch failure" >&2; exit 1 ;; esac
+      echo done >"$OUTPUT_X"
+    outputs: { x: x }
+    resources: { gpu: 1 }
+  later: { run: 'echo "$CUDA_VISIBLE_DEVICES" >>@/later', needs: [fragile], matrix: { n: [1, 2] }, resources: { cpu: 0, gpu: 0.5 } }
+  all: { run: 'echo "$CUDA_VISIBLE_DEVICES" >>@/all', needs: [later], resources: { gpu: 2 } }
+"#;
+
+#[test]
+fn a_task_whose_device_fails_runs_on_another_and_that_one_is_set_aside() {
+    let space = Space::with_flow(&FRAGILE.replace("BROKEN", "0"));
+    let told = space.run(&["--gpus", "2"]);
+    assert_eq!((told.code, told.counts()), (0, Counts(4, 0, 0, 0)), "{told:#?}");
+    assert!(
+        told.err.contains("fragile failed on device 0, which is set aside; again on another one: RuntimeError: CUDA")
+    );
+    assert_eq!(space.read("tried"), "0\n1\n");
+    assert_eq!(space.read("later"), "1\n1\n");
+    assert_eq!(space.read("all"), "0,1\n", "what cannot do without it gets it");
+}
+
+#[test]
+fn a_task_that_fails_on_every_device_fails_and_the_devices_are_used_again() {
+    let space = Space::with_flow(&FRAGILE.replace("BROKEN", "*"));
+    let told = space.run(&["--gpus", "3"]);
+    assert_eq!((told.code, told.counts()), (1, Counts(0, 0, 1, 3)), "{told:#?}");
+    assert!(told.err.contains("fragile failed on device 1 as on device 0, which is used again"), "{}", told.err);
+    assert_eq!(space.read("tried"), "0\n1\n", "not on a third one");
+    let alone = space.run(&["fragile", "--gpus", "1"]);
+    assert_eq!(alone.counts(), Counts(0, 0, 1, 0), "there is no other one");
+    assert_eq!(space.read("tried"), "0\n1\n0\n");
+}
