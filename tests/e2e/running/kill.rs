@@ -1,6 +1,6 @@
 //! Killed at any moment: no orphan, nothing half-written, and the next run carries on.
 
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::space::{Counts, Space, signal, wait_for};
@@ -244,7 +244,14 @@ fn ctrl_c_ends_a_run_that_still_plans() {
     let space = Space::with_flow("tasks: { a: { run: 'true', inputs: { x: { path: large.bin } } } }");
     // A hole: no blocks on the disk, and minutes to read.
     std::fs::File::create(space.path("large.bin")).unwrap().set_len(1 << 42).unwrap();
-    let mut child = space.spawn(&["run", "test"]);
+    // Where these tests run in the background of a shell, a signal that nobody handles would be ignored.
+    let command = space.command(&["run", "test"]);
+    let mut child = Command::new("env");
+    child.arg("--default-signal=INT").arg(command.get_program()).args(command.get_args()).current_dir(space.root());
+    for (name, value) in command.get_envs() {
+        let _ = if let Some(value) = value { child.env(name, value) } else { child.env_remove(name) };
+    }
+    let mut child = child.stderr(Stdio::null()).spawn().unwrap();
     let reads = |pid: u32| {
         let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
         open.filter_map(|fd| std::fs::read_link(fd.path()).ok()).any(|path| path.ends_with("large.bin"))
