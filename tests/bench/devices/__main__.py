@@ -29,10 +29,11 @@ def work(milliseconds: int) -> str:
 
 
 def ghtrader(folder: Path, program: Path, chains: int, length: int, task: str) -> list[str]:
-    """One task with an axis for each link of the chains; a fan is a chain of one link."""
+    """One task with an axis for each link of the chains; a fan is a chain of one link. What a link writes differs from what
+    the others do: of equal tasks, one alone would be executed."""
     flow = ["tasks:"]
     for link in range(length):
-        flow += [f"  link{link}:", "    run: |", "      " + task.replace("{chain}", "$MATRIX_C") + '; echo "$MATRIX_C" >"$OUTPUT_X"']
+        flow += [f"  link{link}:", "    run: |", "      " + task.replace("{chain}", "$MATRIX_C") + f'; echo "$MATRIX_C {link}" >"$OUTPUT_X"']
         flow += [f"    matrix: {{ c: [{','.join(map(str, range(chains)))}] }}"]
         flow += ["    resources: { cpu: 0, gpu: 1 }", "    outputs: { x: x }"]
         if link:
