@@ -34,7 +34,7 @@ pub use folder::default_folder;
 
 /// How often a runner that waits shows that it is still there, and after what time it is taken not to be.
 const TOUCH: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
-/// How long to try for the turn before something else is done: it is held for less than a millisecond.
+/// How long to try for the turn before something else is done: who has it only looks and writes a few lines.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What can go wrong with leases.

@@ -253,7 +253,8 @@ impl<'r> Round<'r, '_, '_> {
     fn take(&mut self, task: &Recorded, request: &Request) -> Result<Option<(Vec<u32>, Lease)>, LeaseError> {
         let Some(mut turn) = self.means.leases.turn()? else { return Ok(None) };
         let devices = turn.others().room(&self.free).fit(request);
-        let holder = Holder { task: task.task.clone(), ..self.means.holder.clone() };
+        let since = jiff::Timestamp::now().to_string();
+        let holder = Holder { task: task.task.clone(), since, ..self.means.holder.clone() };
         let (request, scratch) = (request.clone(), self.cache.scratch());
         let terms = Terms { holder, request, devices: devices.clone().unwrap_or_default(), scratch };
         turn.wait_for(Some(&terms).filter(|_| devices.is_none()))?;
