@@ -58,9 +58,13 @@ impl Posted {
         self.file.file().set_modified(SystemTime::now())
     }
 
-    /// Lets go of it, and removes it where nothing else holds it.
-    pub(super) fn end(self) {
+    /// Lets go of it, and removes it where nothing else holds it. `for_all`: also for those that have a descriptor of it.
+    pub(super) fn end(self, for_all: bool) {
         let path = self.folder.join(&self.name);
+        if for_all {
+            // Where that fails, it is free when they have closed it.
+            let _ = self.file.file().unlock();
+        }
         drop(self.file);
         // What stays is seen to be nobody's.
         let _ = fs::File::open(&path).map(|file| is_free(&file).then(|| remove(&path)));

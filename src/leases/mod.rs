@@ -140,16 +140,17 @@ impl Leases {
         Ok(Some(turn))
     }
 
-    /// Ends a lease, unless the task has left something behind that still holds it.
-    pub fn give_back(&mut self, lease: Lease) {
+    /// Ends a lease, unless the task has left something behind that still holds it. `alone`: nothing can be left, so
+    /// that whoever has a descriptor of it is just being started for something else, and holds nothing.
+    pub fn give_back(&mut self, lease: Lease, alone: bool) {
         self.own.remove(lease.file.name());
-        lease.file.end();
+        lease.file.end(alone);
     }
 
     /// Nothing is waited for any more.
     pub fn wait_no_more(&mut self) {
         if let Some(waiting) = self.waiting.take() {
-            waiting.file.end();
+            waiting.file.end(true);
         }
     }
 

@@ -74,7 +74,7 @@ fn a_lease_lasts_as_long_as_anything_of_the_task() {
     assert_eq!(used(&mut one), [[0; 0]; 0], "its own");
     assert_eq!(used(&mut two), [[0, 1]]);
     let of_a_process = lease.share().unwrap();
-    one.give_back(lease);
+    one.give_back(lease, false);
     assert_eq!(used(&mut two), [[0, 1]]);
     assert_eq!(used(&mut one), [[0, 1]], "what the task left behind is nobody's own");
     drop(of_a_process);
@@ -88,8 +88,11 @@ fn a_lease_given_back_leaves_nothing() {
     let mut one = machine.runner();
     let lease = take(&mut one, 1.0, &[3]);
     assert_eq!(machine.files().len(), 1);
-    one.give_back(lease);
-    eventually(|| used(&mut one).is_empty() && machine.files().is_empty());
+    let of_another = lease.share().unwrap();
+    one.give_back(lease, true);
+    assert_eq!(used(&mut one), [[0; 0]; 0], "whatever else has it open");
+    assert_eq!(machine.files(), [""; 0]);
+    drop(of_another);
 }
 
 #[test]

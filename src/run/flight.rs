@@ -45,6 +45,8 @@ pub(super) struct InFlight {
 pub(super) struct Holds {
     pub(super) devices: Vec<u32>,
     pub(super) lease: Option<Lease>,
+    /// Whether no process can be left that uses it: see [`ExecEvent::Exited`].
+    pub(super) alone: bool,
 }
 
 impl InFlight {
@@ -143,6 +145,9 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             ExecEvent::Exited { id, exit: Exit::Recalled, .. } => self.skip_recalled(id as InstanceId),
             ExecEvent::Exited { id, exit, usage, alone } => {
                 let id = id as InstanceId;
+                if let Some(holds) = self.flying.get_mut(&id).and_then(|flight| flight.holds.as_mut()) {
+                    holds.alone = alone;
+                }
                 match self.exited(id, &exit, &usage) {
                     Some(_) if self.start_apart(id, &exit) => {}
                     Some(_) if self.start_elsewhere(id, &exit) => {}

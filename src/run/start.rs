@@ -114,7 +114,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             Ok(lease) => (lease, None),
             Err(error) => (None, Some(error)),
         };
-        flight.holds = Some(Holds { devices, lease });
+        flight.holds = Some(Holds { devices, lease, alone: false });
         self.flying.insert(id, flight);
         match error {
             Some(error) => {
@@ -146,7 +146,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             self.scheduler.free(&self.shared_out(&flight.resolved.request), &holds.devices);
         }
         if let (Some(leases), Some(lease)) = (&mut self.leases, holds.lease) {
-            leases.give_back(lease);
+            leases.give_back(lease, holds.alone);
         }
     }
 

@@ -180,11 +180,11 @@ pub fn verify<'r>(
             continue;
         }
         let Ok(event) = round.means.events.recv() else { break };
-        if let ExecEvent::Exited { id, exit, .. } = event
+        if let ExecEvent::Exited { id, exit, alone, .. } = event
             && let Some(flight) = round.flying.remove(&id)
         {
             tell(&flight.task.task, round.judge(&flight, &exit));
-            round.give_back(&flight.task.resolved.request, &flight.devices, flight.lease);
+            round.give_back(&flight.task.resolved.request, &flight.devices, flight.lease, alone);
         }
     }
     // Empty, unless something is left for a look.
@@ -219,14 +219,14 @@ impl<'r> Round<'r, '_, '_> {
         }
         let Some((devices, lease)) = self.take(task, &request)? else { return Ok(Started::Later) };
         let Some(locks) = self.lock(task)? else {
-            self.give_back(&request, &devices, lease);
+            self.give_back(&request, &devices, lease, true);
             return Ok(Started::Later);
         };
         let spec = Spec::of(planner, task.id, self.folder.join(name), devices.clone(), self.means.machine.memory());
         let command = match lay_out(self.cache, &self.folders, &spec, &task.resolved) {
             Ok(command) => command,
             Err(error) => {
-                self.give_back(&request, &devices, lease);
+                self.give_back(&request, &devices, lease, true);
                 return Ok(Started::Never(Verdict::Failed { why: error.to_string(), log }));
             }
         };
@@ -264,9 +264,9 @@ impl<'r> Round<'r, '_, '_> {
         Ok(Some((devices, lease)))
     }
 
-    fn give_back(&mut self, request: &Request, devices: &[u32], lease: Lease) {
+    fn give_back(&mut self, request: &Request, devices: &[u32], lease: Lease, alone: bool) {
         self.free.give_back(request, devices);
-        self.means.leases.give_back(lease);
+        self.means.leases.give_back(lease, alone);
     }
 
     /// The locks that the flow asks for; `None` where one is held and there is something else to wait for.
