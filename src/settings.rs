@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::cache::Address;
 use crate::diagnostic::{Diagnostic, SourceFile, in_order};
 use crate::flow::limits::size;
 use crate::flow::load::text_of;
@@ -23,9 +24,11 @@ pub const FILE: &str = "ghtrader.yaml";
 pub struct Settings {
     /// What the machine has.
     pub machine: Declared,
+    /// The cache that it shares with other machines.
+    pub cache: Option<Address>,
 }
 
-const KEYS: [&str; 1] = ["machine"];
+const KEYS: [&str; 2] = ["machine", "cache"];
 const MACHINE: [&str; 4] = ["cpus", "memory", "gpus", "tokens"];
 
 impl Settings {
@@ -39,28 +42,39 @@ impl Settings {
         if matches!(path.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound) {
             return Ok(Self::default());
         }
-        Self::parse(text_of(&path, FILE).map_err(|error| vec![error])?)
+        Self::parse(text_of(&path, FILE).map_err(|error| vec![error])?, root)
     }
 
     /// The same from a text.
     ///
     /// # Errors
     /// As [`Settings::load`].
-    pub fn parse(text: String) -> Result<Self, Vec<Diagnostic>> {
+    pub fn parse(text: String, root: &Path) -> Result<Self, Vec<Diagnostic>> {
         let file = Arc::new(SourceFile { name: FILE.to_owned(), text });
-        let (root, errors) = yaml::parse(&file);
+        let (node, errors) = yaml::parse(&file);
         let mut walk = Walk { file, errors };
-        let settings = root.map(|root| read(&mut walk, &root)).unwrap_or_default();
+        let settings = node.map(|node| read(&mut walk, &node, root)).unwrap_or_default();
         if walk.errors.is_empty() { Ok(settings) } else { Err(in_order(walk.errors)) }
     }
 }
 
-fn read(walk: &mut Walk, root: &Node) -> Settings {
-    if root.data == Data::Null {
+fn read(walk: &mut Walk, node: &Node, root: &Path) -> Settings {
+    if node.data == Data::Null {
         return Settings::default();
     }
-    let Some(fields) = walk.fields(root, FILE, &KEYS) else { return Settings::default() };
-    Settings { machine: fields.get("machine").map(|node| machine(walk, node)).unwrap_or_default() }
+    let Some(fields) = walk.fields(node, FILE, &KEYS) else { return Settings::default() };
+    Settings {
+        machine: fields.get("machine").map(|node| machine(walk, node)).unwrap_or_default(),
+        cache: fields.get("cache").and_then(|node| cache(walk, node, root)),
+    }
+}
+
+fn cache(walk: &mut Walk, node: &Node, root: &Path) -> Option<Address> {
+    const FORMS: &str = "where machines share results: s3://bucket/prefix, or a folder that all of them see";
+    let text = walk.text(node, "`cache`", FORMS)?;
+    Address::parse(text, root)
+        .map_err(|why| walk.error_help(node.span, format!("`cache` {why}"), "here", format!("write {FORMS}")))
+        .ok()
 }
 
 fn machine(walk: &mut Walk, node: &Node) -> Declared {
@@ -154,7 +168,9 @@ mod tests {
     use crate::diagnostic::render;
 
     fn parsed(text: &str) -> Declared {
-        Settings::parse(text.to_owned()).unwrap_or_else(|errors| panic!("{}", render(&errors, false))).machine
+        Settings::parse(text.to_owned(), Path::new("/project"))
+            .unwrap_or_else(|errors| panic!("{}", render(&errors, false)))
+            .machine
     }
 
     #[test]
@@ -187,7 +203,7 @@ machine:
   gpus: [1, x, 1, { memory: 1GiB }]
   tokens: { cpu: 4, Seat: 1, tqsdk: -1 }
 ";
-        let errors = Settings::parse(text.to_owned()).unwrap_err();
+        let errors = Settings::parse(text.to_owned(), Path::new("/project")).unwrap_err();
         let told: Vec<(String, String)> =
             errors.iter().map(|error| (error.place().unwrap(), error.message.clone())).collect();
         let expected = [
@@ -209,7 +225,7 @@ machine:
         assert_eq!(told, expected);
         assert!(errors.iter().all(|error| error.help.is_some() || error.message.contains("twice")), "{errors:#?}");
         for text in ["machine: [", "[]", "machine: 4", "machine: { gpus: 2000 }", "machine: { gpus: -1 }"] {
-            assert!(Settings::parse(text.to_owned()).is_err(), "{text}");
+            assert!(Settings::parse(text.to_owned(), Path::new("/project")).is_err(), "{text}");
         }
     }
 

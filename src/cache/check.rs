@@ -194,6 +194,10 @@ impl Cache {
         present: &HashSet<Hash>,
         lost: &mut Vec<(Hash, String)>,
     ) -> Result<()> {
+        // What the shared cache has can be had again.
+        if self.is_known_elsewhere(&artifact.hash)? {
+            return Ok(());
+        }
         if !present.contains(&artifact.hash) {
             lost.push((artifact.hash, needed.to_owned()));
         } else if artifact.folder {

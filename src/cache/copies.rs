@@ -27,6 +27,14 @@ impl Cache {
     /// # Errors
     /// Where an object is missing or damaged, so that nothing is ever fed on that is not what its hash says.
     pub fn materialise(&self, artifact: &Artifact, dest: &Path) -> Result<()> {
+        let copied = self.bring_all(artifact).and_then(|_| self.copy_out(artifact, dest));
+        if matches!(copied, Err(CacheError::Missing(_) | CacheError::Damaged { .. })) {
+            self.forget_elsewhere(&artifact.hash)?;
+        }
+        copied
+    }
+
+    fn copy_out(&self, artifact: &Artifact, dest: &Path) -> Result<()> {
         if !artifact.folder {
             fs::copy(self.demand(artifact.hash)?, dest)?;
             return Ok(());

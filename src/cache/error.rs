@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::RemoteError;
 use crate::hash::Hash;
 
 /// An error of the cache.
@@ -77,6 +78,9 @@ pub enum CacheError {
         /// Where and what.
         source: serde_json::Error,
     },
+    /// The shared cache cannot be used.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// Another process collects.
     #[error("another `ghtrader cache gc` is at work on this cache; run again when it has ended")]
     Collecting,
@@ -102,6 +106,7 @@ impl CacheError {
             | Self::Listing { .. }
             | Self::Manifest { .. }
             | Self::NotSynced(_)
+            | Self::Remote(_)
             | Self::ReadOnly(_) => true,
             Self::Unfit { .. }
             | Self::InTheWay { .. }

@@ -248,19 +248,8 @@ fn not_ours() -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB), None)
 }
 
-/// Where nobody has the database open there is no write-ahead log, and SQLite would make one even to read; `immutable`
-/// keeps it from that. A writer that comes later can then be seen in half, which shows as damage: `results/` is read.
 fn connect_read_only(path: &Path) -> rusqlite::Result<(Connection, i64)> {
-    let text = path.to_str().ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
-    let quiet = std::fs::metadata(wal).map_or(true, |metadata| metadata.len() == 0);
-    let escaped = text.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    let uri = format!("file:{escaped}{}", if quiet { "?immutable=1" } else { "" });
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(uri, flags)?;
-    connection.busy_timeout(BUSY)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    let connection = open_quietly(path)?;
     if version(&connection)? == BEFORE_HISTORY {
         // Who only reads has no history before somebody has written.
         connection.pragma_update(None, "temp_store", "MEMORY")?;
@@ -272,7 +261,23 @@ fn connect_read_only(path: &Path) -> rusqlite::Result<(Connection, i64)> {
     Ok((connection, id))
 }
 
-fn is_damage(error: &rusqlite::Error) -> bool {
+/// Opens a database to read, and writes nothing. Where nobody has the database open there is no write-ahead log, and SQLite would make one even to read; `immutable`
+/// keeps it from that. A writer that comes later can then be seen in half, which shows as damage: `results/` is read.
+pub(super) fn open_quietly(path: &Path) -> rusqlite::Result<Connection> {
+    let text = path.to_str().ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    let quiet = std::fs::metadata(wal).map_or(true, |metadata| metadata.len() == 0);
+    let escaped = text.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let uri = format!("file:{escaped}{}", if quiet { "?immutable=1" } else { "" });
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(uri, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     match error {
         rusqlite::Error::SqliteFailure(failure, text) => match failure.code {
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => true,

@@ -18,6 +18,7 @@ mod listing;
 mod objects;
 mod outputs;
 mod recorded;
+mod remote;
 mod results;
 mod shards;
 mod sources;
@@ -45,6 +46,7 @@ pub use listing::{Entry, Listing};
 pub use objects::State;
 pub use outputs::Outputs;
 pub use recorded::{Known, Recorded};
+pub use remote::{Address, Claim, Claimed, Pulled, Pushed, Remote, RemoteError, SharedMove, Watch};
 
 use crate::hash::Hash;
 use crate::sync::lock;
@@ -70,6 +72,8 @@ pub struct Cache {
     notices: Mutex<Notices>,
     /// How many shards were found missing.
     shards_made: AtomicUsize,
+    /// The one that other machines share.
+    remote: Option<Arc<Remote>>,
 }
 
 /// Notices that wait to be taken, and all that were given: one thing is told once.
@@ -100,6 +104,8 @@ pub enum Notice {
     },
     /// Results are recorded, and could not be written down in the index.
     NotIndexed(String),
+    /// Something in the shared cache is not what it should be, and does not count.
+    Doubtful(String),
 }
 
 impl std::fmt::Display for Notice {
@@ -116,6 +122,7 @@ impl std::fmt::Display for Notice {
                     None => write!(f, "; its task runs again"),
                 }
             }
+            Self::Doubtful(text) => f.write_str(text),
             Self::NotIndexed(why) => write!(f, "results are recorded that the index does not show yet: {why}"),
         }
     }
@@ -160,6 +167,7 @@ impl Cache {
             committing: Mutex::default(),
             notices: Mutex::default(),
             shards_made: AtomicUsize::default(),
+            remote: None,
         }
     }
 

@@ -33,9 +33,16 @@ pub enum State {
     Missing,
     /// Some of it has other bytes.
     Damaged,
+    /// It is not whole here, and the shared cache has it.
+    Elsewhere,
 }
 
 impl State {
+    /// Whether it is there, or can be brought here.
+    pub fn is_usable(self) -> bool {
+        matches!(self, Self::Whole | Self::Elsewhere)
+    }
+
     /// Missing objects are told before damaged ones: both are made again alike.
     fn and(self, other: impl FnOnce() -> Result<Self>) -> Result<Self> {
         if self == Self::Whole { other() } else { Ok(self) }
@@ -159,7 +166,7 @@ impl Cache {
     }
 
     /// Gives the file at `path`, which has this hash and is open as `file`, its place.
-    fn put(&self, kind: Kind, hash: Hash, path: &Path, file: fs::File) -> Result<()> {
+    pub(super) fn put(&self, kind: Kind, hash: Hash, path: &Path, file: fs::File) -> Result<()> {
         if self.keeps(kind, hash)? {
             return Ok(());
         }
@@ -207,6 +214,13 @@ impl Cache {
     /// # Errors
     /// Where that cannot be found out.
     pub fn state(&self, artifact: &Artifact) -> Result<State> {
+        match self.state_here(artifact)? {
+            State::Missing | State::Damaged if self.is_elsewhere(&artifact.hash)? => Ok(State::Elsewhere),
+            state => Ok(state),
+        }
+    }
+
+    fn state_here(&self, artifact: &Artifact) -> Result<State> {
         let state = self.object_state(artifact.hash, artifact.folder)?;
         if !artifact.folder {
             return Ok(state);
@@ -315,7 +329,8 @@ impl Cache {
     pub fn read(&self, hash: &Hash) -> Result<Vec<u8>> {
         let path = self.object_path(hash);
         match self.object_place(*hash)? {
-            Place::Empty => return Err(CacheError::Missing(*hash)),
+            Place::Empty if self.bring(hash)? => {}
+            Place::Empty => return self.bytes_elsewhere(hash)?.ok_or(CacheError::Missing(*hash)),
             Place::Other => return Err(CacheError::Damaged { hash: *hash, path }),
             Place::File(_) => {}
         }
@@ -355,7 +370,7 @@ impl Cache {
         let path = self.object_path(&hash);
         match self.object_state(hash, false)? {
             State::Whole => Ok(path),
-            State::Missing => Err(CacheError::Missing(hash)),
+            State::Missing | State::Elsewhere => Err(CacheError::Missing(hash)),
             State::Damaged => Err(CacheError::Damaged { hash, path }),
         }
     }

@@ -19,15 +19,20 @@ use crate::hash::Hash;
 use crate::manifest::Manifest;
 
 impl Cache {
-    /// The newest result of a key, as it was when the index was read ahead, or as it is.
+    /// The newest result of a key, as it was when the index was read ahead, or as it is; of one that is not known here, that
+    /// of the shared cache.
     ///
     /// # Errors
-    /// Where the index cannot be used.
+    /// Where the index or the shared cache cannot be used.
     pub fn known_result(&self, key: &Hash) -> Result<Option<Known>> {
-        match self.result_ahead(key) {
-            None => Ok(self.find_result(key)?.map(Known::from)),
-            known => Ok(known),
+        if let Some(known) = self.result_ahead(key) {
+            return Ok(Some(known));
         }
+        let found = match self.find_result(key)? {
+            None => self.shared_result(key)?,
+            found => found,
+        };
+        Ok(found.map(Known::from))
     }
 
     /// The newest result of a key.

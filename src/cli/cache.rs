@@ -1,4 +1,5 @@
-//! `ghtrader cache stats|verify|gc`: what the store holds, whether it is whole, and removing what nothing uses.
+//! `ghtrader cache stats|verify|gc|push|pull`: what the store holds, whether it is whole, removing what nothing uses, and
+//! sharing it with other machines.
 
 use std::collections::{BTreeSet, HashSet};
 use std::io::Write as _;
@@ -11,7 +12,7 @@ use super::error::print;
 use super::project::terminal;
 use super::{CliError, Exit, Project};
 use crate::artifact::Artifact;
-use crate::cache::{Amount, Cache, CacheError, Checked, Collected, Damage, Notice, Roots, is_older};
+use crate::cache::{Amount, Cache, CacheError, Checked, Collected, Damage, Notice, Pulled, Pushed, Roots, is_older};
 use crate::provenance::{forget_log, is_going_on, is_log_kept, list, load, used_keys};
 use crate::refs::{Move, RefError, Refs};
 use crate::report::{size, table};
@@ -33,6 +34,10 @@ enum CacheCommand {
     Verify,
     /// Remove what nothing uses any more
     Gc(GcArgs),
+    /// Share all results and refs that are here with the other machines (`cache` in ghtrader.yaml)
+    Push,
+    /// Bring here all results and refs that other machines have shared, with what they wrote
+    Pull,
 }
 
 #[derive(Debug, Args)]
@@ -50,7 +55,76 @@ pub(super) fn cache(project: &Project, args: &CacheArgs) -> Result<Exit, CliErro
         CacheCommand::Stats => stats(project),
         CacheCommand::Verify => verify(project),
         CacheCommand::Gc(args) => gc(project, args),
+        CacheCommand::Push => push(project),
+        CacheCommand::Pull => pull(project),
     }
+}
+
+/// The cache, and where it is shared.
+fn shared(project: &Project) -> Result<(Cache, String), CliError> {
+    let cache = project.open()?;
+    let Some(address) = cache.shared_at().map(ToString::to_string) else {
+        let help = "write `cache: s3://bucket/prefix` or `cache: /a/shared/folder` in ghtrader.yaml";
+        return Err(CliError::usage("this project shares its cache with no other machine", help));
+    };
+    Ok((cache, address))
+}
+
+/// Tells a terminal how far it is.
+fn counted(project: &Project, what: &'static str) -> impl Fn() + Sync + use<> {
+    let (count, shown) = (AtomicU64::new(0), terminal() && !project.quiet);
+    move || {
+        let count = count.fetch_add(1, Ordering::Relaxed) + 1;
+        if shown {
+            overwrite(&format!("{count} {what}"));
+        }
+    }
+}
+
+fn push(project: &Project) -> Result<Exit, CliError> {
+    let (cache, address) = shared(project)?;
+    let pushed = cache.push(counted(project, "results"));
+    end_line(project);
+    let pushed = pushed?;
+    let moves = Refs::open(&cache).push()?;
+    let Pushed { results, there, incomplete } = pushed;
+    if !project.quiet {
+        print(&format!("{results} results and {moves} moves of refs pushed to {address}; {there} results were there"));
+    }
+    told(&cache);
+    if incomplete > 0 {
+        print(&format!("{incomplete} results are not pushed: something that they wrote is not in this cache any more"));
+    }
+    Ok(Exit::Done)
+}
+
+fn pull(project: &Project) -> Result<Exit, CliError> {
+    let (cache, address) = shared(project)?;
+    let pulled = cache.pull(counted(project, "artifacts"));
+    end_line(project);
+    let Pulled { results, artifacts, lost } = pulled?;
+    let refs = Refs::open(&cache).names()?.len();
+    if !project.quiet {
+        print(&format!(
+            "{results} results and {artifacts} artifacts pulled from {address}; {refs} refs are known here"
+        ));
+    }
+    told(&cache);
+    if lost > 0 {
+        print(&format!("{lost} artifacts could not be had from there; a run that needs them makes them again"));
+        return Ok(Exit::Damaged);
+    }
+    Ok(Exit::Done)
+}
+
+fn end_line(project: &Project) {
+    if terminal() && !project.quiet {
+        overwrite("");
+    }
+}
+
+fn told(cache: &Cache) {
+    cache.take_notices().iter().for_each(|notice| print(&notice.to_string()));
 }
 
 fn amount(amount: Amount) -> Vec<String> {
@@ -60,7 +134,7 @@ fn amount(amount: Amount) -> Vec<String> {
 fn stats(project: &Project) -> Result<Exit, CliError> {
     let cache = project.look()?;
     let stats = cache.stats()?;
-    let refs = Refs::open(&cache).names()?.len();
+    let refs = Refs::here(&cache).names()?.len();
     let runs = list(&cache.runs())?.len();
     let row = |name: &str, cells: Vec<String>| [vec![name.to_owned()], cells].concat();
     let rows = vec![
@@ -166,7 +240,7 @@ fn described(damage: &Damage) -> String {
 
 /// What all moves of all refs name. A move that cannot be read is said in `wrong`.
 fn named_by_refs(cache: &Cache, wrong: &mut Vec<String>) -> Result<Vec<(String, Artifact)>, CliError> {
-    let refs = Refs::open(cache);
+    let refs = Refs::here(cache);
     let mut named = Vec::new();
     for name in refs.names()? {
         let log = match refs.log(&name) {
@@ -232,7 +306,7 @@ fn roots(cache: &Cache, keep_days: u32) -> Result<Roots, CacheError> {
         }
     }
     let mut artifacts = Vec::new();
-    let refs = Refs::open(cache);
+    let refs = Refs::here(cache);
     for name in refs.names().map_err(unreadable)? {
         for Move { change, .. } in refs.log(&name).map_err(unreadable)? {
             artifacts.push(change.artifact);

@@ -150,7 +150,7 @@ pub(super) fn tasks_of_run() -> ArgValueCompleter {
 }
 
 fn ref_names() -> Vec<(String, String)> {
-    let refs = || Refs::open(&project()?.look().ok()?).list().ok();
+    let refs = || Refs::here(&project()?.look().ok()?).list().ok();
     refs().unwrap_or_default().into_iter().map(|(name, _)| (name, String::new())).collect()
 }
 

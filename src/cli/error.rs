@@ -91,7 +91,9 @@ impl CliError {
     pub(super) fn show(&self, color: bool) -> ExitCode {
         let exit = match self {
             Self::Invalid(_) | Self::Cache(CacheError::InTheWay { .. }) => Exit::Usage,
-            Self::Ref(RefError::Io(_) | RefError::Damaged { .. }) => Exit::Damaged,
+            Self::Ref(RefError::Io(_) | RefError::Damaged { .. } | RefError::Remote(_) | RefError::Diverged { .. }) => {
+                Exit::Damaged
+            }
             Self::Ref(_) => Exit::Usage,
             Self::Cache(CacheError::Collecting) => Exit::Locked,
             Self::Lost { .. } | Self::Manifests(_) | Self::Cache(_) => Exit::Damaged,

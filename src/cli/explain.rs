@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use clap::Args;
 
 use super::error::print;
+use super::project::refs_of;
 use super::run_args::selectors;
 use super::{CliError, Exit, FlowArgs, Project};
 use crate::key::Part;
 use crate::plan::{InstanceId, Outcome, Planner, Resolved, Wish, differences};
-use crate::refs::Refs;
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -26,7 +26,7 @@ pub(super) fn explain(project: &Project, args: &ExplainArgs) -> Result<Exit, Cli
     let targets = selectors(std::slice::from_ref(&args.task))?;
     graph.check_selectors(&targets).map_err(CliError::Invalid)?;
     let cache = project.look()?;
-    let refs = Refs::open(&cache).snapshot()?;
+    let refs = refs_of(&graph, &cache)?;
     let machine = project.this_machine(&graph)?;
     let context = loaded.context(project, &graph, &cache, &refs, &machine);
     let mut planner = Planner::new(context, Wish { targets: targets.clone(), force: Vec::new() });

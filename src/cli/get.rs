@@ -19,7 +19,11 @@ pub(super) struct GetArgs {
 }
 
 pub(super) fn get(project: &Project, args: &GetArgs) -> Result<Exit, CliError> {
-    let cache = project.look()?;
+    let mut cache = project.look()?;
+    if cache.shared_at().is_some() {
+        // What is not here is brought here first.
+        cache = project.open()?;
+    }
     let found = find(project, &cache, &args.artifact)?;
     let Some(artifact) = found.artifact.clone() else {
         let message = format!("`{}` names a task with several outputs", args.artifact);

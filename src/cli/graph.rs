@@ -4,9 +4,9 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::error::print;
+use super::project::refs_of;
 use super::{CliError, Exit, FlowArgs, Project};
 use crate::plan::{Planner, Wish};
-use crate::refs::Refs;
 
 #[derive(Debug, Args)]
 pub(super) struct GraphArgs {
@@ -39,7 +39,7 @@ pub(super) fn graph(project: &Project, args: &GraphArgs) -> Result<Exit, CliErro
     let graph = loaded.graph()?;
     let drawing = if args.instances {
         let cache = project.look()?;
-        let refs = Refs::open(&cache).snapshot()?;
+        let refs = refs_of(&graph, &cache)?;
         let machine = project.this_machine(&graph)?;
         let context = loaded.context(project, &graph, &cache, &refs, &machine);
         let mut planner = Planner::new(context, Wish::default());

@@ -73,7 +73,7 @@ pub(super) fn lineage(project: &Project, args: &LineageArgs) -> Result<Exit, Cli
 fn damaged(cache: &Cache) -> Option<CliError> {
     let of_manifest = |notice| match notice {
         Notice::DamagedManifest { path, why, .. } => Some((path, why)),
-        Notice::IndexRebuilt { .. } | Notice::NotIndexed(_) => None,
+        Notice::IndexRebuilt { .. } | Notice::Doubtful(_) | Notice::NotIndexed(_) => None,
     };
     let manifests: Vec<_> = cache.take_notices().into_iter().filter_map(of_manifest).collect();
     if manifests.is_empty() { None } else { Some(CliError::Manifests(manifests)) }

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use clap::Args;
 
+use super::project::refs_of;
 use super::run_args::{ExecutorName, RunArgs, declared, reporter, selectors};
 use super::simulate::simulate;
 use super::{CliError, Exit, Project};
 use crate::execute;
 use crate::flow::Flow;
 use crate::plan::{Context, Outcome, Planner, Wish};
-use crate::refs::Refs;
 use crate::report::{Event, Summary, TaskEvent, TaskState};
 use crate::resources::Pool;
 
@@ -56,7 +56,7 @@ pub(super) fn with_plan(
     };
     let cache = if look { project.look()? } else { project.open()? };
     cache.reach()?;
-    let refs = Refs::open(&cache).snapshot()?;
+    let refs = refs_of(&graph, &cache)?;
     work(&loaded.flow, loaded.context(project, &graph, &cache, &refs, &machine), wish, nodes)
 }
 

@@ -12,7 +12,7 @@ use crate::graph::{self, Graph};
 use crate::kinds::Kinds;
 use crate::machine::{Declared, Found};
 use crate::plan::Context;
-use crate::refs::Snapshot;
+use crate::refs::{Refs, Snapshot};
 use crate::report::Style;
 use crate::resources::Pool;
 use crate::settings::Settings;
@@ -91,12 +91,20 @@ impl Project {
 
     /// The cache, for commands that change it.
     pub(super) fn open(&self) -> Result<Cache, CliError> {
-        Ok(Cache::open(&self.cache)?)
+        self.shared(Cache::open(&self.cache)?)
     }
 
     /// The cache, for commands that only look.
     pub(super) fn look(&self) -> Result<Cache, CliError> {
-        Ok(Cache::open_read_only(&self.cache)?)
+        self.shared(Cache::open_read_only(&self.cache)?)
+    }
+
+    /// Also with the cache that this project shares with other machines.
+    fn shared(&self, cache: Cache) -> Result<Cache, CliError> {
+        Ok(match self.settings()?.cache {
+            Some(address) => cache.shared_with(address),
+            None => cache,
+        })
     }
 
     /// Reads a flow: `flows/NAME.yaml`, or a path from where the user stands.
@@ -172,6 +180,12 @@ fn given(global: &Global) -> Vec<String> {
     let given =
         options.into_iter().filter_map(|(name, path)| Some([name.to_owned(), path.as_ref()?.display().to_string()]));
     given.flatten().collect()
+}
+
+/// The refs as they stand now, for a plan. Other machines are asked only where it depends on them.
+pub(super) fn refs_of(graph: &Graph<'_>, cache: &Cache) -> Result<Snapshot, CliError> {
+    let refs = if graph.has_refs() { Refs::open(cache) } else { Refs::here(cache) };
+    Ok(refs.snapshot()?)
 }
 
 /// A flow that was read.

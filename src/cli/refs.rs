@@ -90,11 +90,13 @@ fn by(change: &Change) -> String {
 fn set(project: &Project, name: &str, artifact: &str) -> Result<Exit, CliError> {
     let cache = project.open()?;
     let Some(artifact) =
-        find(project, &cache, artifact)?.artifact.filter(|artifact| matches!(cache.state(artifact), Ok(State::Whole)))
+        find(project, &cache, artifact)?.artifact.filter(|artifact| cache.state(artifact).is_ok_and(State::is_usable))
     else {
         let message = format!("`{artifact}` is not an artifact of this cache");
         return Err(CliError::usage(message, "name one output of a task: `flow:task[axis=value].output`"));
     };
+    // Others have to find what it points to.
+    cache.share_artifact(&artifact)?;
     let hash = artifact.hash;
     let change = Change {
         artifact,

@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use clap::Args;
 
 use super::error::print;
-use super::project::user;
+use super::project::{refs_of, user};
 use super::run::{host, not_started};
 use super::run_args::{devices, leases_folder};
 use super::{CliError, Exit, FlowArgs, Project};
@@ -14,7 +14,6 @@ use crate::hash::Hash;
 use crate::leases::Leases;
 use crate::locks::{Busy, Holder, Locks};
 use crate::machine::{Declared, cores};
-use crate::refs::Refs;
 use crate::run::verify::{Means, Verdict, survey};
 
 #[derive(Debug, Args)]
@@ -38,7 +37,7 @@ pub(super) fn verify(project: &Project, args: &VerifyArgs) -> Result<Exit, CliEr
     let declared = Declared { devices: devices(args.gpus.as_deref())?, ..Declared::default() };
     let machine = project.machine(&graph, declared)?;
     let cache = project.open()?;
-    let refs = Refs::open(&cache).snapshot()?;
+    let refs = refs_of(&graph, &cache)?;
     let survey = survey(loaded.context(project, &graph, &cache, &refs, &machine)).map_err(not_started)?;
     for (task, why) in &survey.others {
         print(&format!("not run  {task} ({why})"));

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::interrupts::Interrupts;
+use super::project::refs_of;
 use super::run::run;
 use super::run_args::{RunArgs, declared, selectors};
 use super::{CliError, Exit, Project};
@@ -20,7 +21,6 @@ use crate::diagnostic::render;
 use crate::hash::Hash;
 use crate::plan::{Outcome, Planner, Wish};
 use crate::provenance::{list, load};
-use crate::refs::Refs;
 use crate::settings;
 
 /// Editors write a file in several steps: it is looked at when nothing has happened for so long.
@@ -93,7 +93,7 @@ impl Seen {
         let loaded = project.load(&args.flow)?;
         let graph = loaded.graph()?;
         let cache = project.look()?;
-        let refs = Refs::open(&cache).snapshot()?;
+        let refs = refs_of(&graph, &cache)?;
         let wish = Wish { targets: selectors(&args.tasks)?, force: Vec::new() };
         let machine = project.machine(&graph, declared(args)?)?;
         let mut planner = Planner::new(loaded.context(project, &graph, &cache, &refs, &machine), wish);

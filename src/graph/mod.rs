@@ -24,7 +24,7 @@ pub use select::Selector;
 
 use crate::diagnostic::{Diagnostic, SourceFile, Span, in_order, nearest};
 use crate::flow::files::Files;
-use crate::flow::{Action, Flow, Task};
+use crate::flow::{Action, Flow, Source, Target, Task};
 use crate::kinds::Kinds;
 
 /// The tasks of a flow and what depends on what. Tasks are known by their index in the flow.
@@ -98,6 +98,13 @@ impl<'a> Graph<'a> {
         let input_orders = check.flow.tasks.iter().map(input_order).collect();
         let Check { flow, index, outputs, .. } = check;
         Self { flow, index, outputs, input_orders, edges, order }
+    }
+
+    /// Whether a task reads or moves a ref.
+    pub fn has_refs(&self) -> bool {
+        let reads = |task: &Task| task.inputs.iter().any(|input| matches!(input.source, Source::Ref(_)));
+        let moves = |task: &Task| task.publish.iter().any(|publish| matches!(publish.target, Target::Ref { .. }));
+        self.tasks().iter().any(|task| reads(task) || moves(task))
     }
 
     /// The tasks, in the order of the flow file.

@@ -161,7 +161,7 @@ impl Claim {
 
     /// Writes down who holds the locks now.
     fn sign(&self, locked: Vec<fs::File>) -> Result<Held> {
-        let mut held = Held { locks: Vec::with_capacity(locked.len()), notes: Vec::new() };
+        let mut held = Held { locks: Vec::with_capacity(locked.len()), notes: Vec::new(), claim: None };
         for (request, mut file) in self.requests.iter().zip(locked) {
             if request.shared {
                 held.notes.push(self.post(request, &Ulid::generate().to_string(), false)?);

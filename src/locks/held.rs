@@ -7,6 +7,7 @@ use fs_err as fs;
 
 use super::LockRequest;
 use super::note::{Posted, beside, open_existing};
+use crate::cache;
 use crate::cache::files::is_at;
 
 /// Locks that are held. Those that nothing else has (see [`Held::share`]) are free again when this is dropped.
@@ -14,6 +15,8 @@ use crate::cache::files::is_at;
 pub struct Held {
     pub(super) locks: Vec<(PathBuf, fs::File)>,
     pub(super) notes: Vec<Posted>,
+    /// The same among all machines that share the cache, for the key.
+    pub(super) claim: Option<cache::Claim>,
 }
 
 impl Held {
@@ -31,7 +34,19 @@ impl Held {
     pub fn keep_only(mut self, request: &LockRequest) -> Self {
         let one = |(path, _): &mut (PathBuf, fs::File)| path.ends_with(&request.file);
         let kept = self.locks.extract_if(.., one).collect();
-        Self { locks: kept, notes: Vec::new() }
+        Self { locks: kept, notes: Vec::new(), claim: self.claim.take() }
+    }
+
+    /// Also holds the claim among all machines.
+    #[must_use]
+    pub fn with(mut self, claim: cache::Claim) -> Self {
+        self.claim = Some(claim);
+        self
+    }
+
+    /// Lets go of all but the claim.
+    pub fn into_claim(mut self) -> Option<cache::Claim> {
+        self.claim.take()
     }
 }
 

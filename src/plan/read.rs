@@ -79,13 +79,14 @@ impl Planner<'_> {
         }
         // A gather leaves out what its own `when` skipped, also where that was the source of an axis.
         let left_out = |lost: &Lost| over.contains(&true) && matches!(lost, Lost::Skipped { blocked: false, .. });
-        if let Some(lost) = found.lost.into_iter().find(|lost| !left_out(lost)) {
-            return Err(Stop::Lost(match lost {
-                Lost::Unknown(_) => Lost::Unknown(producer),
-                Lost::Skipped { blocked, .. } => {
-                    Lost::Skipped { why: format!("`{producer}` is skipped"), blocked: *blocked }
-                }
-            }));
+        let lost = found.lost.into_iter().find(|lost| !left_out(lost)).map(|lost| match lost {
+            Lost::Unknown(_) => Lost::Unknown(producer.clone()),
+            Lost::Skipped { blocked, .. } => {
+                Lost::Skipped { why: format!("`{producer}` is skipped"), blocked: *blocked }
+            }
+        });
+        if let Some(lost @ Lost::Skipped { blocked: false, .. }) = lost {
+            return Err(Stop::Lost(lost));
         }
         let (leaves, open) = (found.leaves, found.open);
         if self.draws {
@@ -100,8 +101,12 @@ impl Planner<'_> {
         let nodes = open.into_iter().map(|node| Item::Node(from.producer, node));
         let pending = leaves.iter().copied().filter(|leaf| self.instances[*leaf].outcome.is_none());
         let on: BTreeSet<Item> = nodes.chain(pending.map(Item::Instance)).collect();
+        // What does not depend on a failure is brought up to date, also where the failure has ended the axes of the rest.
         if !on.is_empty() {
             return Err(Stop::Blocked(on));
+        }
+        if let Some(lost) = lost {
+            return Err(Stop::Lost(lost));
         }
         match leaves.as_slice() {
             _ if over.contains(&true) => Ok(Lookup::Many(leaves, over)),

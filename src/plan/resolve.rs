@@ -203,7 +203,7 @@ impl Planner<'_> {
         let outputs = recorded.outputs.iter().filter(|_| !self.early.is_trial());
         for (name, artifact) in outputs {
             let what = match self.context.cache.state(artifact).map_err(failed)? {
-                State::Whole => continue,
+                State::Whole | State::Elsewhere => continue,
                 State::Missing if self.context.cache.was_collected(&recorded.key, recorded.n) => "was collected",
                 State::Missing => "is lost",
                 State::Damaged => "is damaged",

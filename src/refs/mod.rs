@@ -1,8 +1,12 @@
 //! Refs: named pointers to artifacts, with their history. `v1/refs/<name>/<n>.json` is the n-th move of a ref; it is made
 //! by giving a synced file a name that is free, so each move has exactly one number, and none is ever changed.
 //!
+//! Where the cache is shared with other machines, a move is made there first, and the moves of others are taken over from
+//! there (`shared.rs`): its number is the same everywhere.
+//!
 //! A rollback is a move too. It names the move whose value it restores, so that a second rollback goes further back.
 
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -14,9 +18,10 @@ use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 use crate::artifact::Artifact;
-use crate::cache::Cache;
 use crate::cache::files::{claim, create_folder_synced, entries, write_synced};
+use crate::cache::{Cache, RemoteError};
 use crate::hash::Hash;
+use shared::Shared;
 
 /// One move of a ref.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +96,20 @@ pub enum RefError {
     /// There is no value to go back to.
     #[error("`{0}` cannot be rolled back: it has no value before the present one")]
     First(String),
+    /// The shared cache cannot be used.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// A ref that was moved here and elsewhere, neither knowing of the other.
+    #[error("the ref `{name}` was moved here and in the shared cache independently: both have a move {n}, and they differ; \
+             move {} away to take over the shared one, then set it again where it should point elsewhere", folder.display())]
+    Diverged {
+        /// The ref.
+        name: String,
+        /// The move's number.
+        n: u64,
+        /// Where its moves lie here.
+        folder: PathBuf,
+    },
     /// A move that cannot be read.
     #[error("{} is not a move of a ref: {why}; restore it from a copy of the cache", path.display())]
     Damaged {
@@ -128,12 +147,18 @@ impl Snapshot {
 #[derive(Clone, Debug)]
 pub struct Refs {
     folder: PathBuf,
+    shared: Option<Shared>,
 }
 
 impl Refs {
-    /// The refs of `cache`.
+    /// The refs of `cache`, and of the one that it is shared with.
     pub fn open(cache: &Cache) -> Self {
-        Self { folder: cache.folder().join("refs") }
+        Self { shared: Shared::of(cache), ..Self::here(cache) }
+    }
+
+    /// The refs of `cache` as far as they are known here: nobody else is asked.
+    pub fn here(cache: &Cache) -> Self {
+        Self { folder: cache.folder().join("refs"), shared: None }
     }
 
     /// The move that set the present value; `None` where the ref was never set.
@@ -142,7 +167,9 @@ impl Refs {
     /// Where the name cannot be one, or the move cannot be read.
     pub fn get(&self, name: &str) -> Result<Option<Move>> {
         let folder = self.folder_of(name)?;
-        numbers(&folder)?.last().map(|n| read(&folder, *n)).transpose()
+        let elsewhere = self.elsewhere(name)?.pop();
+        let last = numbers(&folder)?.pop().filter(|n| elsewhere.as_ref().is_none_or(|other| other.n < *n));
+        last.map_or(Ok(elsewhere), |n| read(&folder, n).map(Some))
     }
 
     /// All moves, the first one first.
@@ -151,7 +178,12 @@ impl Refs {
     /// Those of [`Refs::get`].
     pub fn log(&self, name: &str) -> Result<Vec<Move>> {
         let folder = self.folder_of(name)?;
-        numbers(&folder)?.into_iter().map(|n| read(&folder, n)).collect()
+        let mut log = self.elsewhere(name)?;
+        for n in numbers(&folder)? {
+            log.push(read(&folder, n)?);
+        }
+        log.sort_by_key(|one| one.n);
+        Ok(log)
     }
 
     /// All refs, sorted by name, each with the move that set its value.
@@ -171,6 +203,14 @@ impl Refs {
     /// # Errors
     /// What the file system says.
     pub fn names(&self) -> Result<Vec<String>> {
+        let mut found = self.names_elsewhere()?;
+        found.extend(self.names_here()?);
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
+    fn names_here(&self) -> Result<Vec<String>> {
         let mut found = Vec::new();
         let mut folders = vec![(self.folder.clone(), String::new())];
         while let Some((folder, name)) = folders.pop() {
@@ -184,7 +224,6 @@ impl Refs {
                 }
             }
         }
-        found.sort();
         Ok(found)
     }
 
@@ -244,14 +283,26 @@ impl Refs {
         }
     }
 
-    /// Writes a move under its number; `false` where another process took the number.
+    /// Writes a move under its number; `false` where another process or machine took the number.
     fn append(&self, name: &str, next: &Move) -> Result<bool> {
+        let text = serde_json::to_vec_pretty(next).map_err(std::io::Error::from)?;
+        if !self.append_elsewhere(name, next.n, &text)? {
+            return Ok(false);
+        }
+        let written = self.write(name, next.n, &text)?;
+        if !written && self.shared.is_some() && read(&self.folder_of(name)?, next.n)? != *next {
+            return Err(self.diverged(name, next.n));
+        }
+        Ok(written || self.shared.is_some())
+    }
+
+    /// Writes a move here; `false` where the number is taken.
+    fn write(&self, name: &str, n: u64, text: &[u8]) -> Result<bool> {
         let folder = self.folder_of(name)?;
         create_folder_synced(&folder)?;
         let temporary = folder.join(format!(".{}", Ulid::generate()));
-        let text = serde_json::to_vec_pretty(next).map_err(std::io::Error::from)?;
-        write_synced(&temporary, &text)?;
-        Ok(claim(&temporary, &folder.join(format!("{}.json", next.n)))?)
+        write_synced(&temporary, text)?;
+        Ok(claim(&temporary, &folder.join(format!("{n}.json")))?)
     }
 
     fn folder_of(&self, name: &str) -> Result<PathBuf> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
-use crate::cache::CacheError;
+use crate::cache::{self, CacheError};
 use crate::locks::Held;
 use crate::manifest::Manifest;
 use crate::plan::InstanceId;
@@ -52,10 +52,12 @@ struct State {
 }
 
 impl Committer {
-    /// Starts the thread: `record` makes results last, the first ones where it cannot be all; `tell` hears of each batch.
+    /// Starts the thread: `record` makes results last, the first ones where it cannot be all; `recorded` is given each that
+    /// does, with its claim; `tell` hears of each batch.
     pub(super) fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         record: impl Fn(&[Manifest]) -> (usize, Result<(), CacheError>) + Send + 'scope,
+        recorded: impl Fn(Manifest, Option<cache::Claim>) + Send + 'scope,
         tell: impl Fn(Committed) + Send + 'scope,
     ) -> Self {
         let outbox = Outbox(Arc::default());
@@ -70,15 +72,19 @@ impl Committer {
                     locks.push(held);
                 }
                 let begun = Instant::now();
-                let (count, recorded) = record(&manifests);
+                let (count, result) = record(&manifests);
                 gather = (begun.elapsed() * REST).clamp(GATHER.0, GATHER.1);
-                drop(locks);
+                // The locks on this machine are free now, the claims among machines when others can have the results.
+                let claims = locks.into_iter().map(|held| held.and_then(Held::into_claim)).collect::<Vec<_>>();
                 let rest = ids.split_off(count.min(ids.len()));
                 if !ids.is_empty() {
+                    // Before those who may go on because of it: the run knows how many are handed on.
                     tell((ids, Ok(())));
                 }
-                if recorded.is_err() {
-                    tell((rest, recorded));
+                let pairs = manifests.into_iter().zip(claims).take(count);
+                pairs.for_each(|(manifest, claim)| recorded(manifest, claim));
+                if result.is_err() {
+                    tell((rest, result));
                 }
             }
         });
@@ -167,7 +173,7 @@ mod tests {
     fn told(record: impl Fn(&[Manifest]) -> (usize, Result<(), CacheError>) + Send) -> Vec<Committed> {
         let told = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
-            let committer = Committer::start(scope, record, |batch| told.lock().unwrap().push(batch));
+            let committer = Committer::start(scope, record, |_, _| {}, |batch| told.lock().unwrap().push(batch));
             (0..20).for_each(|id| committer.outbox().push(finished(id)));
         });
         told.into_inner().unwrap()
@@ -203,8 +209,12 @@ mod tests {
     fn nothing_waits_when_nothing_else_goes_on() {
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
-            let committer =
-                Committer::start(scope, |manifests| (manifests.len(), Ok(())), |(ids, _)| sender.send(ids).unwrap());
+            let committer = Committer::start(
+                scope,
+                |manifests| (manifests.len(), Ok(())),
+                |_, _| {},
+                |(ids, _)| sender.send(ids).unwrap(),
+            );
             committer.hurry(true);
             for id in 0..3 {
                 committer.outbox().push(finished(id));

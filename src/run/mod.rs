@@ -14,6 +14,7 @@ mod pool;
 mod prepare;
 mod publish;
 mod settle;
+mod share;
 mod start;
 mod task;
 pub mod verify;
@@ -44,6 +45,7 @@ use flight::InFlight;
 use folder::Folders;
 use pool::Workers;
 use publish::PublishError;
+use share::{Sharer, Sharing};
 use start::Contended;
 use task::TaskError;
 
@@ -172,6 +174,7 @@ enum Message {
     /// What a task wrote is in the cache, and may be used; or it cannot be kept. The locks come back for another attempt.
     Kept(InstanceId, Result<Done, (TaskError, Option<Held>)>),
     Committed(Committed),
+    Shared(Result<(), CacheError>),
     Waiting(InstanceId, String, String),
     Published(String, Result<(), PublishError>),
     Told(Event),
@@ -226,6 +229,9 @@ struct Run<'a, 'scope> {
     unrecorded: usize,
     /// How many instances are being published.
     publishing: usize,
+    /// Where results are shared with other machines.
+    sharer: Option<Sharer>,
+    sharing: Sharing,
     tasks: BTreeMap<String, RunTask>,
     summary: Summary,
     /// The first failure stops the start of anything new.
@@ -262,6 +268,13 @@ pub fn run<'a>(
     std::thread::scope(|scope| {
         let tell = messages.clone();
         let record = |manifests: &[_]| context.cache.record_some(manifests);
+        let sharer = Sharer::start(scope, context.cache, &messages);
+        let share = sharer.clone();
+        let recorded = move |manifest, claim| {
+            if let Some(sharer) = &share {
+                sharer.push(manifest, claim);
+            }
+        };
         let mut run = Run {
             scope,
             context,
@@ -275,7 +288,9 @@ pub fn run<'a>(
             messages,
             workers: Workers::start(scope, options.jobs.clamp(2, WORKERS)),
             folders: Arc::default(),
-            committer: Committer::start(scope, record, move |batch| drop(tell.send(Message::Committed(batch)))),
+            committer: Committer::start(scope, record, recorded, move |batch| {
+                drop(tell.send(Message::Committed(batch)))
+            }),
             scheduler: Scheduler::new(options.machine.clone()),
             forecast: Forecast::new(context.cache, context.graph, context.flow),
             begun,
@@ -284,6 +299,8 @@ pub fn run<'a>(
             flying: BTreeMap::new(),
             unrecorded: 0,
             publishing: 0,
+            sharer: sharer.clone(),
+            sharing: Sharing::default(),
             tasks: BTreeMap::new(),
             summary: Summary { run: options.run.clone(), ..Summary::default() },
             halted: None,
@@ -354,7 +371,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
                 continue;
             }
             self.committer.hurry(self.flying.is_empty());
-            if idle && self.unrecorded == 0 && self.publishing == 0 {
+            if idle && self.unrecorded == 0 && self.publishing == 0 && self.sharing.left == 0 && !self.share_rest() {
                 break;
             }
             if let Some(message) = self.next_message(inbox) {
@@ -371,6 +388,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.summary.failed += self.take_errors();
         self.report_settled();
         self.report_unknown();
+        self.report_unshared();
     }
 
     /// Takes over what the planner hands out.
@@ -463,6 +481,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             }
             Message::Kept(id, Err((error, locks))) => self.not_kept(id, &error, locks),
             Message::Committed((ids, recorded)) => self.report_recorded(ids, recorded),
+            Message::Shared(shared) => self.shared(shared),
             Message::Waiting(id, lock, holder) => {
                 let task = self.planner.name(id);
                 self.reporter.event(&Event::Waiting { task, lock, holder });
@@ -513,6 +532,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.reporter.event(&Event::Notice { text });
         self.executor.recall();
         if self.interrupts > 1 {
+            self.share_no_more();
             for id in self.flying.keys() {
                 self.executor.stop(*id as u64);
             }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::folder::Folders;
 use super::task::{self, Spec, TaskError};
 use super::{Message, NotStarted, Prepared};
-use crate::cache::{Cache, CacheError, State};
+use crate::cache::{Cache, CacheError, Claimed, Watch};
 use crate::execute::{Executor, Job, Wanted, is_with_a_cluster, withdraw};
 use crate::locks::{Attempt, Busy, Claim, Held, Holder, LockError, LockRequest, Locks};
 use crate::plan::{Done, InstanceId, Reason, Resolved};
@@ -56,7 +56,24 @@ enum Begun<'a> {
     Behind(Box<Preparation<'a>>, Claim),
     /// It has its locks, and a cluster may execute it.
     Elsewhere(Box<Preparation<'a>>, Held),
+    /// It has its locks, and another machine has claimed it.
+    Claimed(Box<Preparation<'a>>, Held, Watch, Option<Holder>),
 }
+
+/// What there is to do for a task that has its locks.
+enum Locked {
+    /// To execute it.
+    Mine(Held),
+    /// Nothing: somebody else has finished it meanwhile.
+    Finished(Done),
+    /// To wait for the machine that has claimed it, on behalf of whom it says.
+    Theirs(Held, Option<Holder>),
+}
+
+/// How often it is looked whether another machine has finished what it has claimed.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often it is looked whether that is still wanted.
+const NAP: Duration = Duration::from_millis(50);
 
 /// What came of it.
 enum Ready {
@@ -86,6 +103,11 @@ impl<'a> Preparation<'a> {
                 let _ = messages.send(Message::Waits(id));
                 drop(scope.spawn(move || start(id, work.wait(claim), &messages, executor)));
             }
+            Begun::Claimed(work, held, watch, holder) => {
+                let work = Self { lease: Ok(None), ..*work };
+                let _ = messages.send(Message::Waits(id));
+                drop(scope.spawn(move || start(id, work.wait_for_claim(held, watch, holder), &messages, executor)));
+            }
             Begun::Elsewhere(work, held) => {
                 let work = Self { lease: Ok(None), ..*work };
                 let _ = messages.send(Message::Waits(id));
@@ -104,12 +126,16 @@ impl<'a> Preparation<'a> {
         }
         let mut claim = self.claim();
         match claim.attempt() {
-            Ok(Attempt::Got(held)) => Begun::Ended(match self.finished_elsewhere() {
-                Ok(Some(done)) => Ok(Ready::Cached(done)),
-                Ok(None) if self.is_elsewhere() => return Begun::Elsewhere(Box::new(self), held),
-                Ok(None) => self.lay_out(held),
-                Err(error) => Err(NotStarted::Task(error.into())),
-            }),
+            Ok(Attempt::Got(held)) => {
+                let mut watch = Watch::default();
+                Begun::Ended(match self.locked(held, &mut watch) {
+                    Ok(Locked::Finished(done)) => Ok(Ready::Cached(done)),
+                    Ok(Locked::Theirs(held, holder)) => return Begun::Claimed(Box::new(self), held, watch, holder),
+                    Ok(Locked::Mine(held)) if self.is_elsewhere() => return Begun::Elsewhere(Box::new(self), held),
+                    Ok(Locked::Mine(held)) => self.lay_out(held),
+                    Err(error) => Err(NotStarted::Task(error.into())),
+                })
+            }
             Ok(Attempt::Busy(_)) => Begun::Behind(Box::new(self), claim),
             Err(error) => Begun::Ended(Err(NotStarted::Lock(error))),
         }
@@ -119,18 +145,77 @@ impl<'a> Preparation<'a> {
     fn wait(self, claim: Claim) -> Result<Ready, NotStarted> {
         let given_up = || self.stopping.load(Ordering::Relaxed);
         match claim.wait(self.wait, |busy| self.tell(busy), given_up) {
-            Ok(held) => match self.finished_elsewhere().map_err(|error| NotStarted::Task(error.into()))? {
-                Some(done) => Ok(Ready::Cached(done)),
-                None if self.is_elsewhere() => self.withdraw(held),
-                None => Ok(Ready::Free(held)),
-            },
+            Ok(held) => {
+                let mut watch = Watch::default();
+                match self.locked(held, &mut watch).map_err(|error| NotStarted::Task(error.into()))? {
+                    Locked::Finished(done) => Ok(Ready::Cached(done)),
+                    Locked::Mine(held) => self.mine(held),
+                    Locked::Theirs(held, holder) => self.wait_for_claim(held, watch, holder),
+                }
+            }
             Err(LockError::GivenUp) => Err(NotStarted::Interrupted),
             Err(error) => Err(NotStarted::Lock(error)),
         }
     }
 
+    /// It may be executed here as soon as no cluster does.
+    fn mine(&self, held: Held) -> Result<Ready, NotStarted> {
+        if self.is_elsewhere() { self.withdraw(held) } else { Ok(Ready::Free(held)) }
+    }
+
+    /// What there is to do now that nobody else on this machine executes it.
+    fn locked(&self, held: Held, watch: &mut Watch) -> Result<Locked, CacheError> {
+        if let Some(done) = self.finished_elsewhere()? {
+            return Ok(Locked::Finished(done));
+        }
+        let holder = serde_json::to_value(&self.holder).unwrap_or_default();
+        match self.cache.claim(&self.resolved.key, &holder, watch)? {
+            None => Ok(Locked::Mine(held)),
+            Some(Claimed::Busy(holder)) => Ok(Locked::Theirs(held, serde_json::from_value(holder).ok())),
+            Some(Claimed::Got(claim)) => {
+                // Whoever had it before has shared the result, and then let go.
+                if self.resolved.seen.is_none() {
+                    self.cache.look_for_shared(&self.resolved.key)?;
+                }
+                Ok(self.finished_elsewhere()?.map_or_else(|| Locked::Mine(held.with(claim)), Locked::Finished))
+            }
+        }
+    }
+
+    /// Waits until another machine has finished it, or is gone.
+    fn wait_for_claim(
+        &self,
+        mut held: Held,
+        mut watch: Watch,
+        mut holder: Option<Holder>,
+    ) -> Result<Ready, NotStarted> {
+        let begun = Instant::now();
+        let mut told = None;
+        loop {
+            let busy = Busy { lock: LockRequest::key(&self.resolved.key).name().to_owned(), holder };
+            if self.wait.is_some_and(|wait| begun.elapsed() >= wait) {
+                return Err(NotStarted::Lock(LockError::NotGot(Box::new(busy))));
+            }
+            if told.as_ref() != Some(&busy) {
+                self.tell(&busy);
+                told = Some(busy);
+            }
+            let looked = Instant::now();
+            while looked.elapsed() < LOOK {
+                if self.stopping.load(Ordering::Relaxed) {
+                    return Err(NotStarted::Interrupted);
+                }
+                std::thread::sleep(NAP);
+            }
+            match self.locked(held, &mut watch).map_err(|error| NotStarted::Task(error.into()))? {
+                Locked::Finished(done) => return Ok(Ready::Cached(done)),
+                Locked::Mine(held) => return self.mine(held),
+                Locked::Theirs(again, by) => (held, holder) = (again, by),
+            }
+        }
+    }
+
     fn pause(&self) -> Result<(), NotStarted> {
-        const NAP: Duration = Duration::from_millis(50);
         let begun = Instant::now();
         while begun.elapsed() < self.delay {
             if self.stopping.load(Ordering::Relaxed) {
@@ -179,7 +264,7 @@ impl<'a> Preparation<'a> {
         }
         let Some(recorded) = self.cache.newer_result(&key, self.resolved.seen)? else { return Ok(None) };
         for artifact in recorded.outputs.values() {
-            if self.cache.state(artifact)? != State::Whole {
+            if !self.cache.state(artifact)?.is_usable() {
                 return Ok(None);
             }
         }

@@ -154,6 +154,8 @@ impl Publication {
                     }
                     change.decision = Some(condition.decision);
                 }
+                // Others have to find what it points to.
+                cache.share_artifact(&change.artifact)?;
                 let hash = change.artifact.hash;
                 let moved = matches!(refs.set(&name, &change)?, refs::Outcome::Moved(_));
                 Ok(moved.then(|| Event::Moved { name, task: task.to_owned(), hash }))

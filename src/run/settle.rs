@@ -32,6 +32,9 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     /// Tells of a batch of executed tasks whose results last now, or could not be recorded.
     pub(super) fn report_recorded(&mut self, ids: Vec<InstanceId>, recorded: Result<(), CacheError>) {
         self.unrecorded -= ids.len();
+        if recorded.is_ok() && self.sharer.is_some() {
+            self.sharing.left += ids.len();
+        }
         for id in ids {
             let name = self.planner.name(id);
             match (&recorded, self.planner.outcome(id).cloned()) {

@@ -10,7 +10,7 @@ use super::folder::{Folders, WORK};
 use super::start::LOOK;
 use super::task::{Spec, lay_out};
 use crate::cache::files::remove_tree;
-use crate::cache::{Cache, CacheError, Outputs, State};
+use crate::cache::{Cache, CacheError, Outputs};
 use crate::diagnostic::Diagnostic;
 use crate::execute::{ExecEvent, Executor, Exit, Job};
 use crate::hash::Hash;
@@ -129,7 +129,7 @@ fn why_not(outcome: &Outcome) -> Option<String> {
 fn whole_result(cache: &Cache, key: &Hash) -> Result<Option<Outputs>, CacheError> {
     let Some(recorded) = cache.find_result(key)? else { return Ok(None) };
     for output in recorded.outputs.values() {
-        if cache.state(output)? != State::Whole {
+        if !cache.state(output)?.is_usable() {
             return Ok(None);
         }
     }

@@ -14,20 +14,19 @@
 
 mod cluster;
 mod crashes;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod runs;
 #[path = "../e2e/space.rs"]
 #[allow(dead_code, reason = "what the other tests use of it")]
 mod space;
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 use cluster::Cluster;
+use harness::Test;
 
-/// A test: its name, and what it does.
-type Test = (&'static str, fn(&Cluster));
-
-const TESTS: &[Test] = &[
+const TESTS: &[Test<Cluster>] = &[
     ("a_flow_has_the_same_outputs_as_locally", runs::a_flow_has_the_same_outputs_as_locally),
     ("four_tasks_at_a_time_have_a_device_each", runs::four_tasks_at_a_time_have_a_device_each),
     ("short_tasks_run_in_one_pilot", runs::short_tasks_run_in_one_pilot),
@@ -50,44 +49,5 @@ const TESTS: &[Test] = &[
 ];
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let options = ["--list", "--ignored"];
-    if arguments.iter().any(|argument| options.contains(&argument.as_str())) {
-        return ExitCode::SUCCESS;
-    }
-    let wanted = |name: &str| {
-        let mut words = arguments.iter().filter(|argument| !argument.starts_with('-')).peekable();
-        words.peek().is_none() || words.any(|word| name.contains(word.as_str()))
-    };
-    let tests: Vec<&Test> = TESTS.iter().filter(|(name, _)| wanted(name)).collect();
-    if tests.is_empty() {
-        return ExitCode::SUCCESS;
-    }
-    let cluster = match Cluster::start() {
-        Ok(cluster) => cluster,
-        Err(why) => return not_run(&why, tests.len()),
-    };
-    println!("\nrunning {} tests against Slurm", tests.len());
-    let failed = tests.iter().filter(|test| !passes(test, &cluster)).count();
-    drop(cluster);
-    let result = if failed == 0 { "ok" } else { "FAILED" };
-    println!("\ntest result: {result}. {} passed; {failed} failed", tests.len() - failed);
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn passes((name, test): &Test, cluster: &Cluster) -> bool {
-    let begun = Instant::now();
-    let passed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(cluster))).is_ok();
-    if !passed {
-        println!("{}", cluster.logs());
-    }
-    println!("test {name} ... {} ({:.1} s)", if passed { "ok" } else { "FAILED" }, begun.elapsed().as_secs_f64());
-    passed
-}
-
-fn not_run(why: &str, count: usize) -> ExitCode {
-    let required = std::env::var_os("SLURM_TESTS").is_some_and(|value| value == "required");
-    println!("\n{}\nNOT RUN: {count} tests against a real Slurm: {why}\n{}", "!".repeat(100), "!".repeat(100));
-    println!("\ntest result: {}. 0 passed; 0 failed; {count} not run", if required { "FAILED" } else { "none" });
-    if required { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    harness::run("a real Slurm", "SLURM_TESTS", TESTS, Cluster::start, |cluster| println!("{}", cluster.logs()))
 }

@@ -103,6 +103,24 @@ tasks:
 }
 
 #[test]
+fn keep_going_does_for_a_gather_what_does_not_depend_on_the_failure() {
+    // The axes of a part of what is gathered are known only after those of another part have failed.
+    let space = Space::with_flow(
+        r#"
+tasks:
+  list:
+    run: 'test $MATRIX_X = a && echo "[1, 2]" >"$OUTPUT_L"'
+    matrix: { x: [a, b] }
+    outputs: { l: l.json }
+  each: { run: 'echo >"$OUTPUT_O"', matrix: { x: [a, b], y: { from: list.l } }, outputs: { o: o } }
+  all: { run: 'true', inputs: { each: { from: each, optional: true } } }
+"#,
+    );
+    let answer = space.run(&["all", "-k"]);
+    assert_eq!((answer.code, answer.counts()), (1, Counts(3, 0, 1, 2)), "{answer:#?}");
+}
+
+#[test]
 fn a_result_older_than_its_ttl_runs_again() {
     let space = Space::with_flow(
         "tasks:\n  a: { run: 'echo x >$OUTPUT_X', outputs: { x: x }, cache: { ttl: 1s } }\n  b: { run: 'cat $INPUT_X >$OUTPUT_X', inputs: { x: { from: a } }, outputs: { x: x } }\n",

@@ -1,0 +1,264 @@
+//! Out of a shared cache: results before they are planned with, objects when they are needed.
+
+use std::collections::HashSet;
+
+use fs_err as fs;
+
+use super::super::files::remove;
+use super::super::kind::Kind;
+use super::super::{Cache, Notice, Recorded, Result, State, tables};
+use super::bucket::each;
+use super::{Remote, RemoteError, number, object_name, results_of};
+use crate::artifact::Artifact;
+use crate::hash::Hash;
+use crate::manifest::Manifest;
+use crate::sync::lock;
+
+/// So many manifests are in memory at once.
+const BATCH: usize = 2000;
+
+/// What was brought here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pulled {
+    /// Results that were not known here.
+    pub results: u64,
+    /// Artifacts of which something was not here.
+    pub artifacts: u64,
+    /// Artifacts that could not be had.
+    pub lost: u64,
+}
+
+impl Cache {
+    /// The newest result of a key that is not known here, from the shared cache, whose results are then all known here.
+    pub(in super::super) fn shared_result(&self, key: &Hash) -> Result<Option<Recorded>> {
+        let Some(remote) = &self.remote else { return Ok(None) };
+        if self.take_in_all(remote)? == 0 && self.is_writable() {
+            return Ok(None);
+        }
+        if self.is_writable() {
+            return self.query(|index| tables::result(index, *key));
+        }
+        Ok(lock(&remote.found).get(key).cloned())
+    }
+
+    /// Looks for a result of a key that somebody has shared since all were looked for.
+    ///
+    /// # Errors
+    /// Where the shared cache cannot be asked.
+    pub fn look_for_shared(&self, key: &Hash) -> Result<()> {
+        let Some(remote) = &self.remote else { return Ok(()) };
+        let found = remote.bucket()?.list(&results_of(key))?;
+        let mut found: Vec<(Hash, u64)> = found.iter().filter_map(|found| Some((*key, number(&found.name)?))).collect();
+        found.sort_unstable_by_key(|(_, n)| *n);
+        self.take_in(remote, &found).map(drop)
+    }
+
+    /// Brings here all results of the shared cache, and what the newest ones wrote. `progress` is told of each artifact.
+    ///
+    /// # Errors
+    /// Where the shared cache cannot be asked, or this one not be written.
+    pub fn pull(&self, progress: impl Fn() + Sync) -> Result<Pulled> {
+        let Some(remote) = &self.remote else { return Ok(Pulled::default()) };
+        let results = self.take_in_all(remote)?;
+        let mut wanted: Vec<Artifact> = Vec::new();
+        let mut seen = HashSet::new();
+        self.query(|index| {
+            let mut found = Vec::new();
+            super::super::census::each_result(index, |row| found.extend(row.outputs.values().cloned()))?;
+            Ok(found)
+        })?
+        .into_iter()
+        .for_each(|artifact| {
+            if seen.insert(artifact.hash) {
+                wanted.push(artifact);
+            }
+        });
+        let mut pulled = Pulled { results, ..Pulled::default() };
+        for artifact in wanted {
+            if self.state(&artifact)? != State::Elsewhere {
+                continue;
+            }
+            match self.bring_all(&artifact)? {
+                true => pulled.artifacts += 1,
+                false => pulled.lost += 1,
+            }
+            progress();
+        }
+        // What was placed lasts.
+        self.record_all(&[])?;
+        Ok(pulled)
+    }
+
+    /// Records here what the shared cache has and this one does not, once; gives how many results that were.
+    fn take_in_all(&self, remote: &Remote) -> Result<u64> {
+        let mut listed = lock(&remote.listed);
+        if let Some(count) = *listed {
+            return Ok(count);
+        }
+        let bucket = remote.bucket()?;
+        let shards = bucket.folders("v1/results")?;
+        let found = each(&shards, |shard| -> Result<Vec<(Hash, u64)>, RemoteError> {
+            let found = bucket.list(&format!("v1/results/{shard}"))?;
+            let execution = |name: &str| {
+                let (key, file) = name.split_once('/')?;
+                Some((format!("{shard}{key}").parse().ok()?, number(file)?))
+            };
+            Ok(found.iter().filter_map(|found| execution(&found.name)).collect())
+        });
+        // An index that is made later would be filled with what is recorded now.
+        self.reach()?;
+        let known = remote.known.results()?;
+        let mut new = Vec::new();
+        for found in found {
+            new.extend(found?.into_iter().filter(|execution| !known.contains(execution)));
+        }
+        new.sort_unstable();
+        let mut count = 0;
+        for part in new.chunks(BATCH) {
+            count += self.take_in(remote, part)?;
+        }
+        *listed = Some(count);
+        Ok(count)
+    }
+
+    /// Records these executions here, where nothing is known of their keys; gives how many.
+    fn take_in(&self, remote: &Remote, executions: &[(Hash, u64)]) -> Result<u64> {
+        let bucket = remote.bucket()?;
+        let read = each(executions, |(key, n)| bucket.get(&format!("{}/{n}.json", results_of(key))));
+        let (mut results, mut objects, mut new) = (Vec::new(), Vec::new(), Vec::new());
+        for ((key, n), bytes) in executions.iter().zip(read) {
+            let Some(bytes) = bytes? else { continue };
+            let manifest = match serde_json::from_slice::<Manifest>(&bytes) {
+                Ok(manifest) if manifest.key == *key => manifest,
+                Ok(manifest) => {
+                    self.doubt(remote, key, *n, &format!("it is one of key {}", manifest.key));
+                    continue;
+                }
+                Err(error) => {
+                    self.doubt(remote, key, *n, &error.to_string());
+                    continue;
+                }
+            };
+            results.push((*key, *n));
+            // What this machine has executed itself counts here; of another execution, nothing is needed.
+            if self.has_manifest(key) && !self.executions(key)?.contains(&manifest) {
+                continue;
+            }
+            objects.extend(manifest.outputs.values().map(|artifact| artifact.hash));
+            if !self.has_manifest(key) {
+                new.push((manifest, *n));
+            }
+        }
+        if self.is_writable() {
+            let manifests: Vec<Manifest> = new.iter().map(|(manifest, _)| manifest.clone()).collect();
+            self.record_all(&manifests)?;
+        } else {
+            let mut found = lock(&remote.found);
+            found.extend(new.iter().map(|(manifest, n)| (manifest.key, Recorded::of(manifest, *n))));
+        }
+        // Not before it is recorded: it would never be asked for again.
+        remote.known.add(&results, &objects)?;
+        Ok(new.len() as u64)
+    }
+
+    fn doubt(&self, remote: &Remote, key: &Hash, n: u64, why: &str) {
+        let what = format!("{}/{n}.json", results_of(key));
+        self.notify(Notice::Doubtful(format!(
+            "{what} in {} is not a manifest: {why}; it does not count",
+            remote.address
+        )));
+    }
+
+    /// Whether the shared cache has an artifact that is not here, as far as results say so.
+    pub(in super::super) fn is_elsewhere(&self, hash: &Hash) -> Result<bool> {
+        let Some(remote) = &self.remote else { return Ok(false) };
+        if remote.known.has_object(hash)? {
+            return Ok(true);
+        }
+        // What was known of it may have been lost.
+        self.take_in_all(remote)?;
+        remote.known.has_object(hash)
+    }
+
+    /// The same, where nobody is asked now.
+    pub(in super::super) fn is_known_elsewhere(&self, hash: &Hash) -> Result<bool> {
+        self.remote.as_ref().map_or(Ok(false), |remote| remote.known.has_object(hash))
+    }
+
+    /// An artifact that is not to be had from the shared cache is made again by the next run.
+    pub(in super::super) fn forget_elsewhere(&self, hash: &Hash) -> Result<()> {
+        self.remote.as_ref().map_or(Ok(()), |remote| remote.known.forget(hash, false))
+    }
+
+    /// Brings what is missing of an artifact here, as far as the shared cache has it; whether it has all.
+    pub(in super::super) fn bring_all(&self, artifact: &Artifact) -> Result<bool> {
+        if self.remote.is_none() || !self.is_writable() {
+            return Ok(true);
+        }
+        let here =
+            |hash: &Hash, folder| Ok::<_, super::super::CacheError>(self.object_state(*hash, folder)? == State::Whole);
+        if !here(&artifact.hash, artifact.folder)? && !self.bring(&artifact.hash)? {
+            return Ok(false);
+        }
+        if !artifact.folder {
+            return Ok(true);
+        }
+        let mut missing = Vec::new();
+        for (_, hash, _) in self.listing(artifact)?.files() {
+            if !here(&hash, false)? {
+                missing.push(hash);
+            }
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        let brought = each(&missing, |hash| self.bring(hash));
+        brought.into_iter().try_fold(true, |all, brought| Ok(all & brought?))
+    }
+
+    /// Brings an object here; `false` where that cannot be had.
+    pub(in super::super) fn bring(&self, hash: &Hash) -> Result<bool> {
+        let Some(remote) = self.remote.as_ref().filter(|_| self.is_writable()) else { return Ok(false) };
+        remote.alone(hash, || {
+            // Another thread may have been faster.
+            if self.placed_stat(hash).is_some() && self.object_state(*hash, false)? == State::Whole {
+                return Ok(true);
+            }
+            let temporary = self.temporary()?;
+            let mut file = fs::File::create_new(&temporary)?;
+            if !remote.bucket()?.fetch(&object_name(hash), &mut file)?? {
+                remove(&temporary)?;
+                remote.known.forget(hash, false)?;
+                return Ok(false);
+            }
+            let size = file.metadata()?.len();
+            for kind in [Kind::File, Kind::Program, Kind::Folder] {
+                if kind.hash_reader(&mut fs::File::open(&temporary)?, size)?.0 == *hash {
+                    self.put(kind, *hash, &temporary, fs::File::open(&temporary)?)?;
+                    return Ok(true);
+                }
+            }
+            remove(&temporary)?;
+            self.tell_damaged(remote, hash)?;
+            Ok(false)
+        })
+    }
+
+    /// The bytes of an object of the shared cache, where nothing can be written here.
+    pub(in super::super) fn bytes_elsewhere(&self, hash: &Hash) -> Result<Option<Vec<u8>>> {
+        let Some(remote) = self.remote.as_ref().filter(|_| !self.is_writable()) else { return Ok(None) };
+        let Some(bytes) = remote.bucket()?.get(&object_name(hash))? else { return Ok(None) };
+        if [Kind::File, Kind::Folder, Kind::Program].into_iter().any(|kind| kind.hash(&bytes) == *hash) {
+            return Ok(Some(bytes));
+        }
+        self.tell_damaged(remote, hash)?;
+        Ok(None)
+    }
+
+    fn tell_damaged(&self, remote: &Remote, hash: &Hash) -> Result<()> {
+        remote.known.forget(hash, true)?;
+        let text =
+            format!("object {hash} in {} is damaged; it is not used, and the next run makes it again", remote.address);
+        self.notify(Notice::Doubtful(text));
+        Ok(())
+    }
+}
