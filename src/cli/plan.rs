@@ -48,6 +48,7 @@ pub(super) fn with_plan(
     let nodes = match args.executor {
         ExecutorName::Local => Vec::new(),
         ExecutorName::Slurm => execute::slurm_nodes()?,
+        ExecutorName::Ray => execute::ray_nodes()?,
     };
     // Of a cluster, what the node with the most devices has decides what becomes of a task that can do without them.
     let machine = match nodes.iter().max_by_key(|node| node.device_indices().count()) {

@@ -111,6 +111,7 @@ fn executor(
     Ok(match name {
         ExecutorName::Local => Box::new(execute::local(cache, sink)),
         ExecutorName::Slurm => Box::new(execute::slurm(cache, sink)?),
+        ExecutorName::Ray => Box::new(execute::ray(cache, sink)?),
     })
 }
 

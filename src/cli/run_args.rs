@@ -64,6 +64,8 @@ pub(super) enum ExecutorName {
     Local,
     /// On the nodes of a Slurm, which have to see the project's folder and the cache under the same paths
     Slurm,
+    /// On the nodes of a Ray (`RAY_API_SERVER_ADDRESS`), which have to see the same
+    Ray,
 }
 
 pub(super) fn reporter(project: &Project, args: &RunArgs) -> Box<dyn Reporter> {
@@ -83,7 +85,8 @@ fn call(project: &Project, args: &RunArgs) -> Call {
     add("--cpus", args.cpus.map(|cpus| cpus.to_string()));
     add("--memory", args.memory.clone());
     add("--gpus", args.gpus.clone());
-    add("--executor", (args.executor == ExecutorName::Slurm).then(|| "slurm".to_owned()));
+    let executor = args.executor.to_possible_value().filter(|_| args.executor != ExecutorName::Local);
+    add("--executor", executor.map(|name| name.get_name().to_owned()));
     Call { global: project.given.clone(), flow }
 }
 

@@ -13,6 +13,7 @@ mod mask;
 mod output;
 mod processes;
 mod programs;
+mod ray;
 mod slurm;
 mod supervisor;
 mod sweep;
@@ -206,7 +207,7 @@ impl std::fmt::Display for Exit {
     }
 }
 
-/// Where tasks run: on this machine ([`local`]) or on a cluster ([`slurm`]). Jobs are started from several threads.
+/// Where tasks run: on this machine ([`local`]) or on a cluster ([`slurm`], [`ray`]). Jobs are started from several threads.
 pub trait Executor: Sync {
     /// Starts a job. Whatever comes of it is told by events, of which [`ExecEvent::Exited`] is the last in every case.
     fn start(&self, job: Job);
@@ -238,6 +239,22 @@ pub fn slurm(cache: &Cache, sink: impl Fn(ExecEvent) + Send + Sync + 'static) ->
 /// Where there is no Slurm, or it cannot be reached.
 pub fn slurm_nodes() -> Result<Vec<Pool>, ExecuteError> {
     slurm::nodes()
+}
+
+/// The same for what Ray's variables name (`RAY_API_SERVER_ADDRESS`, else `RAY_ADDRESS`, else this machine).
+///
+/// # Errors
+/// Where it does not answer.
+pub fn ray(cache: &Cache, sink: impl Fn(ExecEvent) + Send + Sync + 'static) -> Result<ClusterExecutor, ExecuteError> {
+    ClusterExecutor::start(ray::Ray::reach()?, cache, sink)
+}
+
+/// What each node of it has.
+///
+/// # Errors
+/// Where it does not answer, or has none.
+pub fn ray_nodes() -> Result<Vec<Pool>, ExecuteError> {
+    ray::nodes()
 }
 
 /// Ends the processes of `cache`'s tasks that have no supervisor any more, and waits for that: what survived when a

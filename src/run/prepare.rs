@@ -168,6 +168,10 @@ impl<'a> Preparation<'a> {
         if let Some(done) = self.finished_elsewhere()? {
             return Ok(Locked::Finished(done));
         }
+        // What is executed whoever has a result is waited for by nobody.
+        if matches!(self.resolved.reason, Reason::NotCached | Reason::Forced) {
+            return Ok(Locked::Mine(held));
+        }
         let holder = serde_json::to_value(&self.holder).unwrap_or_default();
         match self.cache.claim(&self.resolved.key, &holder, watch)? {
             None => Ok(Locked::Mine(held)),

@@ -99,6 +99,10 @@ fn read_folder(path: &Path, prefix: &str, folder: &mut Folder) {
 /// Writes a file, in place where there is one.
 pub(crate) fn write_file(path: &Path, file: &File) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    // What lay in a folder of that name is gone already.
+    if path.is_dir() {
+        std::fs::remove_dir_all(path).unwrap();
+    }
     std::fs::write(path, &file.text).unwrap();
     let mode = if file.executable { 0o755 } else { 0o644 };
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();

@@ -13,6 +13,7 @@
     reason = "a test may fail anywhere, and this is the program that tells of it"
 )]
 
+mod daily;
 mod harm;
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -23,7 +24,7 @@ mod refs;
 mod space;
 mod store;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use harness::Test;
 use store::Stores;
@@ -49,7 +50,15 @@ const TESTS: &[Test<Stores>] = &[
     ("a_ref_is_the_same_everywhere", refs::a_ref_is_the_same_everywhere),
     ("refs_moved_at_once_lose_no_move", refs::refs_moved_at_once_lose_no_move),
     ("refs_moved_apart_are_told", refs::refs_moved_apart_are_told),
+    ("daily_goes_on_from_the_cache_of_another_run", daily_goes_on_from_the_cache_of_another_run),
 ];
+
+fn daily_goes_on_from_the_cache_of_another_run(stores: &Stores) {
+    let on = |command: &mut Command| {
+        command.args(["--gpus", "4"]);
+    };
+    daily::from_the_cache_of_another_run(&stores.one("gofakes3"), on, false);
+}
 
 fn main() -> ExitCode {
     harness::run("stores that machines share", "S3_TESTS", TESTS, Stores::start, |_| {})

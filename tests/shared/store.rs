@@ -38,6 +38,13 @@ impl Stores {
         Ok(Self { all, used: AtomicUsize::new(0) })
     }
 
+    /// The smallest server alone.
+    #[allow(dead_code, reason = "used by the tests of clusters")]
+    pub(crate) fn gofakes3() -> Result<Self, String> {
+        let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/s3");
+        Ok(Self { all: vec![Store::gofakes3(&tools)?], used: AtomicUsize::new(0) })
+    }
+
     /// Does something with a new place in each of them.
     pub(crate) fn each(&self, test: impl Fn(&Place<'_>)) {
         for store in &self.all {
@@ -101,9 +108,7 @@ impl Store {
         files: TempDir,
         checks: bool,
     ) -> Result<Self, String> {
-        let log = std::fs::File::create(files.path().with_extension("log")).unwrap();
-        let log_again = log.try_clone().unwrap();
-        let server = command.stdin(Stdio::null()).stdout(log).stderr(log_again).spawn();
+        let server = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let mut server = server.map_err(|error| format!("{}: {error}", command.get_program().display()))?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let begun = Instant::now();

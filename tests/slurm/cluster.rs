@@ -15,6 +15,9 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
+    /// As the program calls it.
+    pub(crate) const NAME: &str = "Slurm";
+
     /// Starts it, or says why there is none.
     pub(crate) fn start() -> Result<Self, String> {
         if !rustix::process::geteuid().is_root() {

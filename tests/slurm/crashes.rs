@@ -62,7 +62,8 @@ pub(crate) fn a_killed_runner_finds_its_jobs(cluster: &Cluster) {
     // A runner on this machine waits for what the nodes do, and executes none of it itself.
     let answer = cluster.run(&space, &[]);
     assert_eq!((answer.code, answer.counts()), (0, Counts(9, 0, 0, 0)), "{answer:#?}");
-    assert!(answer.err.contains("a job that an earlier run had submitted to Slurm is waited for"), "{answer:#?}");
+    let told = format!("a job that an earlier run had submitted to {} is waited for", Cluster::NAME);
+    assert!(answer.err.contains(&told), "{answer:#?}");
     each_once(&space);
     // That of the task behind the eight.
     assert_eq!(cluster.batches() - batches, 1, "jobs were submitted again");

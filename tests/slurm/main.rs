@@ -14,14 +14,19 @@
 
 mod cluster;
 mod crashes;
+#[path = "../shared/daily.rs"]
+mod daily;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod runs;
 #[path = "../e2e/space.rs"]
 #[allow(dead_code, reason = "what the other tests use of it")]
 mod space;
+#[path = "../shared/store.rs"]
+#[allow(dead_code, reason = "what the other tests use of it")]
+mod store;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use cluster::Cluster;
 use harness::Test;
@@ -46,7 +51,16 @@ const TESTS: &[Test<Cluster>] = &[
     ("what_somebody_else_cancels_has_failed", crashes::what_somebody_else_cancels_has_failed),
     ("a_killed_runner_finds_what_its_pilot_does", crashes::a_killed_runner_finds_what_its_pilot_does),
     ("a_controller_that_forgets_is_made_up_for", crashes::a_controller_that_forgets_is_made_up_for),
+    ("daily_goes_on_from_the_cache_of_another_run", daily_goes_on_from_the_cache_of_another_run),
 ];
+
+fn daily_goes_on_from_the_cache_of_another_run(cluster: &Cluster) {
+    let stores = store::Stores::gofakes3().unwrap();
+    let on = |command: &mut Command| {
+        command.args(["--executor", "slurm"]).env("SLURM_CONF", cluster.conf());
+    };
+    daily::from_the_cache_of_another_run(&stores.one("gofakes3"), on, true);
+}
 
 fn main() -> ExitCode {
     harness::run("a real Slurm", "SLURM_TESTS", TESTS, Cluster::start, |cluster| println!("{}", cluster.logs()))

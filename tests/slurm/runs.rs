@@ -51,9 +51,9 @@ tasks:
     run: |
       mkdir @/at-work/$CUDA_VISIBLE_DEVICES
       grep -q '"devices":\['$CUDA_VISIBLE_DEVICES'\]' "$GHTRADER_TASK"
+      for n in $(seq 200); do test $(ls @/at-work | wc -l) = 4 && break; sleep 0.1; done
       ls @/at-work | wc -l >>@/together
-      sleep 1.5
-      ls @/at-work | wc -l >>@/together
+      sleep 0.5
       echo $CUDA_VISIBLE_DEVICES >"$OUTPUT_X"
       rmdir @/at-work/$CUDA_VISIBLE_DEVICES
     matrix: { n: [1, 2, 3, 4, 5, 6, 7, 8] }

@@ -94,6 +94,11 @@ impl Batch<'_> {
     }
 }
 
+/// One word for a shell.
+pub(super) fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// Why a batch was not submitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refused {

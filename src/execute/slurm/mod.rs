@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::ExecuteError;
-use super::cluster::{Batch, Cluster, End, JOB, JobState, PILOT, Refused, Size};
+use super::cluster::{Batch, Cluster, End, JOB, JobState, PILOT, Refused, Size, quoted};
 use command::{Failed, call};
 pub(super) use nodes::nodes;
 use pilots::{Pilots, is_short};
@@ -178,11 +178,6 @@ fn script(command: &[&OsStr]) -> String {
         let _ = write!(script, " {}", quoted(&String::from_utf8_lossy(word.as_bytes())));
     }
     script + " \"$SLURM_ARRAY_TASK_ID\"\n"
-}
-
-/// One word for a shell.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// A line of `squeue`: the number of the array, the batch, the index in it, and the state.

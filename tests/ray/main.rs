@@ -1,0 +1,71 @@
+//! `--executor ray` against a real Ray, with what is asked of Slurm, too: one node on this machine with four declared devices, in
+//! namespaces of its own, started for these tests.
+//!
+//! It needs root and a Ray (`./x test --ray` installs it); where they are not to be had the tests are not run, and that is said.
+//! With `RAY_TESTS=required` that is a failure.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test may fail anywhere, and this is the program that tells of it"
+)]
+
+mod cluster;
+#[path = "../slurm/crashes.rs"]
+#[allow(dead_code, reason = "what is of Slurm alone")]
+mod crashes;
+#[path = "../shared/daily.rs"]
+mod daily;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod own;
+#[path = "../slurm/runs.rs"]
+#[allow(dead_code, reason = "what is of Slurm alone")]
+mod runs;
+#[path = "../e2e/space.rs"]
+#[allow(dead_code, reason = "what the other tests use of it")]
+mod space;
+#[path = "../shared/store.rs"]
+#[allow(dead_code, reason = "what the other tests use of it")]
+mod store;
+
+use std::process::{Command, ExitCode};
+
+use cluster::Cluster;
+use harness::Test;
+
+const TESTS: &[Test<Cluster>] = &[
+    ("a_flow_has_the_same_outputs_as_locally", runs::a_flow_has_the_same_outputs_as_locally),
+    ("four_tasks_at_a_time_have_a_device_each", runs::four_tasks_at_a_time_have_a_device_each),
+    ("two_tasks_share_a_device", own::two_tasks_share_a_device),
+    ("a_task_that_fails_is_told_as_locally", runs::a_task_that_fails_is_told_as_locally),
+    ("what_no_node_has_is_refused_before_anything_runs", runs::what_no_node_has_is_refused_before_anything_runs),
+    ("a_timeout_ends_all_of_a_task", runs::a_timeout_ends_all_of_a_task),
+    ("a_ray_that_is_not_there_is_told", own::a_ray_that_is_not_there_is_told),
+    ("a_killed_runner_finds_its_jobs", crashes::a_killed_runner_finds_its_jobs),
+    ("ctrl_c_twice_cancels", crashes::ctrl_c_twice_cancels),
+    ("ctrl_c_once_takes_back_what_waits", crashes::ctrl_c_once_takes_back_what_waits),
+    (
+        "a_run_on_this_machine_waits_for_the_jobs_of_a_killed_one",
+        crashes::a_run_on_this_machine_waits_for_the_jobs_of_a_killed_one,
+    ),
+    ("what_somebody_else_stops_has_failed", own::what_somebody_else_stops_has_failed),
+    ("daily_goes_on_from_the_cache_of_another_run", daily_goes_on_from_the_cache_of_another_run),
+];
+
+fn daily_goes_on_from_the_cache_of_another_run(_: &Cluster) {
+    let stores = store::Stores::gofakes3().unwrap();
+    let on = |command: &mut Command| {
+        command.args(["--executor", "ray"]).env("RAY_API_SERVER_ADDRESS", cluster::ADDRESS);
+    };
+    daily::from_the_cache_of_another_run(&stores.one("gofakes3"), on, true);
+}
+
+fn main() -> ExitCode {
+    cluster::enter();
+    harness::run("a real Ray", "RAY_TESTS", TESTS, Cluster::start, |cluster| println!("{}", cluster.logs()))
+}
