@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::{FlowArgs, Global};
-use crate::cache::Cache;
+use crate::cache::{Address, Cache};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::{Flow, Params};
 use crate::graph::{self, Graph};
@@ -15,7 +15,7 @@ use crate::plan::Context;
 use crate::refs::{Refs, Snapshot};
 use crate::report::Style;
 use crate::resources::Pool;
-use crate::settings::Settings;
+use crate::settings::{FILE, Settings};
 
 /// What to do where there is no project.
 pub(super) const STAND: &str = "stand in a project (a folder that has `flows/`), or name one with `-C DIR`";
@@ -101,10 +101,12 @@ impl Project {
 
     /// Also with the cache that this project shares with other machines.
     fn shared(&self, cache: Cache) -> Result<Cache, CliError> {
-        Ok(match self.settings()?.cache {
-            Some(address) => cache.shared_with(address),
-            None => cache,
-        })
+        let Some(address) = self.settings()?.cache else { return Ok(cache) };
+        if matches!(&address, Address::Folder(folder) if is_within(cache.root(), folder)) {
+            let message = format!("`cache` in {FILE} names {address}, which is the cache of this machine alone");
+            return Err(CliError::usage(message, "name a folder beside it, which all machines see"));
+        }
+        Ok(cache.shared_with(address))
     }
 
     /// Reads a flow: `flows/NAME.yaml`, or a path from where the user stands.
@@ -180,6 +182,12 @@ fn given(global: &Global) -> Vec<String> {
     let given =
         options.into_iter().filter_map(|(name, path)| Some([name.to_owned(), path.as_ref()?.display().to_string()]));
     given.flatten().collect()
+}
+
+/// Whether one of two folders holds the other, or they are the same.
+fn is_within(one: &Path, other: &Path) -> bool {
+    let other = fs_err::canonicalize(other).unwrap_or_else(|_| other.to_owned());
+    one.starts_with(&other) || other.starts_with(one)
 }
 
 /// The refs as they stand now, for a plan. Other machines are asked only where it depends on them.

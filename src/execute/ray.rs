@@ -187,8 +187,8 @@ enum Failed {
 impl Api {
     fn new() -> Result<Self, ExecuteError> {
         let named = VARIABLES.iter().filter_map(|name| std::env::var(name).ok()).find(|address| !address.is_empty());
-        // `RAY_ADDRESS` may be that of Ray's own protocol: `127.0.0.1:6379`.
-        let address = named.filter(|address| address.contains("://")).unwrap_or_else(|| DEFAULT.to_owned());
+        // `RAY_ADDRESS` may be that of Ray's own protocols: `127.0.0.1:6379`, `ray://…`.
+        let address = named.filter(|address| address.starts_with("http")).unwrap_or_else(|| DEFAULT.to_owned());
         let failed =
             |why: String| ExecuteError::Cluster { what: format!("`--executor ray`: {why}"), help: String::new() };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| failed(error.to_string()))?;

@@ -119,6 +119,29 @@ pub(crate) fn a_store_that_goes_away_loses_nothing(stores: &Stores) {
     assert_eq!(place.machine(&flow).run(&[]), Counts(0, 1, 0, 0), "it was shared by the next run");
 }
 
+pub(crate) fn a_run_goes_on_where_a_store_goes_away(stores: &Stores) {
+    let place = stores.one("a folder");
+    let step = |n: usize, first: &str| {
+        format!(
+            "  a{n}: {{ run: '{first} echo {n} >$OUTPUT_X', needs: [{}], outputs: {{ x: x }} }}\n",
+            if n > 0 { format!("a{}", n - 1) } else { String::new() }
+        )
+    };
+    let gone = format!("rm -r {0}; touch {0};", place.address);
+    let flow = format!("tasks:\n{}{}{}", step(0, &gone), step(1, ""), step(2, ""));
+    let machine = place.machine(&flow);
+    let told = machine.call(&["run", "test"]);
+    assert_eq!((told.code, told.counts()), (4, Counts(3, 0, 0, 0)), "{told:#?}");
+    assert!(told.err.contains("what others execute now is not waited for"), "{told:#?}");
+    assert!(told.err.contains("3 results are recorded here and not shared"), "{told:#?}");
+    std::fs::remove_file(&place.address).unwrap();
+    let pushed = machine.well(&["cache", "push"]).out;
+    assert!(pushed.starts_with("3 results and 0 moves of refs pushed"), "{pushed}");
+    machine.share("cache");
+    let told = machine.call(&["run", "test"]);
+    assert!(told.code == 2 && told.err.contains("the cache of this machine alone"), "{told:#?}");
+}
+
 pub(crate) fn a_wrong_secret_is_refused(stores: &Stores) {
     let place = stores.one("versitygw");
     assert!(place.store.checks);

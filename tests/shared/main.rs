@@ -45,6 +45,7 @@ const TESTS: &[Test<Stores>] = &[
     ("a_manifest_that_is_none_does_not_count", harm::a_manifest_that_is_none_does_not_count),
     ("a_store_that_is_not_there_is_told", harm::a_store_that_is_not_there_is_told),
     ("a_store_that_goes_away_loses_nothing", harm::a_store_that_goes_away_loses_nothing),
+    ("a_run_goes_on_where_a_store_goes_away", harm::a_run_goes_on_where_a_store_goes_away),
     ("a_wrong_secret_is_refused", harm::a_wrong_secret_is_refused),
     ("what_is_known_of_the_store_may_be_lost", harm::what_is_known_of_the_store_may_be_lost),
     ("a_ref_is_the_same_everywhere", refs::a_ref_is_the_same_everywhere),

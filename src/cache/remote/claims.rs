@@ -113,14 +113,15 @@ impl Watch {
 }
 
 impl Cache {
-    /// Claims the execution of a key among all machines; `None` where the cache is not shared. `holder` is who asks, for
-    /// others to see; `watch` is what the same one has seen before.
+    /// Claims the execution of a key among all machines; `None` where the cache is not shared, or the shared one does not
+    /// answer, which is told. `holder` is who asks, for others to see; `watch` is what the same one has seen before.
     ///
     /// # Errors
-    /// Where the shared cache cannot be asked.
+    /// What the file system says.
     pub fn claim(&self, key: &Hash, holder: &Value, watch: &mut Watch) -> Result<Option<Claimed>> {
         let Some(remote) = &self.remote else { return Ok(None) };
-        Ok(Some(remote.claim(key, holder, watch, LOST)?))
+        let claimed = remote.ask(|| Ok(Some(remote.claim(key, holder, watch, LOST)?)));
+        self.or_without(claimed, None)
     }
 }
 

@@ -19,8 +19,9 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
-use super::{Cache, Recorded, Result};
+use super::{Cache, CacheError, Notice, Recorded, Result};
 use crate::hash::Hash;
 pub use address::Address;
 use bucket::Bucket;
@@ -104,9 +105,27 @@ pub struct Remote {
     /// What is on its way, so that nothing is brought or shared twice at once.
     moving: Mutex<HashMap<Hash, Arc<Mutex<()>>>>,
     keeper: claims::Keeper,
+    /// When it was found not to answer, and why.
+    down: Mutex<Option<(Instant, RemoteError)>>,
 }
 
+/// For so long one that did not answer is not asked for what can be done without it: each question would cost its patience.
+const PAUSE: Duration = Duration::from_secs(60);
+
 impl Remote {
+    /// Asks for what can be done without it; an error that it gave lately is given again without asking.
+    fn ask<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let down = crate::sync::lock(&self.down).clone();
+        if let Some((_, error)) = down.filter(|(since, _)| since.elapsed() < PAUSE) {
+            return Err(error.into());
+        }
+        let asked = work();
+        if let Err(CacheError::Remote(error)) = &asked {
+            *crate::sync::lock(&self.down) = Some((Instant::now(), error.clone()));
+        }
+        asked
+    }
+
     fn bucket(&self) -> Result<&Arc<Bucket>, RemoteError> {
         if let Some(bucket) = self.bucket.get() {
             return Ok(bucket);
@@ -150,8 +169,20 @@ impl Cache {
             found: Mutex::default(),
             moving: Mutex::default(),
             keeper: claims::Keeper::default(),
+            down: Mutex::default(),
         }));
         self
+    }
+
+    /// Where the shared cache cannot be used, that is said once, and it is done without it.
+    fn or_without<T>(&self, asked: Result<T>, instead: T) -> Result<T> {
+        match asked {
+            Err(CacheError::Remote(error)) => {
+                self.notify(Notice::Doubtful(format!("{error}; what others execute now is not waited for")));
+                Ok(instead)
+            }
+            asked => asked,
+        }
     }
 
     /// Where it is shared, if it is.

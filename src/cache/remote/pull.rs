@@ -41,16 +41,21 @@ impl Cache {
         Ok(lock(&remote.found).get(key).cloned())
     }
 
-    /// Looks for a result of a key that somebody has shared since all were looked for.
+    /// Looks for a result of a key that somebody has shared since all were looked for. A shared cache that does not answer
+    /// has none, which is told.
     ///
     /// # Errors
-    /// Where the shared cache cannot be asked.
+    /// Where it cannot be recorded here.
     pub fn look_for_shared(&self, key: &Hash) -> Result<()> {
         let Some(remote) = &self.remote else { return Ok(()) };
-        let found = remote.bucket()?.list(&results_of(key))?;
-        let mut found: Vec<(Hash, u64)> = found.iter().filter_map(|found| Some((*key, number(&found.name)?))).collect();
-        found.sort_unstable_by_key(|(_, n)| *n);
-        self.take_in(remote, &found).map(drop)
+        let looked = remote.ask(|| {
+            let found = remote.bucket()?.list(&results_of(key))?;
+            let mut found: Vec<(Hash, u64)> =
+                found.iter().filter_map(|found| Some((*key, number(&found.name)?))).collect();
+            found.sort_unstable_by_key(|(_, n)| *n);
+            self.take_in(remote, &found).map(drop)
+        });
+        self.or_without(looked, ())
     }
 
     /// Brings here all results of the shared cache, and what the newest ones wrote. `progress` is told of each artifact.

@@ -27,10 +27,12 @@ impl Cache {
     /// Where an object is not here, and where the shared cache does not take it.
     pub fn share(&self, manifest: &Manifest) -> Result<()> {
         let Some(remote) = &self.remote else { return Ok(()) };
-        manifest.outputs.values().try_for_each(|artifact| self.share_artifact(artifact))?;
-        let bytes = serde_json::to_vec_pretty(manifest).map_err(|error| CacheError::Io(error.into()))?;
-        let n = remote.alone(&manifest.key, || remote.add_result(&manifest.key, &bytes))?;
-        remote.known.add(&[(manifest.key, n)], &[])
+        remote.ask(|| {
+            manifest.outputs.values().try_for_each(|artifact| self.share_artifact(artifact))?;
+            let bytes = serde_json::to_vec_pretty(manifest).map_err(|error| CacheError::Io(error.into()))?;
+            let n = remote.alone(&manifest.key, || remote.add_result(&manifest.key, &bytes))?;
+            remote.known.add(&[(manifest.key, n)], &[])
+        })
     }
 
     /// Shares an artifact: of a folder, first what it holds.
