@@ -34,7 +34,8 @@ impl Kind {
         if self == Self::Program { 0o555 } else { 0o444 }
     }
 
-    fn hasher(self) -> blake3::Hasher {
+    /// What hashes bytes of this kind.
+    pub(super) fn hasher(self) -> blake3::Hasher {
         match self {
             Self::File => blake3::Hasher::new(),
             Self::Program => blake3::Hasher::new_derive_key("ghtrader 2026 executable file v1"),

@@ -220,7 +220,8 @@ impl Cache {
         }
     }
 
-    fn state_here(&self, artifact: &Artifact) -> Result<State> {
+    /// The same of what is here.
+    pub(super) fn state_here(&self, artifact: &Artifact) -> Result<State> {
         let state = self.object_state(artifact.hash, artifact.folder)?;
         if !artifact.folder {
             return Ok(state);
@@ -335,14 +336,16 @@ impl Cache {
             Place::File(_) => {}
         }
         let bytes = fs::read(&path)?;
-        if [Kind::File, Kind::Folder, Kind::Program].into_iter().any(|kind| kind.hash(&bytes) == *hash) {
-            Ok(bytes)
-        } else {
-            if self.is_writable() {
-                self.distrust(&[*hash])?;
-            }
-            Err(CacheError::Damaged { hash: *hash, path })
+        if is_of(&bytes, hash) {
+            return Ok(bytes);
         }
+        if self.is_writable() {
+            self.distrust(&[*hash])?;
+            if self.bring(hash)? {
+                return Ok(fs::read(&path)?);
+            }
+        }
+        Err(CacheError::Damaged { hash: *hash, path })
     }
 
     /// Forgets what the file system said of objects that were found damaged, although it may say the same now: a failing
@@ -389,6 +392,11 @@ fn unreadable(path: &Path, error: CacheError) -> CacheError {
 
 fn is_own_doing(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// Whether these are the bytes of an object, of whatever kind.
+pub(super) fn is_of(bytes: &[u8], hash: &Hash) -> bool {
+    [Kind::File, Kind::Folder, Kind::Program].into_iter().any(|kind| kind.hash(bytes) == *hash)
 }
 
 /// Lets a file look like an object.

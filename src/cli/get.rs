@@ -24,7 +24,14 @@ pub(super) fn get(project: &Project, args: &GetArgs) -> Result<Exit, CliError> {
         // What is not here is brought here first.
         cache = project.open()?;
     }
-    let found = find(project, &cache, &args.artifact)?;
+    let found = match find(project, &cache, &args.artifact) {
+        // Another machine may know it.
+        Err(_) if cache.shared_at().is_some() => {
+            cache.learn()?;
+            find(project, &cache, &args.artifact)?
+        }
+        found => found?,
+    };
     let Some(artifact) = found.artifact.clone() else {
         let message = format!("`{}` names a task with several outputs", args.artifact);
         return Err(CliError::usage(message, "name one of them: `flow:task.output`"));

@@ -186,9 +186,11 @@ enum Failed {
 
 impl Api {
     fn new() -> Result<Self, ExecuteError> {
-        let named = VARIABLES.iter().filter_map(|name| std::env::var(name).ok()).find(|address| !address.is_empty());
-        // `RAY_ADDRESS` may be that of Ray's own protocols: `127.0.0.1:6379`, `ray://…`.
-        let address = named.filter(|address| address.starts_with("http")).unwrap_or_else(|| DEFAULT.to_owned());
+        let [api, any] = VARIABLES.map(|name| std::env::var(name).ok().filter(|address| !address.is_empty()));
+        let api = api.map(|address| if address.contains("://") { address } else { format!("http://{address}") });
+        // That may be the address of Ray's own protocols: `127.0.0.1:6379`, `ray://…`.
+        let any = any.filter(|address| address.starts_with("http"));
+        let address = api.or(any).unwrap_or_else(|| DEFAULT.to_owned());
         let failed =
             |why: String| ExecuteError::Cluster { what: format!("`--executor ray`: {why}"), help: String::new() };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| failed(error.to_string()))?;
@@ -211,14 +213,16 @@ impl Api {
         let post = |body: Value| self.client.post(format!("{}{path}", self.address)).json(&body);
         let posts = futures_util::stream::iter(bodies).map(|body| answer(post(body))).buffer_unordered(AT_ONCE);
         let answers: Vec<Result<Value, Failed>> = self.runtime.block_on(posts.collect());
-        for failed in answers.into_iter().filter_map(Result::err) {
-            match failed {
-                Failed::Said(_, why) if why.contains("already exists") => {}
-                Failed::Said(400..500, why) => return Err(Refused::Never(why)),
-                failed => return Err(Refused::Later(failed.to_string())),
-            }
+        // Of a batch that was taken in part, what Ray does not know is submitted again: that is told by its list.
+        if answers.iter().any(Result::is_ok) {
+            return Ok(());
         }
-        Ok(())
+        match answers.into_iter().find_map(Result::err) {
+            None => Ok(()),
+            Some(Failed::Said(_, why)) if why.contains("already exists") => Ok(()),
+            Some(Failed::Said(400..500, why)) => Err(Refused::Never(why)),
+            Some(failed) => Err(Refused::Later(failed.to_string())),
+        }
     }
 
     fn stop_all(&self, paths: Vec<String>) -> Result<(), String> {

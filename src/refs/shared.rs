@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use fs_err as fs;
 
-use super::{Move, RefError, Refs, Result, check_name, numbers};
+use super::{Move, RefError, Refs, Result, check_name, numbers, read};
 use crate::cache::{Cache, Remote};
 use crate::sync::lock;
 
@@ -60,7 +60,13 @@ impl Refs {
             known.insert(name.clone(), numbers(&self.folder_of(&name)?)?.into_iter().collect::<BTreeSet<u64>>());
         }
         let mut kept = Moves::new();
-        for (name, n, text) in shared.remote.new_moves(&known)? {
+        let new = shared.remote.new_moves(&known)?;
+        let names: BTreeSet<&String> =
+            new.iter().map(|(name, ..)| name).filter(|name| known.contains_key(*name)).collect();
+        for name in names {
+            self.numbers_there(shared, name)?;
+        }
+        for (name, n, text) in new {
             check_name(&name)?;
             let damaged = |why: String| RefError::Damaged { path: self.folder.join(&name), why };
             let moved: Move = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
@@ -80,7 +86,7 @@ impl Refs {
     pub(super) fn append_elsewhere(&self, name: &str, n: u64, text: &[u8]) -> Result<bool> {
         let Some(shared) = &self.shared else { return Ok(true) };
         self.share_moves(shared, name)?;
-        let made = shared.remote.add_move(name, n, text)?;
+        let made = self.add(shared, name, n, text)?;
         if !made {
             // What others have moved meanwhile decides what comes next.
             *lock(&shared.moves) = Some(self.take_over(shared)?);
@@ -103,20 +109,36 @@ impl Refs {
 
     fn share_moves(&self, shared: &Shared, name: &str) -> Result<usize> {
         let folder = self.folder_of(name)?;
-        let here: BTreeSet<u64> = numbers(&folder)?.into_iter().collect();
-        let there = shared.remote.numbers_of(name)?;
-        let text = |n: u64| fs::read(folder.join(format!("{n}.json")));
-        // Numbers only grow: where two histories part, they differ from there on.
-        if let Some(n) = here.intersection(&there).max()
-            && shared.remote.one_move(name, *n)?.is_some_and(|other| !same(&other, &text(*n).unwrap_or_default()))
-        {
-            return Err(self.diverged(name, *n));
-        }
+        let there = self.numbers_there(shared, name)?;
         let mut pushed = 0;
-        for n in here.difference(&there) {
-            pushed += usize::from(shared.remote.add_move(name, *n, &text(*n)?)?);
+        for n in numbers(&folder)?.into_iter().filter(|n| !there.contains(n)) {
+            // Where another machine was faster, it has made another move.
+            if !self.add(shared, name, n, &fs::read(folder.join(format!("{n}.json")))?)? {
+                return Err(self.diverged(name, n));
+            }
+            pushed += 1;
         }
         Ok(pushed)
+    }
+
+    /// The numbers of the moves of the shared cache, whose history has to be the one of this cache as far as both go.
+    fn numbers_there(&self, shared: &Shared, name: &str) -> Result<BTreeSet<u64>> {
+        let folder = self.folder_of(name)?;
+        let there = shared.remote.numbers_of(name)?;
+        // Numbers only grow: where two histories part, they differ from there on.
+        let common = numbers(&folder)?.into_iter().filter(|n| there.contains(n)).max();
+        if let Some(n) = common
+            && shared.remote.one_move(name, n)?.is_some_and(|other| read(&folder, n).ok() != parsed(&other))
+        {
+            return Err(self.diverged(name, n));
+        }
+        Ok(there)
+    }
+
+    /// Makes a move there. One that is there and is the same was made by a try whose answer did not come.
+    fn add(&self, shared: &Shared, name: &str, n: u64, text: &[u8]) -> Result<bool> {
+        let made = shared.remote.add_move(name, n, text)?;
+        Ok(made || shared.remote.one_move(name, n)?.is_some_and(|there| parsed(&there) == parsed(text)))
     }
 
     pub(super) fn diverged(&self, name: &str, n: u64) -> RefError {
@@ -124,8 +146,6 @@ impl Refs {
     }
 }
 
-/// Whether two texts are the same move.
-fn same(one: &[u8], other: &[u8]) -> bool {
-    let read = |text: &[u8]| serde_json::from_slice::<Move>(text).ok();
-    read(one).is_some_and(|one| read(other) == Some(one))
+fn parsed(text: &[u8]) -> Option<Move> {
+    serde_json::from_slice(text).ok()
 }

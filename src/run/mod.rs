@@ -315,6 +315,7 @@ pub fn run<'a>(
             expected: 0,
         };
         run.first_plan()?;
+        context.cache.do_without_shared();
         before_first().map_err(RunError::NotBegun)?;
         run.reporter.event(&Event::Started { run: options.run.clone(), flow: context.flow.to_owned() });
         run.until_done(&inbox);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::folder::Folders;
 use super::task::{self, Spec, TaskError};
 use super::{Message, NotStarted, Prepared};
-use crate::cache::{Cache, CacheError, Claimed, Watch};
+use crate::cache::{self, Cache, CacheError, Claimed, Watch};
 use crate::execute::{Executor, Job, Wanted, is_with_a_cluster, withdraw};
 use crate::locks::{Attempt, Busy, Claim, Held, Holder, LockError, LockRequest, Locks};
 use crate::plan::{Done, InstanceId, Reason, Resolved};
@@ -56,8 +56,8 @@ enum Begun<'a> {
     Behind(Box<Preparation<'a>>, Claim),
     /// It has its locks, and a cluster may execute it.
     Elsewhere(Box<Preparation<'a>>, Held),
-    /// It has its locks, and another machine has claimed it.
-    Claimed(Box<Preparation<'a>>, Held, Watch, Option<Holder>),
+    /// Another machine has claimed it.
+    Claimed(Box<Preparation<'a>>, Theirs),
 }
 
 /// What there is to do for a task that has its locks.
@@ -66,8 +66,14 @@ enum Locked {
     Mine(Held),
     /// Nothing: somebody else has finished it meanwhile.
     Finished(Done),
-    /// To wait for the machine that has claimed it, on behalf of whom it says.
-    Theirs(Held, Option<Holder>),
+    /// To wait for the machine that has claimed it, without its locks: others may need them.
+    Theirs(Theirs),
+}
+
+/// What was seen of another machine's claim, and on whose behalf it is.
+struct Theirs {
+    watch: Watch,
+    holder: Option<Holder>,
 }
 
 /// How often it is looked whether another machine has finished what it has claimed.
@@ -103,10 +109,10 @@ impl<'a> Preparation<'a> {
                 let _ = messages.send(Message::Waits(id));
                 drop(scope.spawn(move || start(id, work.wait(claim), &messages, executor)));
             }
-            Begun::Claimed(work, held, watch, holder) => {
+            Begun::Claimed(work, theirs) => {
                 let work = Self { lease: Ok(None), ..*work };
                 let _ = messages.send(Message::Waits(id));
-                drop(scope.spawn(move || start(id, work.wait_for_claim(held, watch, holder), &messages, executor)));
+                drop(scope.spawn(move || start(id, work.wait_for_claim(theirs), &messages, executor)));
             }
             Begun::Elsewhere(work, held) => {
                 let work = Self { lease: Ok(None), ..*work };
@@ -126,33 +132,31 @@ impl<'a> Preparation<'a> {
         }
         let mut claim = self.claim();
         match claim.attempt() {
-            Ok(Attempt::Got(held)) => {
-                let mut watch = Watch::default();
-                Begun::Ended(match self.locked(held, &mut watch) {
-                    Ok(Locked::Finished(done)) => Ok(Ready::Cached(done)),
-                    Ok(Locked::Theirs(held, holder)) => return Begun::Claimed(Box::new(self), held, watch, holder),
-                    Ok(Locked::Mine(held)) if self.is_elsewhere() => return Begun::Elsewhere(Box::new(self), held),
-                    Ok(Locked::Mine(held)) => self.lay_out(held),
-                    Err(error) => Err(NotStarted::Task(error.into())),
-                })
-            }
+            Ok(Attempt::Got(held)) => Begun::Ended(match self.locked(held, None) {
+                Ok(Locked::Finished(done)) => Ok(Ready::Cached(done)),
+                Ok(Locked::Theirs(theirs)) => return Begun::Claimed(Box::new(self), theirs),
+                Ok(Locked::Mine(held)) if self.is_elsewhere() => return Begun::Elsewhere(Box::new(self), held),
+                Ok(Locked::Mine(held)) => self.lay_out(held),
+                Err(error) => Err(NotStarted::Task(error.into())),
+            }),
             Ok(Attempt::Busy(_)) => Begun::Behind(Box::new(self), claim),
             Err(error) => Begun::Ended(Err(NotStarted::Lock(error))),
         }
     }
 
     /// Waits for the locks.
-    fn wait(self, claim: Claim) -> Result<Ready, NotStarted> {
+    fn wait(&self, claim: Claim) -> Result<Ready, NotStarted> {
+        match self.wait_for_locks(claim, None)? {
+            Locked::Finished(done) => Ok(Ready::Cached(done)),
+            Locked::Mine(held) => self.mine(held),
+            Locked::Theirs(theirs) => self.wait_for_claim(theirs),
+        }
+    }
+
+    fn wait_for_locks(&self, claim: Claim, own: Option<cache::Claim>) -> Result<Locked, NotStarted> {
         let given_up = || self.stopping.load(Ordering::Relaxed);
         match claim.wait(self.wait, |busy| self.tell(busy), given_up) {
-            Ok(held) => {
-                let mut watch = Watch::default();
-                match self.locked(held, &mut watch).map_err(|error| NotStarted::Task(error.into()))? {
-                    Locked::Finished(done) => Ok(Ready::Cached(done)),
-                    Locked::Mine(held) => self.mine(held),
-                    Locked::Theirs(held, holder) => self.wait_for_claim(held, watch, holder),
-                }
-            }
+            Ok(held) => self.locked(held, own).map_err(|error| NotStarted::Task(error.into())),
             Err(LockError::GivenUp) => Err(NotStarted::Interrupted),
             Err(error) => Err(NotStarted::Lock(error)),
         }
@@ -163,36 +167,52 @@ impl<'a> Preparation<'a> {
         if self.is_elsewhere() { self.withdraw(held) } else { Ok(Ready::Free(held)) }
     }
 
-    /// What there is to do now that nobody else on this machine executes it.
-    fn locked(&self, held: Held, watch: &mut Watch) -> Result<Locked, CacheError> {
+    /// What there is to do now that nobody else on this machine executes it. `own`: the claim, where it was got already.
+    fn locked(&self, held: Held, own: Option<cache::Claim>) -> Result<Locked, CacheError> {
         if let Some(done) = self.finished_elsewhere()? {
             return Ok(Locked::Finished(done));
         }
-        // What is executed whoever has a result is waited for by nobody.
-        if matches!(self.resolved.reason, Reason::NotCached | Reason::Forced) {
+        // What is executed although it has a result has to be executed, whatever others do.
+        if self.resolved.seen.is_some() || matches!(self.resolved.reason, Reason::NotCached | Reason::Forced) {
             return Ok(Locked::Mine(held));
         }
-        let holder = serde_json::to_value(&self.holder).unwrap_or_default();
-        match self.cache.claim(&self.resolved.key, &holder, watch)? {
+        let mut watch = Watch::default();
+        let claimed = match own {
+            Some(claim) => Some(Claimed::Got(claim)),
+            None => self.ask_for_claim(&mut watch)?,
+        };
+        match claimed {
             None => Ok(Locked::Mine(held)),
-            Some(Claimed::Busy(holder)) => Ok(Locked::Theirs(held, serde_json::from_value(holder).ok())),
+            Some(Claimed::Busy(holder)) => {
+                Ok(Locked::Theirs(Theirs { watch, holder: serde_json::from_value(holder).ok() }))
+            }
             Some(Claimed::Got(claim)) => {
                 // Whoever had it before has shared the result, and then let go.
-                if self.resolved.seen.is_none() {
-                    self.cache.look_for_shared(&self.resolved.key)?;
-                }
+                self.cache.look_for_shared(&self.resolved.key)?;
                 Ok(self.finished_elsewhere()?.map_or_else(|| Locked::Mine(held.with(claim)), Locked::Finished))
             }
         }
     }
 
-    /// Waits until another machine has finished it, or is gone.
-    fn wait_for_claim(
-        &self,
-        mut held: Held,
-        mut watch: Watch,
-        mut holder: Option<Holder>,
-    ) -> Result<Ready, NotStarted> {
+    fn ask_for_claim(&self, watch: &mut Watch) -> Result<Option<Claimed>, CacheError> {
+        let holder = serde_json::to_value(&self.holder).unwrap_or_default();
+        self.cache.claim(&self.resolved.key, &holder, watch)
+    }
+
+    /// Waits until another machine has finished it, or is gone; then for its locks.
+    fn wait_for_claim(&self, mut theirs: Theirs) -> Result<Ready, NotStarted> {
+        loop {
+            let own = self.wait_for_others(theirs)?;
+            match self.wait_for_locks(self.claim(), own)? {
+                Locked::Finished(done) => return Ok(Ready::Cached(done)),
+                Locked::Mine(held) => return self.mine(held),
+                Locked::Theirs(again) => theirs = again,
+            }
+        }
+    }
+
+    /// Waits for the claim; none where the shared cache does not answer any more.
+    fn wait_for_others(&self, Theirs { mut watch, mut holder }: Theirs) -> Result<Option<cache::Claim>, NotStarted> {
         let begun = Instant::now();
         let mut told = None;
         loop {
@@ -201,7 +221,9 @@ impl<'a> Preparation<'a> {
                 return Err(NotStarted::Lock(LockError::NotGot(Box::new(busy))));
             }
             if told.as_ref() != Some(&busy) {
-                self.tell(&busy);
+                let who = |holder: &Holder| format!("{} on {}", holder.short(), holder.host);
+                let who = busy.holder.as_ref().map_or_else(|| "another machine".to_owned(), who);
+                let _ = self.messages.send(Message::Waiting(self.id, busy.lock.clone(), who));
                 told = Some(busy);
             }
             let looked = Instant::now();
@@ -211,10 +233,10 @@ impl<'a> Preparation<'a> {
                 }
                 std::thread::sleep(NAP);
             }
-            match self.locked(held, &mut watch).map_err(|error| NotStarted::Task(error.into()))? {
-                Locked::Finished(done) => return Ok(Ready::Cached(done)),
-                Locked::Mine(held) => return self.mine(held),
-                Locked::Theirs(again, by) => (held, holder) = (again, by),
+            match self.ask_for_claim(&mut watch).map_err(|error| NotStarted::Task(error.into()))? {
+                None => return Ok(None),
+                Some(Claimed::Got(claim)) => return Ok(Some(claim)),
+                Some(Claimed::Busy(by)) => holder = serde_json::from_value(by).ok(),
             }
         }
     }

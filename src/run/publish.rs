@@ -29,6 +29,17 @@ pub(super) enum PublishError {
     Undecided { output: String, field: String, name: String, got: String },
 }
 
+impl PublishError {
+    /// Whether it is the cache, or the one that it is shared with, that is at fault.
+    fn is_of_the_store(&self) -> bool {
+        match self {
+            Self::Cache(error) => error.is_of_the_store(),
+            Self::Ref(error) => matches!(error, RefError::Remote(_) | RefError::Diverged { .. }),
+            Self::Flow(_) | Self::Undecided { .. } => false,
+        }
+    }
+}
+
 /// Something to publish.
 enum Publication {
     Copy { artifact: Artifact, path: PathBuf },
@@ -108,6 +119,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     pub(super) fn published(&mut self, task: String, published: Result<(), PublishError>) {
         self.publishing -= 1;
         if let Err(error) = published {
+            self.cache_failed |= error.is_of_the_store();
             self.not_published(task, &error);
         }
     }

@@ -60,7 +60,7 @@ impl Sharer {
                 while let Some(item) = next(&inbox) {
                     // What is not shared now is shared by the next run, or by `ghtrader cache push`.
                     let shared = match &item {
-                        _ if given_up.load(Ordering::Relaxed) => continue,
+                        _ if given_up.load(Ordering::Relaxed) => Ok(()),
                         Item::New(manifest, _) => cache.share(manifest),
                         Item::Of(key) => cache.share_key(key).map(drop),
                     };
@@ -108,7 +108,7 @@ impl Run<'_, '_> {
         let done = |state| matches!(state, RunTaskState::Ran | RunTaskState::Cached);
         let keys: HashSet<Hash> =
             self.tasks.values().filter(|task| done(task.state)).filter_map(|task| task.key).collect();
-        match self.context.cache.unshared(keys) {
+        match self.context.cache.unshared(|key| keys.contains(key)) {
             // Where nothing could be shared, it would be tried in vain once more.
             Ok(keys) if self.sharing.failed.is_none() => {
                 self.sharing.left += keys.len();
@@ -135,11 +135,10 @@ impl Run<'_, '_> {
         }
     }
 
-    /// Nothing more is shared now.
+    /// Nothing more is begun to be shared.
     pub(super) fn share_no_more(&mut self) {
         if let Some(sharer) = &self.sharer {
             sharer.given_up.store(true, Ordering::Relaxed);
         }
-        self.sharing.left = 0;
     }
 }

@@ -85,9 +85,12 @@ pub(crate) fn a_store_that_is_not_there_is_told(stores: &Stores) {
         assert_eq!(told.code, 2, "{told:#?}");
         assert!(told.err.contains(why) && told.err.contains("ghtrader.yaml:1:8"), "{told:#?}");
     }
-    machine.share("text.txt/below-a-file");
-    let told = machine.call(&["run", "test"]);
-    assert_eq!(told.code, 4, "{told:#?}");
+    for folder in ["text.txt/below-a-file", "not/made/yet"] {
+        machine.share(folder);
+        let told = machine.call(&["run", "test"]);
+        assert!(told.code == 4 && told.err.contains("it is not there; make it, or mount it"), "{told:#?}");
+    }
+    assert!(!machine.space.exists("not"));
     // Nobody listens there.
     machine.share(&place.address);
     let mut command = machine.command(&["run", "test"]);
@@ -115,6 +118,7 @@ pub(crate) fn a_store_that_goes_away_loses_nothing(stores: &Stores) {
         "{told:#?}"
     );
     std::fs::remove_file(&place.address).unwrap();
+    std::fs::create_dir(&place.address).unwrap();
     assert_eq!(machine.run(&[]), Counts(0, 1, 0, 0));
     assert_eq!(place.machine(&flow).run(&[]), Counts(0, 1, 0, 0), "it was shared by the next run");
 }
@@ -135,11 +139,39 @@ pub(crate) fn a_run_goes_on_where_a_store_goes_away(stores: &Stores) {
     assert!(told.err.contains("what others execute now is not waited for"), "{told:#?}");
     assert!(told.err.contains("3 results are recorded here and not shared"), "{told:#?}");
     std::fs::remove_file(&place.address).unwrap();
+    std::fs::create_dir(&place.address).unwrap();
     let pushed = machine.well(&["cache", "push"]).out;
     assert!(pushed.starts_with("3 results and 0 moves of refs pushed"), "{pushed}");
     machine.share("cache");
     let told = machine.call(&["run", "test"]);
     assert!(told.code == 2 && told.err.contains("the cache of this machine alone"), "{told:#?}");
+}
+
+pub(crate) fn a_store_that_was_emptied_is_filled_again(stores: &Stores) {
+    for name in OF_FILES {
+        let place = stores.one(name);
+        let one = with_chain(place.machine(CHAIN));
+        one.run(&[]);
+        std::fs::remove_dir_all(place.file("")).unwrap();
+        let told = one.well(&["cache", "push"]).out;
+        assert!(told.starts_with("2 results and 0 moves of refs pushed"), "{told}");
+        let two = with_chain(place.machine(CHAIN));
+        assert_eq!(two.run(&[]), Counts(0, 2, 0, 0));
+        assert_eq!(two.output("test:words.words"), "a\nb\n");
+        // And what a machine has damaged itself it gets from there.
+        let object = two.space.object("test:words.words");
+        std::fs::remove_file(&object).unwrap();
+        std::fs::write(&object, "other").unwrap();
+        assert_eq!(two.output("test:words.words"), "a\nb\n");
+    }
+}
+
+pub(crate) fn an_endpoint_that_is_none_is_told(stores: &Stores) {
+    let machine = with_chain(stores.one("gofakes3").machine(CHAIN));
+    for endpoint in ["notaurl", "127.0.0.1:9000", "http://", ""] {
+        let told = crate::space::answer(machine.command(&["run", "test"]).env("AWS_ENDPOINT_URL", endpoint));
+        assert!(told.code == 4 && told.err.contains("AWS_ENDPOINT_URL is"), "{endpoint}: {told:#?}");
+    }
 }
 
 pub(crate) fn a_wrong_secret_is_refused(stores: &Stores) {

@@ -207,6 +207,34 @@ pub(crate) fn push_and_pull_bring_all(stores: &Stores) {
     });
 }
 
+pub(crate) fn what_waits_for_another_machine_keeps_no_lock(stores: &Stores) {
+    let flow = r#"
+tasks:
+  long: { run: 'touch @/begun; sleep 5; echo x >"$OUTPUT_X"', outputs: { x: x }, locks: [seat] }
+  short: { run: 'true', locks: [seat], cache: false }
+"#;
+    let place = stores.one("gofakes3");
+    let one = place.machine(flow);
+    // The same command, so the same key.
+    let two = place.machine(&flow.replace("@/", &format!("{}/", one.space.root().display())));
+    let start = |machine: &Machine| {
+        let mut command = machine.command(&["run", "test", "long", "--format", "json"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let mut first = start(&one);
+    wait_for("the claim", || one.space.exists("begun"));
+    let missed = two.call(&["run", "test", "long", "--no-wait"]);
+    assert!(missed.code == 3 && missed.err.contains(" is held by long (process "), "{missed:#?}");
+    let second = start(&two);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    two.well(&["run", "test", "short", "--no-wait"]);
+    assert!(first.try_wait().unwrap().is_none(), "the machine was too slow to show anything");
+    assert!(first.wait().unwrap().success());
+    let events = String::from_utf8(second.wait_with_output().unwrap().stdout).unwrap();
+    assert!(events.contains(r#""event":"waiting","task":"long""#), "{events}");
+    assert!(events.contains(r#""ran":0,"cached":1"#), "{events}");
+}
+
 pub(crate) fn results_that_differ_are_both_kept(stores: &Stores) {
     let flow = "tasks:\n  a: { run: 'date +%N >$OUTPUT_X', outputs: { x: x } }\n";
     stores.each(|place| {

@@ -68,8 +68,15 @@ pub(crate) fn refs_moved_apart_are_told(stores: &Stores) {
         );
         let told = two.call(&["refs", "set", "model/ü", "test:model.model"]);
         assert_eq!(told.code, 4, "{told:#?}");
+        // Also where the shared one is longer than that of this machine.
+        one.well(&["refs", "set", "model/ü", "test:model.model"]);
+        for command in [&["refs"][..], &["run", "test"], &["refs", "rollback", "model/ü"]] {
+            let told = two.call(command);
+            assert!(told.code == 4 && told.err.contains("independently"), "{told:#?}");
+        }
         std::fs::rename(two.space.path("cache/v1/refs/model"), two.space.path("aside")).unwrap();
         assert_eq!(two.output("model/ü"), "1\n");
+        assert_eq!(two.well(&["refs", "log", "model/ü"]).out.lines().count(), 3);
         two.well(&["refs", "set", "model/ü", "test:model.model"]);
         assert_eq!(one.output("model/ü"), "2\n");
     });

@@ -61,7 +61,11 @@ impl Stores {
     fn place<'s>(&self, store: &'s Store) -> Place<'s> {
         let name = format!("place-{}", self.used.fetch_add(1, Ordering::Relaxed));
         let address = match store.server {
-            None => store.files.path().join(&name).display().to_string(),
+            None => {
+                let folder = store.files.path().join(&name);
+                std::fs::create_dir(&folder).unwrap();
+                folder.display().to_string()
+            }
             Some(_) => format!("s3://{BUCKET}/{name}"),
         };
         Place { store, address, name }

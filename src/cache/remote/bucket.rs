@@ -1,7 +1,7 @@
 //! What is asked of a bucket, or of a folder in its place: small questions, answered when they are answered. Nothing else
 //! here knows that the library beneath is asynchronous.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use object_store::{
     RetryConfig, WriteMultipart,
 };
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
 
 use super::{Address, RemoteError};
 
@@ -25,20 +26,28 @@ use super::{Address, RemoteError};
 const AT_ONCE: usize = 32;
 /// From here on a file goes in parts, so that it is never in memory as a whole.
 const LARGE: u64 = 8 << 20;
-/// So many parts of a file are on their way at once.
+/// So many parts of a file are on their way at once, of so many files.
 const PARTS: usize = 4;
+const LARGE_AT_ONCE: usize = 4;
+/// S3 allows 10,000.
+const MOST_PARTS: u64 = 9_000;
 /// A server that is not there is asked again for so long.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// So long it may take until it can be talked to.
 const CONNECT: Duration = Duration::from_secs(5);
 /// So long an answer may come to a halt.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_secs(30);
 
 type Result<T, E = RemoteError> = std::result::Result<T, E>;
 
 /// Does something for many at once. In threads of its own: in those of a pool, who waits for an answer might be given the
 /// work of another one that waits for it.
 pub(super) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    some(AT_ONCE, items, work)
+}
+
+/// The same for so many at once, where each asks many questions.
+pub(super) fn some<T: Sync, R: Send>(most: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     if let [item] = items {
         return vec![work(item)];
     }
@@ -53,7 +62,7 @@ pub(super) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync)
         done
     };
     let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..AT_ONCE.min(items.len())).map(|_| scope.spawn(worker)).collect();
+        let workers: Vec<_> = (0..most.min(items.len())).map(|_| scope.spawn(worker)).collect();
         workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
     done.sort_unstable_by_key(|(at, _)| *at);
@@ -66,6 +75,7 @@ pub(super) struct Bucket {
     address: Address,
     store: Arc<dyn ObjectStore>,
     runtime: Runtime,
+    large: Semaphore,
 }
 
 /// Something in a bucket.
@@ -83,6 +93,7 @@ impl Bucket {
         let failed = |error: &dyn std::fmt::Display| RemoteError::new(address, error.to_string());
         let store: Arc<dyn ObjectStore> = match address {
             Address::S3 { bucket, .. } => {
+                check_endpoint().map_err(|error| failed(&error))?;
                 let timeouts = ClientOptions::new()
                     .with_connect_timeout(CONNECT)
                     .with_read_timeout(SILENCE)
@@ -102,15 +113,18 @@ impl Bucket {
                 Arc::new(built.map_err(|error| RemoteError::of(address, &error))?)
             }
             Address::Folder(folder) => {
-                fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+                // It is not made here: one that is not mounted would be made on this machine's disk.
+                if !folder.is_dir() {
+                    return Err(failed(&"it is not there; make it, or mount it"));
+                }
                 let local =
                     LocalFileSystem::new_with_prefix(folder).map_err(|error| RemoteError::of(address, &error))?;
-                Arc::new(local)
+                Arc::new(local.with_automatic_cleanup(true).with_fsync(true))
             }
         };
         let runtime =
             Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(|error| failed(&error))?;
-        Ok(Self { address: address.clone(), store, runtime })
+        Ok(Self { address: address.clone(), store, runtime, large: Semaphore::new(LARGE_AT_ONCE) })
     }
 
     fn name(&self, name: &str) -> Name {
@@ -136,8 +150,12 @@ impl Bucket {
         }
     }
 
-    /// Writes the bytes of something to `file`; `false` where there is nothing.
-    pub(super) fn fetch(&self, name: &str, file: &mut fs::File) -> std::io::Result<Result<bool>> {
+    /// Gives the bytes of something to `take`, piece by piece; `false` where there is nothing. The outer error is that of `take`.
+    pub(super) fn fetch(
+        &self,
+        name: &str,
+        mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> std::io::Result<Result<bool>> {
         let got = self.runtime.block_on(self.store.get(&self.name(name)));
         let mut stream = match self.found(got) {
             Ok(Some(got)) => got.into_stream(),
@@ -146,17 +164,17 @@ impl Bucket {
         };
         loop {
             match self.runtime.block_on(stream.try_next()) {
-                Ok(Some(bytes)) => file.write_all(&bytes)?,
+                Ok(Some(bytes)) => take(&bytes)?,
                 Ok(None) => return Ok(Ok(true)),
                 Err(error) => return Ok(Err(self.failed(&error))),
             }
         }
     }
 
-    /// Whether there is something.
-    pub(super) fn has(&self, name: &str) -> Result<bool> {
+    /// How many bytes something has; `None` where there is nothing.
+    pub(super) fn size(&self, name: &str) -> Result<Option<u64>> {
         let got = self.runtime.block_on(self.store.head(&self.name(name)));
-        Ok(self.found(got)?.is_some())
+        Ok(self.found(got)?.map(|meta| meta.size))
     }
 
     /// Writes something that is not there yet; `false` where somebody was faster.
@@ -182,22 +200,25 @@ impl Bucket {
     /// Copies a file there, whatever is there. The outer error is the file's.
     pub(super) fn upload(&self, name: &str, path: &Path) -> std::io::Result<Result<()>> {
         let mut file = fs::File::open(path)?;
-        if file.metadata()?.len() < LARGE {
+        let length = file.metadata()?.len();
+        if length < LARGE {
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes)?;
             return Ok(self.put(name, bytes));
         }
-        Ok(self.upload_parts(name, &mut file)?.map_err(|error| self.failed(&error)))
+        // Each needs memory for some of its parts.
+        let _turn = self.runtime.block_on(self.large.acquire());
+        Ok(self.upload_parts(name, &mut file, length)?.map_err(|error| self.failed(&error)))
     }
 
-    fn upload_parts(&self, name: &str, file: &mut fs::File) -> std::io::Result<object_store::Result<()>> {
+    fn upload_parts(&self, name: &str, file: &mut fs::File, length: u64) -> std::io::Result<object_store::Result<()>> {
         let upload = match self.runtime.block_on(self.store.put_multipart(&self.name(name))) {
             Ok(upload) => upload,
             Err(error) => return Ok(Err(error)),
         };
         // It starts tasks of its own.
         let _within = self.runtime.enter();
-        let part = usize::try_from(LARGE).unwrap_or(usize::MAX);
+        let part = usize::try_from(LARGE.max(length / MOST_PARTS)).unwrap_or(usize::MAX);
         let mut writer = WriteMultipart::new_with_chunk_size(upload, part);
         let mut buffer = vec![0; part];
         let read = loop {
@@ -250,4 +271,16 @@ impl Bucket {
         let removed = self.runtime.block_on(self.store.delete(&self.name(name)));
         self.found(removed).map(drop)
     }
+}
+
+/// The library takes one that is no address to be one, and panics.
+fn check_endpoint() -> Result<(), String> {
+    for name in ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"] {
+        let Ok(endpoint) = std::env::var(name) else { continue };
+        let is_http = |url: &reqwest::Url| url.has_host() && matches!(url.scheme(), "http" | "https");
+        if !reqwest::Url::parse(&endpoint).is_ok_and(|url| is_http(&url)) {
+            return Err(format!("{name} is `{endpoint}`, which is no address of a server; write http://host:port"));
+        }
+    }
+    Ok(())
 }

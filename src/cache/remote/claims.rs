@@ -10,12 +10,14 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use ulid::Ulid;
 
 use super::super::{Cache, Result};
 use super::bucket::{Bucket, each};
@@ -41,11 +43,13 @@ struct Body {
     pid: u32,
     /// How often it was written.
     beat: u64,
+    /// No two have the same: by it, one is known to be there whose answer did not come.
+    id: String,
 }
 
 impl Body {
     fn of(holder: Value) -> Self {
-        Self { holder, machine: machine(), pid: std::process::id(), beat: 0 }
+        Self { holder, machine: machine(), pid: std::process::id(), beat: 0, id: Ulid::generate().to_string() }
     }
 
     /// Whether it is seen that its process has ended.
@@ -135,7 +139,7 @@ impl Remote {
     ) -> Result<Claimed, RemoteError> {
         let bucket = self.bucket()?;
         let folder = format!("v1/claims/{key}");
-        let mut busy = Value::Null;
+        let (mut busy, own) = (Value::Null, Body::of(holder.clone()));
         for _ in 0..ATTEMPTS {
             let found = bucket.list(&folder)?;
             let last = found.iter().filter_map(|found| Some((number(&found.name)?, found))).max_by_key(|(n, _)| *n);
@@ -145,6 +149,9 @@ impl Remote {
                     let Some(bytes) = bucket.get(&format!("{folder}/{n}.json"))? else { continue };
                     // One that cannot be read is nobody's who writes it again.
                     let body: Option<Body> = serde_json::from_slice(&bytes).ok();
+                    if body.as_ref().is_some_and(|body| body.id == own.id) {
+                        return Ok(Claimed::Got(self.keeper.keep(bucket, *key, n, own)));
+                    }
                     let dead = body.as_ref().is_some_and(Body::is_dead);
                     if !dead && !watch.is_lost(format!("{n} {}", found.version), lost) {
                         return Ok(Claimed::Busy(body.map_or(Value::Null, |body| body.holder)));
@@ -153,9 +160,8 @@ impl Remote {
                     n + 1
                 }
             };
-            let body = Body::of(holder.clone());
-            if bucket.create(&format!("{folder}/{next}.json"), body.bytes())? {
-                return Ok(Claimed::Got(self.keeper.keep(bucket, *key, next, body)));
+            if bucket.create(&format!("{folder}/{next}.json"), own.bytes())? {
+                return Ok(Claimed::Got(self.keeper.keep(bucket, *key, next, own)));
             }
         }
         Ok(Claimed::Busy(busy))
@@ -224,9 +230,13 @@ impl Desk {
                 (std::mem::take(&mut state.over), again, state.closed)
             };
             // What fails shows as a claim of one who is gone, which costs others their patience and nothing else.
+            let silent = AtomicBool::new(false);
             each(&over, |(key, n)| {
-                for n in (0..=*n).rev().take(2) {
-                    let _ = bucket.remove(&format!("v1/claims/{key}/{n}.json"));
+                for n in (0..=*n).rev() {
+                    // Where one question was in vain, the others would be, each for as long.
+                    if !silent.load(Ordering::Relaxed) && bucket.remove(&format!("v1/claims/{key}/{n}.json")).is_err() {
+                        silent.store(true, Ordering::Relaxed);
+                    }
                 }
             });
             each(&again, |(key, n, body)| {

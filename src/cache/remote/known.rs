@@ -16,9 +16,10 @@ use crate::hash::Hash;
 use crate::sync::lock;
 
 const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS results (key BLOB, n INTEGER, PRIMARY KEY (key, n)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS results (key BLOB, n INTEGER, run TEXT NOT NULL, PRIMARY KEY (key, n)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS objects (hash BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS damaged (hash BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS store (id TEXT NOT NULL);
 ";
 
 /// What is known. One that may not write keeps what is new in memory.
@@ -44,6 +45,32 @@ impl Known {
         Self { path, writable, database: Mutex::default(), fresh: Mutex::default() }
     }
 
+    pub(super) fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Says of which store it is: what was known of another one is forgotten.
+    pub(super) fn is_of(&self, id: &str) -> Result<()> {
+        let same = self.ask(|database| {
+            let known = database.query_row("SELECT id FROM store", [], |row| row.get::<_, String>(0)).optional()?;
+            Ok(known.as_deref() == Some(id))
+        })?;
+        if same {
+            return Ok(());
+        }
+        if !self.writable {
+            // As if nothing were known.
+            *lock(&self.database) =
+                Some(empty().map_err(|source| CacheError::Index { path: self.path.clone(), source })?);
+            return Ok(());
+        }
+        self.change(|database| {
+            database
+                .execute_batch("DELETE FROM results; DELETE FROM objects; DELETE FROM damaged; DELETE FROM store")?;
+            database.execute("INSERT INTO store VALUES (?1)", [id]).map(drop)
+        })
+    }
+
     /// The executions that are there.
     pub(super) fn results(&self) -> Result<HashSet<(Hash, u64)>> {
         let mut results: HashSet<(Hash, u64)> = self.ask(|database| {
@@ -53,6 +80,14 @@ impl Known {
         })?;
         results.extend(&lock(&self.fresh).results);
         Ok(results)
+    }
+
+    /// The executions that are there, by the runs that they were of.
+    pub(super) fn runs(&self) -> Result<HashSet<(Hash, String)>> {
+        self.ask(|database| {
+            let mut statement = database.prepare("SELECT key, run FROM results")?;
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        })
     }
 
     /// Whether an object is there; of a folder, all that it holds.
@@ -75,17 +110,17 @@ impl Known {
     }
 
     /// These executions and objects are there.
-    pub(super) fn add(&self, results: &[(Hash, u64)], objects: &[Hash]) -> Result<()> {
+    pub(super) fn add(&self, results: &[(Hash, u64, String)], objects: &[Hash]) -> Result<()> {
         if !self.writable {
             let mut fresh = lock(&self.fresh);
-            fresh.results.extend(results);
+            fresh.results.extend(results.iter().map(|(key, n, _)| (*key, *n)));
             fresh.objects.extend(objects);
             return Ok(());
         }
         self.change(|database| {
-            for (key, n) in results {
-                let mut statement = database.prepare_cached("INSERT OR IGNORE INTO results VALUES (?1, ?2)")?;
-                statement.execute(params![key, n.cast_signed()])?;
+            for (key, n, run) in results {
+                let mut statement = database.prepare_cached("INSERT OR IGNORE INTO results VALUES (?1, ?2, ?3)")?;
+                statement.execute(params![key, n.cast_signed(), run])?;
             }
             for hash in objects {
                 database.prepare_cached("INSERT OR IGNORE INTO objects VALUES (?1)")?.execute([hash])?;
@@ -93,6 +128,11 @@ impl Known {
             }
             Ok(())
         })
+    }
+
+    /// An object that was damaged there was put right.
+    pub(super) fn is_whole(&self, hash: &Hash) -> Result<()> {
+        self.ask(|database| database.prepare_cached("DELETE FROM damaged WHERE hash = ?1")?.execute([hash]).map(drop))
     }
 
     /// An object is not there, or not as it should be.
@@ -164,9 +204,13 @@ fn create(path: &Path) -> rusqlite::Result<Connection> {
 
 /// As it is, without writing anything; an empty one where there is none that can be used.
 fn read(path: &Path) -> rusqlite::Result<Connection> {
+    let Ok(source) = open_quietly(path) else { return empty() };
+    let whole = source.query_row("SELECT count(*) FROM store", [], |row| row.get::<_, i64>(0));
+    if whole.is_ok() { Ok(source) } else { empty() }
+}
+
+fn empty() -> rusqlite::Result<Connection> {
     let memory = Connection::open_in_memory()?;
     memory.execute_batch(SCHEMA)?;
-    let Ok(source) = open_quietly(path) else { return Ok(memory) };
-    let whole = source.query_row("SELECT count(*) FROM damaged", [], |row| row.get::<_, i64>(0));
-    Ok(if whole.is_ok() { source } else { memory })
+    Ok(memory)
 }

@@ -1,6 +1,7 @@
 //! A cache that machines share: a bucket (S3, or what speaks as it does), or a folder that all of them see. Results and
 //! objects go there once they are complete, and come from there when they are needed; the index stays with each machine.
 //!
+//! - `v1/id`: a name drawn once, by which it is recognised.
 //! - `v1/objects/ab/cdef…`: an object. It is written before any result that names it, and its bytes are hashed on arrival.
 //! - `v1/results/ab/cdef…/<n>.json`: the manifest of the n-th execution of a key. It is only ever created, never changed,
 //!   so that of two that record at once none is lost.
@@ -18,6 +19,7 @@ mod refs;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -107,6 +109,8 @@ pub struct Remote {
     keeper: claims::Keeper,
     /// When it was found not to answer, and why.
     down: Mutex<Option<(Instant, RemoteError)>>,
+    /// Whether what has begun goes on where it does not answer.
+    can_do_without: AtomicBool,
 }
 
 /// For so long one that did not answer is not asked for what can be done without it: each question would cost its patience.
@@ -135,7 +139,20 @@ impl Remote {
             return Ok(bucket);
         }
         let bucket = Arc::new(Bucket::open(&self.address)?);
+        self.recognise(&bucket)?;
         Ok(self.bucket.get_or_init(|| bucket))
+    }
+
+    /// Forgets what is known of it where it is another one than before, though it has the same address: it was emptied, or
+    /// something else is mounted there.
+    fn recognise(&self, bucket: &Bucket) -> Result<(), RemoteError> {
+        let mut id = bucket.get(ID)?;
+        if id.is_none() && self.known.is_writable() {
+            let new = ulid::Ulid::generate().to_string().into_bytes();
+            id = if bucket.create(ID, new.clone())? { Some(new) } else { bucket.get(ID)? };
+        }
+        let id = String::from_utf8_lossy(&id.unwrap_or_default()).into_owned();
+        self.known.is_of(&id).map_err(|error| RemoteError::new(&self.address, error.to_string()))
     }
 
     /// Does something of an object that no other thread does at the same time.
@@ -170,6 +187,7 @@ impl Cache {
             moving: Mutex::default(),
             keeper: claims::Keeper::default(),
             down: Mutex::default(),
+            can_do_without: AtomicBool::default(),
         }));
         self
     }
@@ -182,6 +200,13 @@ impl Cache {
                 Ok(instead)
             }
             asked => asked,
+        }
+    }
+
+    /// From now on, what the shared cache does not answer is not there. Before, that is an error.
+    pub fn do_without_shared(&self) {
+        if let Some(remote) = &self.remote {
+            remote.can_do_without.store(true, Ordering::Relaxed);
         }
     }
 
@@ -210,7 +235,12 @@ fn results_of(key: &Hash) -> String {
     format!("v1/results/{shard}/{name}")
 }
 
+/// What tells one shared cache from another.
+const ID: &str = "v1/id";
+/// A name with a larger number is nobody's who counts.
+const LARGEST: u64 = 1 << 40;
+
 /// The number in `<n>.json`.
 fn number(name: &str) -> Option<u64> {
-    name.strip_suffix(".json")?.parse().ok()
+    name.strip_suffix(".json")?.parse().ok().filter(|n| *n < LARGEST)
 }

@@ -1,13 +1,17 @@
 //! Out of a shared cache: results before they are planned with, objects when they are needed.
 
 use std::collections::HashSet;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use fs_err as fs;
 
 use super::super::files::remove;
 use super::super::kind::Kind;
+use super::super::objects::is_of;
 use super::super::{Cache, Notice, Recorded, Result, State, tables};
-use super::bucket::each;
+use super::bucket::{each, some};
 use super::{Remote, RemoteError, number, object_name, results_of};
 use crate::artifact::Artifact;
 use crate::hash::Hash;
@@ -16,6 +20,8 @@ use crate::sync::lock;
 
 /// So many manifests are in memory at once.
 const BATCH: usize = 2000;
+/// So many artifacts are brought at once; of a folder, each of its files is a question.
+const AT_ONCE: usize = 4;
 
 /// What was brought here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,13 +38,24 @@ impl Cache {
     /// The newest result of a key that is not known here, from the shared cache, whose results are then all known here.
     pub(in super::super) fn shared_result(&self, key: &Hash) -> Result<Option<Recorded>> {
         let Some(remote) = &self.remote else { return Ok(None) };
-        if self.take_in_all(remote)? == 0 && self.is_writable() {
+        let taken = self.take_in_all(remote);
+        // What has begun goes on without it.
+        let taken = if remote.can_do_without.load(Ordering::Relaxed) { self.or_without(taken, 0)? } else { taken? };
+        if taken == 0 && self.is_writable() {
             return Ok(None);
         }
         if self.is_writable() {
             return self.query(|index| tables::result(index, *key));
         }
         Ok(lock(&remote.found).get(key).cloned())
+    }
+
+    /// Records here all results of the shared cache that are not known here.
+    ///
+    /// # Errors
+    /// Where it cannot be asked, or this one not be written.
+    pub fn learn(&self) -> Result<()> {
+        self.remote.as_ref().map_or(Ok(()), |remote| self.take_in_all(remote).map(drop))
     }
 
     /// Looks for a result of a key that somebody has shared since all were looked for. A shared cache that does not answer
@@ -79,15 +96,20 @@ impl Cache {
             }
         });
         let mut pulled = Pulled { results, ..Pulled::default() };
-        for artifact in wanted {
-            if self.state(&artifact)? != State::Elsewhere {
-                continue;
+        let brought = some(AT_ONCE, &wanted, |artifact| -> Result<Option<bool>> {
+            if self.state(artifact)? != State::Elsewhere {
+                return Ok(None);
             }
-            match self.bring_all(&artifact)? {
-                true => pulled.artifacts += 1,
-                false => pulled.lost += 1,
-            }
+            let brought = self.bring_all(artifact)?;
             progress();
+            Ok(Some(brought))
+        });
+        for brought in brought {
+            match brought? {
+                Some(true) => pulled.artifacts += 1,
+                Some(false) => pulled.lost += 1,
+                None => {}
+            }
         }
         // What was placed lasts.
         self.record_all(&[])?;
@@ -97,9 +119,13 @@ impl Cache {
     /// Records here what the shared cache has and this one does not, once; gives how many results that were.
     fn take_in_all(&self, remote: &Remote) -> Result<u64> {
         let mut listed = lock(&remote.listed);
-        if let Some(count) = *listed {
-            return Ok(count);
+        match *listed {
+            Some(count) => Ok(count),
+            None => remote.ask(|| self.list_and_take_in(remote)).inspect(|count| *listed = Some(*count)),
         }
+    }
+
+    fn list_and_take_in(&self, remote: &Remote) -> Result<u64> {
         let bucket = remote.bucket()?;
         let shards = bucket.folders("v1/results")?;
         let found = each(&shards, |shard| -> Result<Vec<(Hash, u64)>, RemoteError> {
@@ -122,7 +148,6 @@ impl Cache {
         for part in new.chunks(BATCH) {
             count += self.take_in(remote, part)?;
         }
-        *listed = Some(count);
         Ok(count)
     }
 
@@ -131,6 +156,7 @@ impl Cache {
         let bucket = remote.bucket()?;
         let read = each(executions, |(key, n)| bucket.get(&format!("{}/{n}.json", results_of(key))));
         let (mut results, mut objects, mut new) = (Vec::new(), Vec::new(), Vec::new());
+        let mut taken = HashSet::new();
         for ((key, n), bytes) in executions.iter().zip(read) {
             let Some(bytes) = bytes? else { continue };
             let manifest = match serde_json::from_slice::<Manifest>(&bytes) {
@@ -144,13 +170,14 @@ impl Cache {
                     continue;
                 }
             };
-            results.push((*key, *n));
+            results.push((*key, *n, manifest.run.clone()));
+            let here = self.executions(key)?;
             // What this machine has executed itself counts here; of another execution, nothing is needed.
-            if self.has_manifest(key) && !self.executions(key)?.contains(&manifest) {
+            if !here.is_empty() && !here.contains(&manifest) {
                 continue;
             }
             objects.extend(manifest.outputs.values().map(|artifact| artifact.hash));
-            if !self.has_manifest(key) {
+            if here.is_empty() && taken.insert(*key) {
                 new.push((manifest, *n));
             }
         }
@@ -229,30 +256,41 @@ impl Cache {
                 return Ok(true);
             }
             let temporary = self.temporary()?;
-            let mut file = fs::File::create_new(&temporary)?;
-            if !remote.bucket()?.fetch(&object_name(hash), &mut file)?? {
-                remove(&temporary)?;
-                remote.known.forget(hash, false)?;
-                return Ok(false);
-            }
-            let size = file.metadata()?.len();
-            for kind in [Kind::File, Kind::Program, Kind::Folder] {
-                if kind.hash_reader(&mut fs::File::open(&temporary)?, size)?.0 == *hash {
+            let found = self.fetch(remote, hash, &temporary);
+            match found {
+                Ok(Some(Some(kind))) => {
                     self.put(kind, *hash, &temporary, fs::File::open(&temporary)?)?;
                     return Ok(true);
                 }
+                Ok(Some(None)) => self.tell_damaged(remote, hash)?,
+                Ok(None) => remote.known.forget(hash, false)?,
+                Err(_) => {}
             }
             remove(&temporary)?;
-            self.tell_damaged(remote, hash)?;
-            Ok(false)
+            found.map(|_| false)
         })
+    }
+
+    /// Writes an object into a file, and says of which kind it is; the inner `None`: it is not what its hash says, the outer
+    /// one: it is not there. Hashed on its way, in this thread: the threads that hash large files may wait for it.
+    fn fetch(&self, remote: &Remote, hash: &Hash, path: &Path) -> Result<Option<Option<Kind>>> {
+        let mut file = fs::File::create_new(path)?;
+        let mut hashers = [Kind::File, Kind::Program, Kind::Folder].map(|kind| (kind, kind.hasher()));
+        let found = remote.bucket()?.fetch(&object_name(hash), |bytes| {
+            for (_, hasher) in &mut hashers {
+                hasher.update(bytes);
+            }
+            file.write_all(bytes)
+        })??;
+        let is_it = |(kind, hasher): &(Kind, blake3::Hasher)| (Hash::from(hasher.finalize()) == *hash).then_some(*kind);
+        Ok(found.then(|| hashers.iter().find_map(is_it)))
     }
 
     /// The bytes of an object of the shared cache, where nothing can be written here.
     pub(in super::super) fn bytes_elsewhere(&self, hash: &Hash) -> Result<Option<Vec<u8>>> {
         let Some(remote) = self.remote.as_ref().filter(|_| !self.is_writable()) else { return Ok(None) };
         let Some(bytes) = remote.bucket()?.get(&object_name(hash))? else { return Ok(None) };
-        if [Kind::File, Kind::Folder, Kind::Program].into_iter().any(|kind| kind.hash(&bytes) == *hash) {
+        if is_of(&bytes, hash) {
             return Ok(Some(bytes));
         }
         self.tell_damaged(remote, hash)?;

@@ -2,12 +2,15 @@
 
 use std::collections::HashSet;
 
-use super::super::{Cache, CacheError, Result};
-use super::bucket::each;
-use super::{Remote, RemoteError, object_name, results_of};
+use super::super::{Cache, CacheError, Result, State};
+use super::bucket::{each, some};
+use super::{Remote, RemoteError, number, object_name, results_of};
 use crate::artifact::Artifact;
 use crate::hash::Hash;
 use crate::manifest::Manifest;
+
+/// So many results are on their way at once; of each, many objects are.
+const AT_ONCE: usize = 8;
 
 /// What was shared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,17 +34,19 @@ impl Cache {
             manifest.outputs.values().try_for_each(|artifact| self.share_artifact(artifact))?;
             let bytes = serde_json::to_vec_pretty(manifest).map_err(|error| CacheError::Io(error.into()))?;
             let n = remote.alone(&manifest.key, || remote.add_result(&manifest.key, &bytes))?;
-            remote.known.add(&[(manifest.key, n)], &[])
+            remote.known.add(&[(manifest.key, n, manifest.run.clone())], &[])
         })
     }
 
-    /// Shares an artifact: of a folder, first what it holds.
+    /// Shares an artifact: of a folder, first what it holds. What was shared before is looked for again: it may have been lost
+    /// or damaged there since.
     ///
     /// # Errors
     /// As [`Cache::share`].
     pub fn share_artifact(&self, artifact: &Artifact) -> Result<()> {
         let Some(remote) = &self.remote else { return Ok(()) };
-        if remote.known.has_object(&artifact.hash)? {
+        // What is not here came from there, or is nowhere.
+        if self.state_here(artifact)? != State::Whole && remote.known.has_object(&artifact.hash)? {
             return Ok(());
         }
         if artifact.folder {
@@ -56,29 +61,35 @@ impl Cache {
     }
 
     fn share_object(&self, remote: &Remote, hash: &Hash) -> Result<()> {
-        if remote.known.has_object(hash)? {
-            return Ok(());
-        }
         remote.alone(hash, || {
             let (bucket, name) = (remote.bucket()?, object_name(hash));
-            if bucket.has(&name)? && !remote.known.is_damaged(hash)? {
-                return Ok(());
-            }
             // What is not whole is not handed on.
             let path = self.demand(*hash)?;
+            let there = bucket.size(&name)?;
+            if there == Some(fs_err::metadata(&path)?.len()) && !remote.known.is_damaged(hash)? {
+                return Ok(());
+            }
             bucket.upload(&name, &path)??;
-            Ok(())
+            remote.known.is_whole(hash)
         })
     }
 
-    /// The keys that have a result here of which nothing is known there.
+    /// The keys, of those that are `wanted`, whose newest result here is not known to be there.
     ///
     /// # Errors
     /// Where that cannot be found out.
-    pub fn unshared(&self, keys: impl IntoIterator<Item = Hash>) -> Result<Vec<Hash>> {
+    pub fn unshared(&self, wanted: impl Fn(&Hash) -> bool) -> Result<Vec<Hash>> {
         let Some(remote) = &self.remote else { return Ok(Vec::new()) };
-        let known: HashSet<Hash> = remote.known.results()?.into_iter().map(|(key, _)| key).collect();
-        Ok(keys.into_iter().filter(|key| !known.contains(key)).collect())
+        let known = remote.known.runs()?;
+        self.query(|index| {
+            let mut keys = Vec::new();
+            super::super::census::each_result(index, |row| {
+                if wanted(&row.key) && !known.contains(&(row.key, row.run)) {
+                    keys.push(row.key);
+                }
+            })?;
+            Ok(keys)
+        })
     }
 
     /// Shares all results that are here. `progress` is told of each.
@@ -86,14 +97,16 @@ impl Cache {
     /// # Errors
     /// Where the shared cache does not take them.
     pub fn push(&self, progress: impl Fn() + Sync) -> Result<Pushed> {
-        let all = self.query(|index| {
-            let mut keys = Vec::new();
-            super::super::census::each_result(index, |row| keys.push(row.key))?;
-            Ok(keys)
-        })?;
-        let keys = self.unshared(all.iter().copied())?;
-        let mut pushed = Pushed { there: (all.len() - keys.len()) as u64, ..Pushed::default() };
-        let shared = each(&keys, |key| {
+        if let Some(remote) = &self.remote {
+            // What is known of another one of this address is forgotten by that.
+            remote.bucket()?;
+        }
+        let all =
+            self.query(|index| index.query_row("SELECT count(*) FROM results", [], |row| row.get::<_, i64>(0)))?;
+        let keys = self.unshared(|_| true)?;
+        let there = all.cast_unsigned().saturating_sub(keys.len() as u64);
+        let mut pushed = Pushed { there, ..Pushed::default() };
+        let shared = some(AT_ONCE, &keys, |key| {
             let shared = self.share_key(key);
             progress();
             shared
@@ -122,7 +135,10 @@ impl Remote {
     /// Records an execution under the next number that is free; one that is there already keeps its number.
     fn add_result(&self, key: &Hash, bytes: &[u8]) -> Result<u64, RemoteError> {
         let bucket = self.bucket()?;
-        let mut n = 0;
+        let there = bucket.list(&results_of(key))?;
+        let last = there.iter().filter_map(|found| number(&found.name)).max();
+        // The last one may be this one, shared by a run that was killed before it could write that down.
+        let mut n = last.unwrap_or(0);
         loop {
             let name = format!("{}/{n}.json", results_of(key));
             if bucket.create(&name, bytes.to_vec())? || bucket.get(&name)?.is_some_and(|there| there == bytes) {

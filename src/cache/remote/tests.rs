@@ -9,6 +9,7 @@ use super::*;
 use crate::artifact::Artifact;
 
 fn machine(folder: &Path, name: &str) -> Cache {
+    std::fs::create_dir_all(folder.join("shared")).unwrap();
     Cache::open(&folder.join(name)).unwrap().shared_with(Address::Folder(folder.join("shared")))
 }
 
