@@ -112,8 +112,9 @@ fn a_lock_that_verify_waits_for_is_named() {
         .flow_named("holds", "tasks: { h: { run: 'touch HERE; until [ -e GO ]; do sleep 0.05; done', locks: [one] } }");
     let held = space.read("flows/holds.yaml").replace("HERE", &space.path("here").display().to_string());
     space.flow_named("holds", &held.replace("GO", &space.path("go").display().to_string()));
-    let holder = space.spawn(&["run", "holds"]);
-    wait_for("the lock", || space.exists("here"));
+    let mut holder = space.spawn(&["run", "holds"]);
+    wait_for("the lock", || space.exists("here") || holder.try_wait().unwrap().is_some());
+    assert!(space.exists("here"), "{:?}", holder.wait_with_output());
     let verify = space.spawn(&["verify", "test"]);
     wait_for("verify", || space.call(&["locks"]).out.contains("waited for by a"));
     space.write("go", "");
