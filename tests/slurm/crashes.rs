@@ -84,6 +84,8 @@ fn stopped_at_once(cluster: &Cluster, flow: &str) {
     let runner = spawn(cluster, &space, &[]);
     wait_for("tasks that run", || lines(&space, "pids").len() == 4);
     signal(runner.id(), "INT");
+    // Two at once may be heard as one.
+    std::thread::sleep(std::time::Duration::from_millis(500));
     signal(runner.id(), "INT");
     let output = runner.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
