@@ -193,11 +193,10 @@ pub(crate) fn what_is_known_of_the_store_may_be_lost(stores: &Stores) {
         let two = with_chain(place.machine(CHAIN));
         assert_eq!(two.run(&["words"]), Counts(0, 1, 0, 0));
         let known = files_below(&two.space.path("cache/v1/shared"));
-        let database = known.iter().find(|path| path.extension().is_some_and(|extension| extension == "db")).unwrap();
+        assert!(known.iter().any(|path| path.extension().is_some_and(|extension| extension == "db")), "{known:?}");
         for known in &known {
             std::fs::write(known, "no database at all, but long enough to be taken for one".repeat(100)).unwrap();
         }
-        assert!(database.exists());
         // It is asked for again: that the words are there, and nowhere else.
         assert_eq!(two.run(&[]), Counts(1, 1, 0, 0));
         std::fs::remove_dir_all(two.space.path("cache/v1/shared")).unwrap();

@@ -149,7 +149,12 @@ impl Remote {
         let mut id = bucket.get(ID)?;
         if id.is_none() && self.known.is_writable() {
             let new = ulid::Ulid::generate().to_string().into_bytes();
-            id = if bucket.create(ID, new.clone())? { Some(new) } else { bucket.get(ID)? };
+            id = match bucket.create(ID, new.clone()) {
+                Ok(true) => Some(new),
+                Ok(false) => bucket.get(ID)?,
+                // Whoever may only read it can use what is there.
+                Err(_) => None,
+            };
         }
         let id = String::from_utf8_lossy(&id.unwrap_or_default()).into_owned();
         self.known.is_of(&id).map_err(|error| RemoteError::new(&self.address, error.to_string()))

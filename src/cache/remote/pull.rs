@@ -38,10 +38,7 @@ impl Cache {
     /// The newest result of a key that is not known here, from the shared cache, whose results are then all known here.
     pub(in super::super) fn shared_result(&self, key: &Hash) -> Result<Option<Recorded>> {
         let Some(remote) = &self.remote else { return Ok(None) };
-        let taken = self.take_in_all(remote);
-        // What has begun goes on without it.
-        let taken = if remote.can_do_without.load(Ordering::Relaxed) { self.or_without(taken, 0)? } else { taken? };
-        if taken == 0 && self.is_writable() {
+        if self.take_in_what_is_to_be_had(remote)? == 0 && self.is_writable() {
             return Ok(None);
         }
         if self.is_writable() {
@@ -114,6 +111,12 @@ impl Cache {
         // What was placed lasts.
         self.record_all(&[])?;
         Ok(pulled)
+    }
+
+    /// As [`Cache::take_in_all`]; what has begun goes on without it.
+    fn take_in_what_is_to_be_had(&self, remote: &Remote) -> Result<u64> {
+        let taken = self.take_in_all(remote);
+        if remote.can_do_without.load(Ordering::Relaxed) { self.or_without(taken, 0) } else { taken }
     }
 
     /// Records here what the shared cache has and this one does not, once; gives how many results that were.
@@ -208,7 +211,7 @@ impl Cache {
             return Ok(true);
         }
         // What was known of it may have been lost.
-        self.take_in_all(remote)?;
+        self.take_in_what_is_to_be_had(remote)?;
         remote.known.has_object(hash)
     }
 
