@@ -79,6 +79,15 @@ fn ansi_c_word(text: &str) -> String {
     word
 }
 
+/// What is at the bottom of an error, in one line: what wraps it says only where in a library that was.
+pub fn cause(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

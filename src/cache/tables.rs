@@ -77,6 +77,12 @@ fn unfit(column: usize, error: impl std::error::Error + Send + Sync + 'static) -
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
 }
 
+/// How many keys have a result.
+pub(super) fn count_results(index: &Connection) -> Result<u64> {
+    let count = index.query_row("SELECT count(*) FROM results", [], |row| row.get::<_, i64>(0))?;
+    Ok(count.cast_unsigned())
+}
+
 /// The newest execution of a key.
 pub(super) fn result(index: &Connection, key: Hash) -> Result<Option<Recorded>> {
     index

@@ -18,6 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::ExecuteError;
 use super::cluster::{Batch, Cluster, End, JOB, JobState, Refused, Size, quoted};
 use crate::resources::Pool;
+use crate::text::cause;
 
 /// The variables that say where Ray's dashboard is, in the order in which Ray's own client looks at them.
 const VARIABLES: [&str; 2] = ["RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"];
@@ -241,7 +242,7 @@ impl Api {
 }
 
 async fn answer(request: reqwest::RequestBuilder) -> Result<Value, Failed> {
-    let silent = |error: reqwest::Error| Failed::Silent(innermost(&error));
+    let silent = |error: reqwest::Error| Failed::Silent(cause(&error));
     let answer = request.send().await.map_err(silent)?;
     let status = answer.status();
     let text = answer.text().await.map_err(silent)?;
@@ -251,14 +252,6 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Value, Failed> {
     // A trace of Python's: what it says is its last line that says anything.
     let line = text.lines().rev().map(str::trim).find(|line| line.len() > 1).unwrap_or_default();
     Err(Failed::Said(status.as_u16(), line.to_owned()))
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    last.to_string()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::space::{Answer, Space};
+use crate::space::{Answer, Space, results};
 
 /// The smallest market on which a model is better than chance beyond doubt.
 const SMALL: &str = r#"
@@ -64,21 +64,6 @@ fn ran(answer: &Answer) -> BTreeMap<String, usize> {
 
 fn expected(tasks: &[(&str, usize)]) -> BTreeMap<String, usize> {
     tasks.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
-}
-
-/// Every result of a cache: key → outputs, without measurements.
-fn results(cache: &Path) -> BTreeMap<String, BTreeMap<String, Value>> {
-    let mut results = BTreeMap::new();
-    for shard in std::fs::read_dir(cache.join("v1/results")).unwrap() {
-        for file in std::fs::read_dir(shard.unwrap().path()).unwrap() {
-            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-            let manifest: Value = serde_json::from_str(&text).unwrap();
-            let outputs = manifest["outputs"].as_object().unwrap().clone();
-            let outputs = outputs.into_iter().filter(|(name, _)| name != "latency").collect();
-            results.insert(manifest["key"].as_str().unwrap().to_owned(), outputs);
-        }
-    }
-    results
 }
 
 fn edit(space: &Space, from: &str, to: &str) {

@@ -1,5 +1,6 @@
 //! A project in a temporary folder, and the program run on it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -53,6 +54,17 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// Every result of a cache: key → outputs, without measurements.
+pub(crate) fn results(cache: &Path) -> BTreeMap<String, BTreeMap<String, Value>> {
+    let result = |file: PathBuf| {
+        let manifest: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        let outputs = manifest["outputs"].as_object().unwrap().clone();
+        let outputs = outputs.into_iter().filter(|(name, _)| name != "latency").collect();
+        (manifest["key"].as_str().unwrap().to_owned(), outputs)
+    };
+    files_below(&cache.join("v1/results")).into_iter().map(result).collect()
 }
 
 /// A project.

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::space::{Counts, answer, wait_for};
+use crate::space::{Counts, answer, files_below, results, wait_for};
 use crate::store::{Machine, Place};
 
 const MARKET: &str = r#"
@@ -98,18 +98,10 @@ fn machine(place: &Place<'_>, alone: bool) -> Machine {
     machine
 }
 
-/// Every result of a cache: key → outputs, without measurements.
-fn results(machine: &Machine) -> BTreeMap<String, BTreeMap<String, Value>> {
-    let files: Vec<PathBuf> = crate::space::files_below(&machine.space.path("cache/v1/results"));
-    let read = |file: PathBuf| {
-        let manifest: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-        let outputs = manifest["outputs"].as_object().unwrap().clone();
-        let outputs = outputs.into_iter().filter(|(name, _)| name != "latency").collect();
-        (manifest["key"].as_str().unwrap().to_owned(), outputs)
-    };
-    let count = files.len();
-    let results: BTreeMap<_, _> = files.into_iter().map(read).collect();
-    assert_eq!(results.len(), count, "a key has more than one execution");
+/// What its cache has, of each key one execution.
+fn executed(machine: &Machine) -> BTreeMap<String, BTreeMap<String, Value>> {
+    let results = results(&machine.space.path("cache"));
+    assert_eq!(results.len(), files_below(&machine.space.path("cache/v1/results")).len(), "a key was executed twice");
     results
 }
 
@@ -134,7 +126,7 @@ pub(crate) fn from_the_cache_of_another_run(place: &Place<'_>, on: impl Fn(&mut 
     run.wait().unwrap();
     // On this machine, what it had started ends with it.
     std::thread::sleep(Duration::from_millis(500));
-    let unrecorded = before + programs.lines("ended").len() - results(&here).len();
+    let unrecorded = before + programs.lines("ended").len() - executed(&here).len();
     let mut command = programs.command(&here, &[]);
     on(&mut command);
     let answered = answer(&mut command);
@@ -152,5 +144,5 @@ pub(crate) fn from_the_cache_of_another_run(place: &Place<'_>, on: impl Fn(&mut 
         // What had ended, and was not recorded yet when the runner was killed, is all that may.
         assert_eq!(ended.len(), AFTER + unrecorded, "something that was recorded ran again");
     }
-    assert_eq!(results(&here), results(&whole));
+    assert_eq!(executed(&here), executed(&whole));
 }

@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ulid::Ulid;
 
-use super::super::{Cache, Result};
 use super::bucket::{Bucket, each};
 use super::{Remote, RemoteError, number};
+use crate::cache::{Cache, Result};
 use crate::hash::Hash;
 use crate::sync::lock;
 

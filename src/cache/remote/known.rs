@@ -9,9 +9,9 @@ use std::time::Duration;
 use fs_err as fs;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::super::files::remove;
-use super::super::index::{is_damage, open_quietly};
-use super::super::{CacheError, Result};
+use crate::cache::files::remove;
+use crate::cache::index::{is_damage, open_quietly};
+use crate::cache::{CacheError, Result};
 use crate::hash::Hash;
 use crate::sync::lock;
 

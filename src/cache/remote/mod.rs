@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use super::{Cache, CacheError, Notice, Recorded, Result};
 use crate::hash::Hash;
+use crate::text::cause;
 pub use address::Address;
 use bucket::Bucket;
 pub use claims::{Claim, Claimed, Watch};
@@ -49,7 +50,7 @@ impl RemoteError {
     /// What the library says, and what to do about it.
     fn of(address: &Address, error: &object_store::Error) -> Self {
         use object_store::Error::{PermissionDenied, Unauthenticated};
-        let said = innermost(error);
+        let said = said(error);
         let refused = matches!(error, PermissionDenied { .. } | Unauthenticated { .. })
             || ["AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "403 Forbidden", "401 Unauthorized"]
                 .iter()
@@ -72,18 +73,13 @@ impl RemoteError {
     }
 }
 
-/// What is at the bottom of it, in one line: what wraps it says only where in the library that was. Of a server's answer, its
-/// code and its message.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
+/// What the library says in the end; of a server's answer, its code and its message.
+fn said(error: &object_store::Error) -> String {
+    let text = cause(error);
+    match (element(&text, "Code"), element(&text, "Message")) {
+        (Some(code), Some(message)) => format!("{code}: {}", message.trim_end_matches('.')),
+        _ => text,
     }
-    let text = last.to_string();
-    if let (Some(code), Some(message)) = (element(&text, "Code"), element(&text, "Message")) {
-        return format!("{code}: {}", message.trim_end_matches('.'));
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// What is between `<name>` and `</name>`.

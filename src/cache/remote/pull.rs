@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering;
 
 use fs_err as fs;
 
-use super::super::files::remove;
-use super::super::kind::Kind;
-use super::super::objects::is_of;
-use super::super::{Cache, Notice, Recorded, Result, State, tables};
 use super::bucket::{each, some};
 use super::{Remote, RemoteError, number, object_name, results_of};
 use crate::artifact::Artifact;
+use crate::cache::files::remove;
+use crate::cache::kind::Kind;
+use crate::cache::objects::is_of;
+use crate::cache::{Cache, Notice, Recorded, Result, State, tables};
 use crate::hash::Hash;
 use crate::manifest::Manifest;
 use crate::sync::lock;
@@ -36,7 +36,7 @@ pub struct Pulled {
 
 impl Cache {
     /// The newest result of a key that is not known here, from the shared cache, whose results are then all known here.
-    pub(in super::super) fn shared_result(&self, key: &Hash) -> Result<Option<Recorded>> {
+    pub(in crate::cache) fn shared_result(&self, key: &Hash) -> Result<Option<Recorded>> {
         let Some(remote) = &self.remote else { return Ok(None) };
         if self.take_in_what_is_to_be_had(remote)? == 0 && self.is_writable() {
             return Ok(None);
@@ -83,7 +83,7 @@ impl Cache {
         let mut seen = HashSet::new();
         self.query(|index| {
             let mut found = Vec::new();
-            super::super::census::each_result(index, |row| found.extend(row.outputs.values().cloned()))?;
+            crate::cache::census::each_result(index, |row| found.extend(row.outputs.values().cloned()))?;
             Ok(found)
         })?
         .into_iter()
@@ -205,7 +205,7 @@ impl Cache {
     }
 
     /// Whether the shared cache has an artifact that is not here, as far as results say so.
-    pub(in super::super) fn is_elsewhere(&self, hash: &Hash) -> Result<bool> {
+    pub(in crate::cache) fn is_elsewhere(&self, hash: &Hash) -> Result<bool> {
         let Some(remote) = &self.remote else { return Ok(false) };
         if remote.known.has_object(hash)? {
             return Ok(true);
@@ -216,22 +216,22 @@ impl Cache {
     }
 
     /// The same, where nobody is asked now.
-    pub(in super::super) fn is_known_elsewhere(&self, hash: &Hash) -> Result<bool> {
+    pub(in crate::cache) fn is_known_elsewhere(&self, hash: &Hash) -> Result<bool> {
         self.remote.as_ref().map_or(Ok(false), |remote| remote.known.has_object(hash))
     }
 
     /// An artifact that is not to be had from the shared cache is made again by the next run.
-    pub(in super::super) fn forget_elsewhere(&self, hash: &Hash) -> Result<()> {
+    pub(in crate::cache) fn forget_elsewhere(&self, hash: &Hash) -> Result<()> {
         self.remote.as_ref().map_or(Ok(()), |remote| remote.known.forget(hash, false))
     }
 
     /// Brings what is missing of an artifact here, as far as the shared cache has it; whether it has all.
-    pub(in super::super) fn bring_all(&self, artifact: &Artifact) -> Result<bool> {
+    pub(in crate::cache) fn bring_all(&self, artifact: &Artifact) -> Result<bool> {
         if self.remote.is_none() || !self.is_writable() {
             return Ok(true);
         }
         let here =
-            |hash: &Hash, folder| Ok::<_, super::super::CacheError>(self.object_state(*hash, folder)? == State::Whole);
+            |hash: &Hash, folder| Ok::<_, crate::cache::CacheError>(self.object_state(*hash, folder)? == State::Whole);
         if !here(&artifact.hash, artifact.folder)? && !self.bring(&artifact.hash)? {
             return Ok(false);
         }
@@ -251,7 +251,7 @@ impl Cache {
     }
 
     /// Brings an object here; `false` where that cannot be had.
-    pub(in super::super) fn bring(&self, hash: &Hash) -> Result<bool> {
+    pub(in crate::cache) fn bring(&self, hash: &Hash) -> Result<bool> {
         let Some(remote) = self.remote.as_ref().filter(|_| self.is_writable()) else { return Ok(false) };
         remote.alone(hash, || {
             // Another thread may have been faster.
@@ -290,7 +290,7 @@ impl Cache {
     }
 
     /// The bytes of an object of the shared cache, where nothing can be written here.
-    pub(in super::super) fn bytes_elsewhere(&self, hash: &Hash) -> Result<Option<Vec<u8>>> {
+    pub(in crate::cache) fn bytes_elsewhere(&self, hash: &Hash) -> Result<Option<Vec<u8>>> {
         let Some(remote) = self.remote.as_ref().filter(|_| !self.is_writable()) else { return Ok(None) };
         let Some(bytes) = remote.bucket()?.get(&object_name(hash))? else { return Ok(None) };
         if is_of(&bytes, hash) {

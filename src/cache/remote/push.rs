@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::super::{Cache, CacheError, Result, State};
 use super::bucket::{each, some};
 use super::{Remote, RemoteError, number, object_name, results_of};
 use crate::artifact::Artifact;
+use crate::cache::{Cache, CacheError, Result, State, tables};
 use crate::hash::Hash;
 use crate::manifest::Manifest;
 
@@ -83,7 +83,7 @@ impl Cache {
         let known = remote.known.runs()?;
         self.query(|index| {
             let mut keys = Vec::new();
-            super::super::census::each_result(index, |row| {
+            crate::cache::census::each_result(index, |row| {
                 if wanted(&row.key) && !known.contains(&(row.key, row.run)) {
                     keys.push(row.key);
                 }
@@ -101,10 +101,9 @@ impl Cache {
             // What is known of another one of this address is forgotten by that.
             remote.bucket()?;
         }
-        let all =
-            self.query(|index| index.query_row("SELECT count(*) FROM results", [], |row| row.get::<_, i64>(0)))?;
+        let all = self.query(tables::count_results)?;
         let keys = self.unshared(|_| true)?;
-        let there = all.cast_unsigned().saturating_sub(keys.len() as u64);
+        let there = all.saturating_sub(keys.len() as u64);
         let mut pushed = Pushed { there, ..Pushed::default() };
         let shared = some(AT_ONCE, &keys, |key| {
             let shared = self.share_key(key);

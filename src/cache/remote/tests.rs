@@ -93,7 +93,7 @@ fn an_object_comes_whole_or_not_at_all() {
     std::fs::write(there(&bad), "other").unwrap();
     assert_eq!((two.bring(&good.hash).unwrap(), two.bring(&bad.hash).unwrap()), (true, false));
     assert_eq!(two.read(&good.hash).unwrap(), b"good");
-    assert!(matches!(two.read(&bad.hash), Err(super::super::CacheError::Missing(_))));
+    assert!(matches!(two.read(&bad.hash), Err(crate::cache::CacheError::Missing(_))));
     assert_eq!(two.take_notices().len(), 1, "told once");
     // Whoever has it whole puts it right.
     two.place_bytes(b"bad").unwrap();
