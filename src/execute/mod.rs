@@ -32,7 +32,7 @@ use crate::flow::units;
 use crate::hash::Hash;
 use crate::resources::{Pool, Request};
 
-pub use cluster::{ClusterExecutor, execute_job, is_with_a_cluster, run_pilot, withdraw};
+pub use cluster::{ClusterExecutor, Handover, execute_job, is_with_a_cluster, run_pilot, withdraw};
 pub use local::LocalExecutor;
 pub(crate) use mask::masked;
 pub use supervisor::supervise;

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::commit::Finished;
+use super::folder::WORK;
 use super::prepare::Preparation;
 use super::task::{self, Spec, TaskError};
 use super::{Message, Run};
-use crate::execute::{ExecEvent, Exit, Usage, masked};
+use crate::execute::{ExecEvent, Exit, Handover, Usage, masked};
+use crate::hash::Hash;
 use crate::key::DeviceClass;
 use crate::leases::Lease;
 use crate::locks::{Held, LockRequest};
-use crate::manifest::Execution;
-use crate::plan::{Data, InstanceId, Outcome, Resolved};
+use crate::manifest::{Execution, Manifest};
+use crate::plan::{Data, Done, InstanceId, Outcome, Resolved};
 use crate::provenance::{RunTask, RunTaskState, log_hash};
 use crate::report::{Event, Failure, TaskEvent, TaskState, duration};
 use crate::schedule::Expected;
@@ -252,9 +254,12 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         let (messages, outbox) = (self.messages.clone(), self.committer.outbox());
         let (cache, flow, run) = (self.context.cache, self.context.flow, self.options.run.as_str());
         let folders = Arc::clone(&self.folders);
+        let handover = self.handover(&resolved.key);
         self.workers.run(move || {
             let execution = Execution { log: log_hash(&log).ok(), ..execution };
-            let _ = match task::keep(cache, &spec, &resolved, flow, run, execution) {
+            let keep = || task::keep(cache, &spec, &resolved, flow, run, execution);
+            let kept = handed_over(handover.as_ref(), &spec, keep);
+            let _ = match kept {
                 Ok((done, manifest)) => {
                     // What the flow locks is locked while the task runs, its key until it is recorded.
                     let held = held.map(|held| held.keep_only(&LockRequest::key(&resolved.key)));
@@ -267,6 +272,11 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
                 Err(error) => messages.send(Message::Kept(id, Err((error, held)))),
             };
         });
+    }
+
+    /// None where this machine executes tasks: what it started ends with it.
+    pub(super) fn handover(&self, key: &Hash) -> Option<Handover> {
+        (!self.options.nodes.is_empty()).then(|| Handover::of(self.context.cache, key))
     }
 
     pub(super) fn end(&mut self, id: InstanceId, outcome: Outcome) {
@@ -328,6 +338,24 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.summary.failed += 1;
         self.reporter.event(&Event::Task(event));
     }
+}
+
+/// Keeps what a task wrote, so that the next run can go on with it where this one is killed before it is recorded.
+fn handed_over(
+    handover: Option<&Handover>,
+    spec: &Spec,
+    keep: impl FnOnce() -> Result<(Done, Manifest), TaskError>,
+) -> Result<(Done, Manifest), TaskError> {
+    let Some(handover) = handover else { return keep() };
+    let kept = handover.begin(&spec.folder.join(WORK)).map_err(TaskError::Io).and_then(|()| keep());
+    let kept = kept.and_then(|(done, manifest)| {
+        handover.placed(&manifest).map_err(TaskError::Io)?;
+        Ok((done, manifest))
+    });
+    if kept.is_err() {
+        handover.give_up();
+    }
+    kept
 }
 
 /// The inputs of a task that a text names by the paths of their copies, and what those are copies of.

@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use super::folder::Folders;
 use super::task::{self, Spec, TaskError};
 use super::{Message, NotStarted, Prepared};
+use crate::artifact::Artifact;
 use crate::cache::{self, Cache, CacheError, Claimed, Watch};
-use crate::execute::{Executor, Job, Wanted, is_with_a_cluster, withdraw};
+use crate::execute::{Executor, Handover, Job, Wanted, is_with_a_cluster, withdraw};
 use crate::locks::{Attempt, Busy, Claim, Held, Holder, LockError, LockRequest, Locks};
 use crate::plan::{Done, InstanceId, Reason, Resolved};
 use crate::report::Event;
@@ -176,6 +177,9 @@ impl<'a> Preparation<'a> {
         if self.resolved.seen.is_some() || matches!(self.resolved.reason, Reason::NotCached | Reason::Forced) {
             return Ok(Locked::Mine(held));
         }
+        if let Some(done) = self.finished_unrecorded()? {
+            return Ok(Locked::Finished(done));
+        }
         let mut watch = Watch::default();
         let claimed = match own {
             Some(claim) => Some(Claimed::Got(claim)),
@@ -289,12 +293,30 @@ impl<'a> Preparation<'a> {
             return Ok(None);
         }
         let Some(recorded) = self.cache.newer_result(&key, self.resolved.seen)? else { return Ok(None) };
-        for artifact in recorded.outputs.values() {
+        Ok(self.are_usable(recorded.outputs.values())?.then_some(Done { key, outputs: recorded.outputs }))
+    }
+
+    /// The result of a job of a cluster that a run had put in its place when it was killed: recorded now.
+    fn finished_unrecorded(&self) -> Result<Option<Done>, CacheError> {
+        let key = self.resolved.key;
+        let handover = Handover::of(self.cache, &key);
+        let Some(manifest) = handover.manifest().filter(|manifest| manifest.key == key) else { return Ok(None) };
+        if !self.are_usable(manifest.outputs.values())? {
+            return Ok(None);
+        }
+        let outputs = manifest.outputs.clone().into();
+        self.cache.record_all(&[manifest])?;
+        handover.recorded();
+        Ok(Some(Done { key, outputs }))
+    }
+
+    fn are_usable<'b>(&self, artifacts: impl IntoIterator<Item = &'b Artifact>) -> Result<bool, CacheError> {
+        for artifact in artifacts {
             if !self.cache.state(artifact)?.is_usable() {
-                return Ok(None);
+                return Ok(false);
             }
         }
-        Ok(Some(Done { key, outputs: recorded.outputs }))
+        Ok(true)
     }
 
     fn lay_out(self, held: Held) -> Result<Ready, NotStarted> {

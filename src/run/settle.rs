@@ -40,6 +40,9 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             match (&recorded, self.planner.outcome(id).cloned()) {
                 (Ok(()), Some(Outcome::Ran(done))) => {
                     self.release(&done.key);
+                    if let Some(handover) = self.handover(&done.key) {
+                        self.workers.run(move || handover.recorded());
+                    }
                     self.report_done(id, name, &done, TaskState::Ran);
                 }
                 (Ok(()), _) => {}

@@ -67,6 +67,34 @@ pub(crate) fn a_killed_runner_finds_its_jobs(cluster: &Cluster) {
     each_once(&space);
     // That of the task behind the eight.
     assert_eq!(cluster.batches() - batches, 1, "jobs were submitted again");
+    let kept = std::fs::read_dir(space.path("cache/v1/jobs")).unwrap().flatten().map(|entry| entry.file_name());
+    let kept: Vec<_> = kept.filter(|name| name != "batches" && name != "pilots").collect();
+    assert!(kept.is_empty(), "what lasts is kept for nobody: {kept:?}");
+}
+
+/// Killed between the end of a task and its recorded result, or where that has just been recorded.
+pub(crate) fn a_runner_that_is_killed_again_and_again_finds_what_has_ended(cluster: &Cluster) {
+    let space = Space::with_flow(&FLOW.replace("sleep 2", "sleep 1"));
+    let mut ended = 0;
+    for after in [100, 250, 350, 450, 600, 800] {
+        let mut runner = spawn(cluster, &space, &[]);
+        wait_for("a task that has ended", || lines(&space, "ended").len() > ended);
+        std::thread::sleep(std::time::Duration::from_millis(after));
+        runner.kill().unwrap();
+        runner.wait().unwrap();
+        ended = lines(&space, "ended").len();
+        if ended == 8 {
+            break;
+        }
+    }
+    let answer = cluster.run(&space, &[]);
+    assert_eq!(answer.code, 0, "{answer:#?}");
+    let Counts(ran, cached, 0, 0) = answer.counts() else { panic!("{answer:#?}") };
+    assert_eq!((ran + cached, space.read("all.txt").as_str()), (9, ALL));
+    // Only what was killed while its files were on their way into the cache is lost, which takes some milliseconds.
+    let (begun, ended) = (lines(&space, "begun"), lines(&space, "ended"));
+    assert_eq!(begun, ended);
+    assert!(ended.len() <= 9, "{ended:?}");
 }
 
 const LONG: &str = "tasks:\n  part: { run: 'echo $$ >>@/pids; trap \"\" INT; sleep 300', matrix: { n: [1, 2, 3, 4, 5, 6] }, resources: { gpu: 1 } }\n";

@@ -260,11 +260,16 @@ impl<C: Cluster> Desk<C> {
         }
         if let Some(theirs) = &out.theirs {
             alone = false;
-            if let Err(error) = theirs.bring_home(&entry.start) {
+            if let Err(error) = theirs.bring_home(&entry.folder, &entry.start) {
                 exit = Exit::Vanished(format!("what a job of an earlier run wrote cannot be taken over: {error}"));
             }
         }
-        self.remove(id);
+        // What it wrote is to be had until it is recorded, whatever happens to this process.
+        if exit == Exit::Code(0) {
+            self.let_go(id)
+        } else {
+            self.remove(id)
+        }
         (self.sink)(ExecEvent::Exited { id, exit, usage: ended.usage, alone });
     }
 
@@ -323,8 +328,15 @@ impl<C: Cluster> Desk<C> {
     }
 
     fn remove(&mut self, id: u64) {
+        if let Some(entry) = self.entries.get(&id) {
+            entry.folder.remove_unclaimed();
+        }
+        self.let_go(id);
+    }
+
+    /// The same, but its folder stays.
+    fn let_go(&mut self, id: u64) {
         let Some(entry) = self.entries.remove(&id) else { return };
-        entry.folder.remove_unclaimed();
         if let Stage::Out(out) = entry.stage {
             self.leave_batch(&out.place.batch);
         }

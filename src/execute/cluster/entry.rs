@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use fs_err as fs;
 
+use super::handover::files_below;
 use super::spool::{JobFolder, Place, Spool, Ticket};
 use super::{End, JobState, Size};
 use crate::cache::files::{parent, remove, remove_tree};
@@ -90,10 +91,13 @@ impl Entry {
 /// What an earlier run had submitted, where that may still come to something.
 fn found(folder: &JobFolder, fresh: bool) -> Option<Out> {
     let Ticket { place, start, .. } = folder.ticket()?;
-    let theirs = Theirs { work: start.cwd.0.into(), log: start.log.0.into() };
+    let moved = folder.moved().into_iter().map(|path| path.0);
+    let work = std::iter::once(start.cwd.0).chain(moved).map(PathBuf::from).find(|work| work.is_dir())?;
+    let whole = folder.taken().is_none_or(|files| files_below(&work).is_ok_and(|left| left == files));
+    let theirs = Theirs { work, log: start.log.0.into() };
     // One that failed while nobody waited for it is executed again, as any task that failed.
     let counts = folder.ended(&place).is_none_or(|ended| ended.exit == Exit::Code(0) && !fresh);
-    (counts && theirs.work.is_dir()).then(|| Out { waits: false, theirs: Some(theirs), ..Out::new(place) })
+    (counts && whole).then(|| Out { waits: false, theirs: Some(theirs), ..Out::new(place) })
 }
 
 impl Out {
@@ -123,13 +127,17 @@ impl Out {
 
 impl Theirs {
     /// Moves what was written to where the job that was to be started would have written it.
-    pub(super) fn bring_home(&self, start: &Start) -> std::io::Result<()> {
+    pub(super) fn bring_home(&self, folder: &JobFolder, start: &Start) -> std::io::Result<()> {
         let (work, log) = (Path::new(&start.cwd.0), Path::new(&start.log.0));
         if self.log != log && self.log.exists() {
             fs::copy(&self.log, log)?;
         }
         if self.work != work {
             remove_tree(work)?;
+            // Before it is there: of a run that is killed here, the next one looks at both places.
+            let mut moved = folder.moved();
+            moved.push(start.cwd.clone());
+            folder.write_moved(&moved)?;
             fs::rename(&self.work, work)?;
             // What is left of it goes with the next `cache gc` where it cannot be removed.
             let _ = remove(parent(&self.work));

@@ -6,6 +6,7 @@
 
 mod desk;
 mod entry;
+mod handover;
 mod node;
 mod pilot;
 mod spool;
@@ -26,6 +27,7 @@ use crate::cache::Cache;
 use crate::hash::Hash;
 use crate::sync::lock;
 use desk::{Desk, Order};
+pub use handover::Handover;
 pub(super) use node::WORD as JOB;
 pub use node::execute_job;
 pub use pilot::run_pilot;

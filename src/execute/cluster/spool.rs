@@ -7,6 +7,9 @@
 //! jobs/<key>/begun.json    it was begun, where and with which devices: no ticket is begun twice
 //! jobs/<key>/events.jsonl  what it reports while it runs
 //! jobs/<key>/exit.json     how it ended
+//! jobs/<key>/moved.json     to where runs that took it over have moved what it wrote
+//! jobs/<key>/taken.json     a run has begun to take what it wrote into the cache: how many files there were
+//! jobs/<key>/manifest.json  all of that is in its place, and this is to be recorded of it
 //! jobs/batches/<batch>/keys     the keys of what was submitted together, one a line
 //! jobs/batches/<batch>/<n>.out  what went wrong before a task could begin
 //! ```
@@ -27,9 +30,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::files::entries;
 use crate::cache::is_older;
-use crate::execute::wire::Start;
+use crate::execute::wire::{Start, Text};
 use crate::execute::{ExecEvent, Exit, Usage};
 use crate::hash::Hash;
+use crate::manifest::Manifest;
 
 /// A job's place among what was submitted together: by this the cluster knows it. No two are the same, ever.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -189,7 +193,8 @@ impl JobFolder {
 
     /// Takes the ticket away: it will not be begun. Only for who holds the claim.
     pub(super) fn clear(&self) -> std::io::Result<()> {
-        let files = ["ticket.json", "begun.json", "events.jsonl", "exit.json"];
+        let files =
+            ["ticket.json", "begun.json", "events.jsonl", "exit.json", "moved.json", "taken.json", "manifest.json"];
         files.iter().try_for_each(|name| crate::cache::files::remove(&self.0.join(name)))
     }
 
@@ -222,6 +227,32 @@ impl JobFolder {
 
     pub(super) fn write_ended(&self, ended: &Ended) -> std::io::Result<()> {
         self.write("exit.json", ended)
+    }
+
+    /// The folders to which what it wrote was moved, one after the other.
+    pub(super) fn moved(&self) -> Vec<Text> {
+        self.read("moved.json").unwrap_or_default()
+    }
+
+    pub(super) fn write_moved(&self, to: &[Text]) -> std::io::Result<()> {
+        self.write("moved.json", &to)
+    }
+
+    /// How many files it had written when they began to go into the cache; `None` where that has not begun.
+    pub(super) fn taken(&self) -> Option<usize> {
+        self.read("taken.json")
+    }
+
+    pub(super) fn write_taken(&self, files: usize) -> std::io::Result<()> {
+        self.write("taken.json", &files)
+    }
+
+    pub(super) fn manifest(&self) -> Option<Manifest> {
+        self.read("manifest.json")
+    }
+
+    pub(super) fn write_manifest(&self, manifest: &Manifest) -> std::io::Result<()> {
+        self.write("manifest.json", manifest)
     }
 
     /// Where its reports go.
