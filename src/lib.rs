@@ -1,8 +1,8 @@
 //! ghtrader: a declarative DAG workflow runner for quantitative research on futures order books.
 //!
 //! Data flows one way: flow file → [`flow`] → [`graph`] → [`key`] → [`plan`] → [`schedule`] → [`execute`] → [`cache`] +
-//! [`provenance`] → [`report`]; [`run`] is the loop that joins them, [`cli`] calls it. Nothing but `report` and `cli`
-//! prints. What is passed on from one to the next is data of its own: an [`artifact`], a [`manifest`].
+//! [`provenance`] → [`report`]; [`run`] is the loop that joins them, [`cli`] calls it, [`serve`] shows what came of it to a
+//! browser. Nothing but `report` and `cli` prints. What is passed on from one to the next is data of its own: an [`artifact`], a [`manifest`].
 //! [`diagnostic`], [`hash`], [`text`] and `sync` are for all of them.
 
 pub mod artifact;
@@ -26,6 +26,7 @@ pub mod report;
 pub mod resources;
 pub mod run;
 pub mod schedule;
+pub mod serve;
 pub mod settings;
 mod sync;
 pub mod text;

@@ -11,9 +11,9 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter as _};
 use clap_complete::env::{CompleteEnv, Shells};
 
-use super::project::kinds as installed;
 use super::{Cli, CliError, Exit, Global, Project};
 use crate::flow::{Flow, Param};
+use crate::kinds::Kinds;
 use crate::provenance::{list, load};
 use crate::refs::Refs;
 
@@ -76,7 +76,7 @@ fn flow() -> Option<Flow> {
         let path = project.flow_path(&name).ok()?;
         Flow::read(&path, "", std::fs::read_to_string(&path).ok()?).0
     };
-    project.flow(&name, &installed()).ok().or_else(broken)
+    project.flow(&name, &Kinds::installed()).ok().or_else(broken)
 }
 
 /// Those of `names` that begin as the present word does; an explanation each.
@@ -171,7 +171,7 @@ pub(super) fn artifacts() -> ArgValueCompleter {
 /// KIND.
 pub(super) fn kinds() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
-        let kinds = installed();
+        let kinds = Kinds::installed();
         let all = kinds.all().unwrap_or_default();
         starting(current, all.into_iter().map(|kind| (kind.spec.name.clone(), kind.spec.about.clone())))
     })

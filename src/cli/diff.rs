@@ -3,12 +3,13 @@
 use clap::Args;
 
 use super::error::print;
-use super::runs::find;
 use super::{CliError, Exit, Format, Project};
 use crate::cache::Cache;
 use crate::hash::Hash;
 use crate::key::canonical;
-use crate::provenance::{Change, PartDiff, RunDiff, Side, TaskDiff, diff as compare, events, load, tasks_so_far};
+use crate::provenance::{
+    Change, PartDiff, RunDiff, Side, TaskDiff, diff as compare, events, find_run, load, tasks_so_far,
+};
 use crate::report::duration;
 
 #[derive(Debug, Args)]
@@ -34,7 +35,7 @@ pub(super) fn diff(project: &Project, args: &DiffArgs) -> Result<Exit, CliError>
 }
 
 fn side(cache: &Cache, text: &str) -> Result<Side, CliError> {
-    let run = find(cache, text)?;
+    let run = find_run(cache, text)?;
     let (start, end) = load(&cache.runs(), &run)?;
     let tasks = match end {
         Some(end) => end.tasks,

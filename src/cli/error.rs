@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::cache::CacheError;
 use crate::diagnostic::{Diagnostic, render};
+use crate::provenance::FindError;
 use crate::refs::RefError;
 use crate::text::visible;
 
@@ -79,6 +80,17 @@ pub enum CliError {
     /// Something was not printed.
     #[error("standard output cannot be written to: {0}; what was printed is not whole")]
     Unprinted(std::io::Error),
+}
+
+impl From<FindError> for CliError {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::Unclear(diagnostic) => Self::Invalid(vec![diagnostic]),
+            FindError::Cache(error) => error.into(),
+            FindError::Ref(error) => error.into(),
+            FindError::Io(error) => error.into(),
+        }
+    }
 }
 
 impl CliError {

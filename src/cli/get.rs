@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::error::print;
-use super::find::find;
 use super::{CliError, Exit, Project};
+use crate::cache::{Cache, CacheError};
+use crate::provenance::{Found, find};
 
 #[derive(Debug, Args)]
 pub(super) struct GetArgs {
@@ -24,11 +25,11 @@ pub(super) fn get(project: &Project, args: &GetArgs) -> Result<Exit, CliError> {
         // What is not here is brought here first.
         cache = project.open()?;
     }
-    let found = match find(project, &cache, &args.artifact) {
+    let found = match find(&cache, Some(&project.root), &args.artifact) {
         // Another machine may know it.
         Err(_) if cache.shared_at().is_some() => {
             cache.learn()?;
-            find(project, &cache, &args.artifact)?
+            find(&cache, Some(&project.root), &args.artifact)?
         }
         found => found?,
     };
@@ -36,7 +37,7 @@ pub(super) fn get(project: &Project, args: &GetArgs) -> Result<Exit, CliError> {
         let message = format!("`{}` names a task with several outputs", args.artifact);
         return Err(CliError::usage(message, "name one of them: `flow:task.output`"));
     };
-    cache.export(&artifact, &destination(&args.output)?).map_err(|error| found.lost(&cache, error))?;
+    cache.export(&artifact, &destination(&args.output)?).map_err(|error| lost(&found, &cache, error))?;
     if !project.quiet {
         print(&format!("{} → {}", artifact.hash, args.output.display()));
     }
@@ -52,4 +53,16 @@ fn destination(path: &Path) -> Result<PathBuf, CliError> {
         let message = format!("{} is a link that leads nowhere: {error}", path.display());
         CliError::usage(message, "remove it, or name another place")
     })
+}
+
+/// An error about an object that is not there, with what makes it again.
+fn lost(found: &Found, cache: &Cache, error: CacheError) -> CliError {
+    let (CacheError::Missing(hash) | CacheError::Damaged { hash, .. }) = &error else { return error.into() };
+    let maker = found.keys.first().and_then(|key| cache.find_result(key).ok().flatten());
+    let (Some(maker), state) =
+        (maker, if matches!(error, CacheError::Missing(_)) { "not in the cache" } else { "damaged" })
+    else {
+        return error.into();
+    };
+    CliError::Lost { hash: *hash, state, flow: maker.flow, task: maker.task }
 }

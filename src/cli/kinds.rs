@@ -5,10 +5,10 @@ use ghtrader_kit::{KindSpec, PathType};
 use serde_json::Value;
 
 use super::error::print;
-use super::project::kinds as find;
 use super::{CliError, Exit};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::key::canonical;
+use crate::kinds::Kinds;
 
 #[derive(Debug, Args)]
 pub(super) struct KindsArgs {
@@ -28,7 +28,7 @@ enum KindsFormat {
 }
 
 pub(super) fn kinds(args: &KindsArgs) -> Result<Exit, CliError> {
-    let kinds = find();
+    let kinds = Kinds::installed();
     let mut specs: Vec<&KindSpec> =
         kinds.all().map_err(CliError::Invalid)?.into_iter().map(|kind| &kind.spec).collect();
     specs.sort_by(|a, b| a.name.cmp(&b.name));

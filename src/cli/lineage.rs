@@ -1,14 +1,11 @@
 //! `ghtrader lineage ARTIFACT`: where it came from, to the source files; `--down` for what came of it.
 
-use std::collections::BTreeMap;
-
 use clap::{Args, ValueEnum};
 
 use super::error::print;
-use super::find::find;
 use super::{CliError, Exit, Project};
 use crate::cache::{Cache, Notice};
-use crate::provenance::{Lineage, LineageNode, descendants, lineage as walk};
+use crate::provenance::{Line, Lineage, LineageNode, descendants, find, lineage as walk};
 use crate::refs::{Change, Move};
 
 #[derive(Debug, Args)]
@@ -38,7 +35,7 @@ enum LineageFormat {
 
 pub(super) fn lineage(project: &Project, args: &LineageArgs) -> Result<Exit, CliError> {
     let cache = project.look()?;
-    let found = find(project, &cache, &args.artifact)?;
+    let found = find(&cache, Some(&project.root), &args.artifact)?;
     let graph = if args.down {
         let hashes: Vec<_> = found.hash.into_iter().collect();
         descendants(&cache, &found.keys, &hashes)?
@@ -57,7 +54,7 @@ pub(super) fn lineage(project: &Project, args: &LineageArgs) -> Result<Exit, Cli
             if let Some(step) = &found.moved {
                 moved(&args.artifact, step);
             }
-            Text::of(&graph).show();
+            text(&graph);
         }
         LineageFormat::Json => print(&serde_json::to_string_pretty(&graph).unwrap_or_default()),
         LineageFormat::Dot => dot(&graph),
@@ -88,78 +85,23 @@ fn moved(name: &str, step: &Move) {
     print(&format!("    moved {at} by {by}{}", decision.unwrap_or_default()));
 }
 
-/// A tree of text; a node that was shown before is named only.
-struct Text<'a> {
-    graph: &'a Lineage,
-    below: BTreeMap<usize, Vec<(usize, &'a str)>>,
-    shown: Vec<bool>,
-}
-
-impl<'a> Text<'a> {
-    fn of(graph: &'a Lineage) -> Self {
-        let mut below: BTreeMap<usize, Vec<(usize, &str)>> = BTreeMap::new();
-        for (from, to, name) in &graph.edges {
-            below.entry(*from).or_default().push((*to, name));
-        }
-        Self { graph, below, shown: vec![false; graph.nodes.len()] }
-    }
-
-    fn show(mut self) {
-        let mut stack: Vec<(usize, usize, String)> =
-            self.graph.roots.iter().rev().map(|root| (*root, 0, String::new())).collect();
-        while let Some((node, depth, via)) = stack.pop() {
-            let indent = "  ".repeat(depth);
-            let via = if via.is_empty() { String::new() } else { format!("{via}: ") };
-            let again = std::mem::replace(&mut self.shown[node], true);
-            if again {
-                print(&format!("{indent}{via}{} (see above)", name(&self.graph.nodes[node])));
-                continue;
-            }
-            print(&format!("{indent}{via}{}", name(&self.graph.nodes[node])));
-            for line in details(&self.graph.nodes[node]) {
-                print(&format!("{indent}    {line}"));
-            }
-            for (to, input) in self.below.get(&node).into_iter().flatten().rev() {
-                stack.push((*to, depth + 1, (*input).to_owned()));
-            }
+fn text(graph: &Lineage) {
+    for Line { depth, via, node, again } in graph.lines() {
+        let indent = "  ".repeat(depth);
+        let via = if via.is_empty() { String::new() } else { format!("{via}: ") };
+        let above = if again { " (see above)" } else { "" };
+        print(&format!("{indent}{via}{node}{above}"));
+        if !again {
+            node.details().iter().for_each(|line| print(&format!("{indent}    {line}")));
         }
     }
-}
-
-fn name(node: &LineageNode) -> String {
-    match node {
-        LineageNode::Task { task, key, .. } => format!("{task}  key {}", key.short()),
-        LineageNode::Source { path, hash } => format!("{path}  content {}", hash.short()),
-        LineageNode::Ref { name, hash } => format!("{name}  at {}", hash.short()),
-        LineageNode::Unknown { key } => format!("{} (not recorded in this cache)", key.short()),
-        LineageNode::Damaged { key } => {
-            format!("{} (its manifest is damaged; `ghtrader run` of its flow makes it again)", key.short())
-        }
-    }
-}
-
-fn details(node: &LineageNode) -> Vec<String> {
-    let LineageNode::Task { flow, run, finished, code, params, commit, dirty, outputs, .. } = node else {
-        return Vec::new();
-    };
-    let mut lines = vec![format!("code {}", code.replace('\n', "; "))];
-    if !params.is_empty() {
-        let params: Vec<String> = params.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        lines.push(format!("with {}", params.join(" ")));
-    }
-    let outputs: Vec<String> = outputs.iter().map(|(name, hash)| format!("{name} {}", hash.short())).collect();
-    lines.push(format!("wrote {}", outputs.join(", ")));
-    let changes = if *dirty { " with changes" } else { "" };
-    let commit = commit.as_ref().map(|commit| format!(", commit {}{changes}", commit.get(..8).unwrap_or(commit)));
-    lines.push(format!("in run {run} of {flow}, {finished}{}", commit.unwrap_or_default()));
-    lines
 }
 
 fn dot(graph: &Lineage) {
     print("digraph lineage {");
     for (index, node) in graph.nodes.iter().enumerate() {
         let shape = if matches!(node, LineageNode::Task { .. }) { "box" } else { "ellipse" };
-        print(&format!("  n{index} [shape={shape}, label={:?}];", name(node)));
+        print(&format!("  n{index} [shape={shape}, label={:?}];", node.to_string()));
     }
     for (from, to, input) in &graph.edges {
         print(&format!("  n{to} -> n{from} [label={input:?}];"));
@@ -170,7 +112,7 @@ fn dot(graph: &Lineage) {
 fn mermaid(graph: &Lineage) {
     print("graph LR");
     for (index, node) in graph.nodes.iter().enumerate() {
-        print(&format!("  n{index}[\"{}\"]", name(node).replace('"', "#quot;")));
+        print(&format!("  n{index}[\"{}\"]", node.to_string().replace('"', "#quot;")));
     }
     for (from, to, input) in &graph.edges {
         print(&format!("  n{to} -->|{input}| n{from}"));

@@ -1,16 +1,17 @@
 //! `ghtrader list`: the flows of a project.
 
 use super::error::print;
-use super::project::{STAND, kinds};
+use super::project::STAND;
 use super::{CliError, Exit, Project};
 use crate::key::canonical;
+use crate::kinds::Kinds;
 
 pub(super) fn list(project: &Project) -> Result<Exit, CliError> {
     if !project.root.join("flows").is_dir() {
         let message = format!("there is no project: no `flows/` in {} or above it", project.root.display());
         return Err(CliError::usage(message, STAND));
     }
-    let kinds = kinds();
+    let kinds = Kinds::installed();
     for name in project.flows()? {
         match project.flow(&name, &kinds) {
             Ok(flow) => {

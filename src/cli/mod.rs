@@ -6,7 +6,6 @@ mod completions;
 mod diff;
 mod error;
 mod explain;
-mod find;
 mod get;
 mod graph;
 mod interrupts;
@@ -22,6 +21,7 @@ mod run;
 mod run_args;
 mod runs;
 mod schema;
+mod serve;
 mod simulate;
 mod verify;
 mod watch;
@@ -142,6 +142,8 @@ enum Command {
     Locks,
     /// The store: what it holds, whether it is whole, removing what nothing uses
     Cache(cache::CacheArgs),
+    /// The web page, on 127.0.0.1: flows, runs, tasks, logs, lineage
+    Serve(serve::ServeArgs),
     /// The JSON Schema of flow files
     Schema(schema::SchemaArgs),
     /// Shell completions
@@ -208,6 +210,7 @@ fn dispatch(cli: &Cli) -> Result<Exit, CliError> {
         Command::Verify(args) => verify::verify(&project, args),
         Command::Locks => locks::locks(&project),
         Command::Cache(args) => cache::cache(&project, args),
+        Command::Serve(args) => serve::serve(&project, args),
         Command::Schema(_) | Command::Completions(_) | Command::Kinds(_) => Ok(Exit::Done),
     }
 }

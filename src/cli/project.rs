@@ -7,7 +7,7 @@ use super::error::CliError;
 use super::{FlowArgs, Global};
 use crate::cache::{Address, Cache};
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::flow::{Flow, Params};
+use crate::flow::{self, Flow, Params};
 use crate::graph::{self, Graph};
 use crate::kinds::Kinds;
 use crate::machine::{Declared, Found};
@@ -142,24 +142,12 @@ impl Project {
 
     /// The names of the flows in `flows/`.
     pub(super) fn flows(&self) -> Result<Vec<String>, CliError> {
-        let folder = self.root.join("flows");
-        if !folder.is_dir() {
-            return Ok(Vec::new());
-        }
-        let mut names = Vec::new();
-        for entry in fs_err::read_dir(folder)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "yaml") {
-                names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
-            }
-        }
-        names.sort();
-        Ok(names)
+        Ok(flow::in_folder(&self.root)?)
     }
 
     /// A flow with its parameters and the kinds that are installed.
     pub(super) fn load(&self, args: &FlowArgs) -> Result<Loaded, CliError> {
-        let kinds = kinds();
+        let kinds = Kinds::installed();
         let flow = self.flow(&args.flow, &kinds)?;
         let mut given = Vec::new();
         for param in &args.params {
@@ -221,10 +209,4 @@ impl Loaded {
         let (params, kinds) = (&self.params, &self.kinds);
         Context { graph, params, kinds, cache, refs, machine, root: &project.root, flow: &self.flow.name }
     }
-}
-
-/// The programs of task kinds beside this one or on PATH.
-pub(super) fn kinds() -> Kinds {
-    let here = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_owned));
-    Kinds::find(here.as_deref(), std::env::var_os("PATH").as_deref())
 }

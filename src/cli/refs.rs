@@ -3,10 +3,10 @@
 use clap::{Args, Subcommand};
 
 use super::error::print;
-use super::find::find;
 use super::project::user;
 use super::{CliError, Exit, Project, completions};
 use crate::cache::State;
+use crate::provenance::find;
 use crate::refs::{Change, Move, Refs};
 use crate::report::table;
 
@@ -89,8 +89,9 @@ fn by(change: &Change) -> String {
 
 fn set(project: &Project, name: &str, artifact: &str) -> Result<Exit, CliError> {
     let cache = project.open()?;
-    let Some(artifact) =
-        find(project, &cache, artifact)?.artifact.filter(|artifact| cache.state(artifact).is_ok_and(State::is_usable))
+    let Some(artifact) = find(&cache, Some(&project.root), artifact)?
+        .artifact
+        .filter(|artifact| cache.state(artifact).is_ok_and(State::is_usable))
     else {
         let message = format!("`{artifact}` is not an artifact of this cache");
         return Err(CliError::usage(message, "name one output of a task: `flow:task[axis=value].output`"));

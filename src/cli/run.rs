@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::interrupts::Interrupts;
 use super::project::user;
-use super::run_args::{ExecutorName, RunArgs, leases_folder, reporter, wait};
+use super::run_args::{ExecutorName, RunArgs, reporter, wait};
 use super::{CliError, Exit, Project, plan};
 use crate::cache::Cache;
 use crate::execute::{self, ExecEvent, Executor};
@@ -40,7 +40,7 @@ fn execute(
     let cache = context.cache;
     let swept = execute::sweep(cache)?;
     // What a cluster has, it shares out itself.
-    let leases = nodes.is_empty().then(|| Leases::open(&leases_folder())).transpose()?;
+    let leases = nodes.is_empty().then(|| Leases::open(&crate::leases::folder())).transpose()?;
     let start = start(project, args, flow, context.params);
     let folder = RunFolder::create(&cache.runs(), &start)?;
     let log = |task: &str| crate::provenance::log(&run_folder(cache, &start.run), task);
@@ -152,6 +152,11 @@ impl Reporter for Both {
     fn event(&mut self, event: &Event) {
         self.kept.event(event);
         self.shown.event(event);
+    }
+
+    fn pause(&mut self) {
+        self.kept.pause();
+        self.shown.pause();
     }
 }
 

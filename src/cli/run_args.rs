@@ -1,6 +1,5 @@
 //! What `ghtrader run` is asked, and what follows from that alone.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -9,7 +8,6 @@ use super::{CliError, FlowArgs, Format, Project, completions};
 use crate::diagnostic::Diagnostic;
 use crate::flow::units;
 use crate::graph::Selector;
-use crate::leases::default_folder;
 use crate::machine::{Declared, Devices};
 use crate::report::{Call, Human, Json, Reporter, Style};
 
@@ -136,9 +134,4 @@ pub(super) fn wait(args: &RunArgs) -> Result<Option<Duration>, CliError> {
             .map(Some)
             .map_err(|what| CliError::usage(format!("`--wait-locks {text}` {what}"), "e.g. `10m`")),
     }
-}
-
-/// The folder of the leases that all runners of this machine share.
-pub(super) fn leases_folder() -> PathBuf {
-    std::env::var_os("GHTRADER_LEASES").filter(|folder| !folder.is_empty()).map_or_else(default_folder, PathBuf::from)
 }

@@ -3,13 +3,13 @@
 use clap::Args;
 
 use super::error::print;
-use super::find::instance;
 use super::run::run_folder;
 use super::{CliError, Exit, Project, completions};
-use crate::cache::Cache;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::key::canonical;
-use crate::provenance::{RunEnd, RunStart, events, executed, is_going_on, is_log_kept, list, load, log as log_path};
+use crate::provenance::{
+    RunStart, events, executed, find_run, instance, is_log_kept, list, load, load_counts, log as log_path, unfinished,
+};
 use crate::report::{duration, put, table};
 
 #[derive(Debug, Args)]
@@ -33,7 +33,7 @@ pub(super) fn runs(project: &Project) -> Result<Exit, CliError> {
     let cache = project.look()?;
     let mut rows = Vec::new();
     for run in list(&cache.runs())? {
-        let (start, end) = match load(&cache.runs(), &run) {
+        let (start, end) = match load_counts(&cache.runs(), &run) {
             Ok(record) => record,
             // One damaged record must not hide the others.
             Err(error) => {
@@ -42,8 +42,8 @@ pub(super) fn runs(project: &Project) -> Result<Exit, CliError> {
             }
         };
         let (counts, took) = match &end {
-            Some(end) => (counts(end), duration(end.seconds)),
-            None => (unfinished(&cache, &run).to_owned(), String::new()),
+            Some(end) => (end.to_string(), duration(end.seconds)),
+            None => (unfinished(&cache.runs(), &run).to_owned(), String::new()),
         };
         rows.push(vec![run, start.flow, start.started, took, counts]);
     }
@@ -55,26 +55,16 @@ pub(super) fn runs(project: &Project) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// What is to be said of a run that has no end.
-pub(super) fn unfinished(cache: &Cache, run: &str) -> &'static str {
-    if is_going_on(&cache.runs(), run) { "running" } else { "killed" }
-}
-
-fn counts(end: &RunEnd) -> String {
-    let RunEnd { ran, cached, failed, skipped, exit, .. } = end;
-    format!("{ran} ran, {cached} cached, {failed} failed, {skipped} skipped, exit {exit}")
-}
-
 pub(super) fn show(project: &Project, args: &ShowArgs) -> Result<Exit, CliError> {
     let cache = project.look()?;
-    let run = find(&cache, &args.run)?;
+    let run = find_run(&cache, &args.run)?;
     let (start, end) = load(&cache.runs(), &run)?;
     head(&start);
     let Some(end) = end else {
-        print(unfinished(&cache, &run));
+        print(unfinished(&cache.runs(), &run));
         return Ok(Exit::Done);
     };
-    print(&format!("{} in {}", counts(&end), duration(end.seconds)));
+    print(&format!("{end} in {}", duration(end.seconds)));
     let rows = end.tasks.iter().map(|(task, entry)| {
         vec![
             task.clone(),
@@ -105,7 +95,7 @@ fn head(start: &RunStart) {
 
 pub(super) fn log(project: &Project, args: &LogArgs) -> Result<Exit, CliError> {
     let cache = project.look()?;
-    let run = find(&cache, &args.run)?;
+    let run = find_run(&cache, &args.run)?;
     let task = instance(&args.task);
     let path = log_path(&run_folder(&cache, &run), &task);
     if !path.is_file() {
@@ -139,22 +129,4 @@ pub(super) fn log(project: &Project, args: &LogArgs) -> Result<Exit, CliError> {
 /// Whether `name` is one of several instances of `task`.
 fn is_instance(name: &str, task: &str) -> bool {
     name.strip_prefix(task).is_some_and(|rest| rest.starts_with('['))
-}
-
-/// A run by its id, its last digits, or `last`.
-pub(super) fn find(cache: &Cache, text: &str) -> Result<String, CliError> {
-    let runs = list(&cache.runs())?;
-    let wanted = text.to_uppercase();
-    let found: Vec<&String> = match text {
-        "last" => runs.last().into_iter().collect(),
-        _ => runs.iter().filter(|run| run.ends_with(&wanted)).collect(),
-    };
-    match found.as_slice() {
-        [one] => Ok((*one).clone()),
-        [] => Err(CliError::usage(format!("there is no run `{text}`"), "see `ghtrader runs`")),
-        many => {
-            let message = format!("`{text}` fits {} runs", many.len());
-            Err(CliError::usage(message, "give more of the last digits of its id"))
-        }
-    }
 }

@@ -4,8 +4,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::error::print;
-use super::project::kinds;
 use super::{CliError, Exit};
+use crate::kinds::Kinds;
 use crate::provenance::manifest_schema;
 
 /// What does not depend on the kinds that are installed.
@@ -24,7 +24,7 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<Exit, CliError> {
         return Ok(Exit::Done);
     }
     let mut schema: Value = serde_json::from_str(FLOW).map_err(std::io::Error::from)?;
-    let kinds = kinds();
+    let kinds = Kinds::installed();
     let mut kinds: Vec<_> = kinds.all().map_err(CliError::Invalid)?.into_iter().map(|kind| &kind.spec).collect();
     kinds.sort_by(|a, b| a.name.cmp(&b.name));
     let with: Vec<Value> = kinds

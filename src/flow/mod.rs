@@ -31,5 +31,25 @@ pub use params::{Param, ParamType, Params};
 pub use template::{Scope, Template, Uses, text_of};
 pub use types::*;
 
+/// The names of the flows in a project's `flows/`, sorted.
+///
+/// # Errors
+/// Where it cannot be read. One that is not there has none.
+pub fn in_folder(root: &std::path::Path) -> std::io::Result<Vec<String>> {
+    let folder = root.join("flows");
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut names = Vec::new();
+    for entry in fs_err::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 #[cfg(test)]
 mod tests;

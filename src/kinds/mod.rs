@@ -50,6 +50,12 @@ struct Found {
 }
 
 impl Kinds {
+    /// Those of the programs beside this one or on `PATH`.
+    pub fn installed() -> Self {
+        let here = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_owned));
+        Self::find(here.as_deref(), std::env::var_os("PATH").as_deref())
+    }
+
     /// Finds the programs beside the runner (`here`) and on `path`; asks none of them yet.
     pub fn find(here: Option<&Path>, path: Option<&OsStr>) -> Self {
         let first = std::env::var_os(FOLDER_VARIABLE).map(PathBuf::from);

@@ -9,9 +9,13 @@ use fs_err as fs;
 /// As `/tmp`: everybody may make files there, and remove nobody else's.
 const MODE: u32 = 0o1777;
 
-/// The folder for all users of this machine. A task that runs tasks of its own has only what it was given: they share a
-/// folder beside its request.
-pub fn default_folder() -> PathBuf {
+/// The folder for all users of this machine, unless `GHTRADER_LEASES` names another. A task that runs tasks of its own has only
+/// what it was given: they share a folder beside its request.
+pub fn folder() -> PathBuf {
+    // A variable that is set to nothing counts as not set, as for other programs.
+    if let Some(folder) = std::env::var_os("GHTRADER_LEASES").filter(|folder| !folder.is_empty()) {
+        return folder.into();
+    }
     let task = std::env::var_os(ghtrader_kit::REQUEST_VARIABLE).map(PathBuf::from);
     if let Some(folder) = task.as_deref().and_then(Path::parent).filter(|folder| folder.is_dir()) {
         return folder.join("leases");

@@ -30,7 +30,7 @@ use crate::locks::Holder;
 use crate::resources::Request;
 use crate::schedule::Others;
 use files::Posted;
-pub use folder::default_folder;
+pub use folder::folder;
 
 /// How often a runner that waits shows that it is still there, and after what time it is taken not to be.
 const TOUCH: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
@@ -60,6 +60,18 @@ pub struct Terms {
     pub devices: Vec<u32>,
     /// The folder below which the task's own folder is: by it, its processes are known.
     pub scratch: PathBuf,
+}
+
+impl std::fmt::Display for Terms {
+    /// What of the machine, such as `cpu 1, gpu 2 (devices 0, 1)`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let devices: Vec<String> = self.devices.iter().map(u32::to_string).collect();
+        match devices.as_slice() {
+            [] => write!(f, "{}", self.request),
+            [one] => write!(f, "{} (device {one})", self.request),
+            several => write!(f, "{} (devices {})", self.request, several.join(", ")),
+        }
+    }
 }
 
 /// What a task uses; to be given back by [`Leases::give_back`].

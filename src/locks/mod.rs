@@ -78,6 +78,12 @@ impl Holder {
     pub fn short(&self) -> String {
         format!("{} of run {} by {} (process {})", self.task, self.run, self.who, self.pid)
     }
+
+    /// All that is known of it.
+    pub fn full(&self) -> String {
+        let Self { task, run, who, host, pid, since } = self;
+        format!("{task} in run {run} of {who} on {host} (process {pid}) since {since}")
+    }
 }
 
 /// One lock, as `ghtrader locks` shows it.

@@ -73,6 +73,74 @@ pub enum LineageNode {
     },
 }
 
+/// A node where it stands in the text of a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// How many nodes are above it.
+    pub depth: usize,
+    /// The input of the node above that it is; empty for a root.
+    pub via: &'a str,
+    /// The node.
+    pub node: &'a LineageNode,
+    /// Whether it was shown before: what is below it stands there.
+    pub again: bool,
+}
+
+impl Lineage {
+    /// The graph as a tree, line by line; a node that was shown before is named only.
+    pub fn lines(&self) -> impl Iterator<Item = Line<'_>> {
+        let mut below: BTreeMap<usize, Vec<(usize, &str)>> = BTreeMap::new();
+        for (from, to, name) in &self.edges {
+            below.entry(*from).or_default().push((*to, name));
+        }
+        let mut shown = vec![false; self.nodes.len()];
+        let mut stack: Vec<(usize, usize, &str)> = self.roots.iter().rev().map(|root| (*root, 0, "")).collect();
+        std::iter::from_fn(move || {
+            let (node, depth, via) = stack.pop()?;
+            let again = std::mem::replace(&mut shown[node], true);
+            if !again {
+                let below = below.get(&node).into_iter().flatten().rev();
+                stack.extend(below.map(|(to, input)| (*to, depth + 1, *input)));
+            }
+            Some(Line { depth, via, node: &self.nodes[node], again })
+        })
+    }
+}
+
+impl std::fmt::Display for LineageNode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Task { task, key, .. } => write!(f, "{task}  key {}", key.short()),
+            Self::Source { path, hash } => write!(f, "{path}  content {}", hash.short()),
+            Self::Ref { name, hash } => write!(f, "{name}  at {}", hash.short()),
+            Self::Unknown { key } => write!(f, "{} (not recorded in this cache)", key.short()),
+            Self::Damaged { key } => {
+                write!(f, "{} (its manifest is damaged; `ghtrader run` of its flow makes it again)", key.short())
+            }
+        }
+    }
+}
+
+impl LineageNode {
+    /// What there is to say of a task, line by line.
+    pub fn details(&self) -> Vec<String> {
+        let Self::Task { flow, run, finished, code, params, commit, dirty, outputs, .. } = self else {
+            return Vec::new();
+        };
+        let mut lines = vec![format!("code {}", code.replace('\n', "; "))];
+        if !params.is_empty() {
+            let params: Vec<String> = params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            lines.push(format!("with {}", params.join(" ")));
+        }
+        let outputs: Vec<String> = outputs.iter().map(|(name, hash)| format!("{name} {}", hash.short())).collect();
+        lines.push(format!("wrote {}", outputs.join(", ")));
+        let changes = if *dirty { " with changes" } else { "" };
+        let commit = commit.as_ref().map(|commit| format!(", commit {}{changes}", commit.get(..8).unwrap_or(commit)));
+        lines.push(format!("in run {run} of {flow}, {finished}{}", commit.unwrap_or_default()));
+        lines
+    }
+}
+
 /// The lineage of the results of `keys`, down to the sources.
 ///
 /// # Errors

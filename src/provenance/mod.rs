@@ -2,20 +2,24 @@
 
 mod diff;
 mod export;
+mod find;
 mod git;
 mod lineage;
 mod log;
 mod openlineage;
+mod page;
 mod prov;
 mod run;
 mod schema;
 
 pub use diff::{Change, PartDiff, RunDiff, Side, TaskDiff, diff};
+pub use find::{FindError, Found, find, find_run, instance};
 pub use git::{Commit, commit};
-pub use lineage::{Lineage, LineageNode, descendants, lineage};
+pub use lineage::{Line, Lineage, LineageNode, descendants, lineage};
 pub use log::{Tail, log_hash, tail};
+pub use page::run_page;
 pub use run::{
     RunEnd, RunFolder, RunStart, RunTask, RunTaskState, events, executed, file_name, forget_log, is_going_on,
-    is_log_kept, list, load, log, tasks_so_far, used_keys,
+    is_log_kept, list, load, load_counts, log, tasks_so_far, unfinished, used_keys,
 };
 pub use schema::schema as manifest_schema;

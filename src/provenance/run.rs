@@ -13,6 +13,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -50,7 +51,8 @@ pub struct RunStart {
 /// How it ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RunEnd {
+#[schemars(rename = "RunEnd")]
+pub struct RunEnd<T = BTreeMap<String, RunTask>> {
     /// RFC 3339, in UTC.
     pub finished: String,
     /// How long it took.
@@ -66,7 +68,14 @@ pub struct RunEnd {
     /// Skipped.
     pub skipped: usize,
     /// Every task of the run, by instance.
-    pub tasks: BTreeMap<String, RunTask>,
+    pub tasks: T,
+}
+
+impl<T> std::fmt::Display for RunEnd<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { ran, cached, failed, skipped, exit, .. } = self;
+        write!(f, "{ran} ran, {cached} cached, {failed} failed, {skipped} skipped, exit {exit}")
+    }
 }
 
 /// A task's part in a run.
@@ -189,6 +198,11 @@ impl Reporter for RunFolder {
             let _ = self.events.flush();
         }
     }
+
+    /// Whoever looks at a run that goes on sees what has happened.
+    fn pause(&mut self) {
+        let _ = self.events.flush();
+    }
 }
 
 /// The ids of all runs in the folder `runs`, the newest last.
@@ -218,6 +232,10 @@ pub fn list(runs: &Path) -> std::io::Result<Vec<String>> {
 /// # Errors
 /// Where the record cannot be read.
 pub fn load(runs: &Path, run: &str) -> std::io::Result<(RunStart, Option<RunEnd>)> {
+    read(runs, run)
+}
+
+fn read<T: DeserializeOwned>(runs: &Path, run: &str) -> std::io::Result<(RunStart, Option<RunEnd<T>>)> {
     let path = runs.join(run);
     let start = read_json(&path.join("start.json"))?;
     match read_json(&path.join("end.json")) {
@@ -227,10 +245,23 @@ pub fn load(runs: &Path, run: &str) -> std::io::Result<(RunStart, Option<RunEnd>
     }
 }
 
+/// The same without its tasks, of which there may be very many.
+///
+/// # Errors
+/// Where the record cannot be read.
+pub fn load_counts(runs: &Path, run: &str) -> std::io::Result<(RunStart, Option<RunEnd<IgnoredAny>>)> {
+    read(runs, run)
+}
+
 /// Whether a run goes on: one without an end that does not was killed.
 pub fn is_going_on(runs: &Path, run: &str) -> bool {
     let start = File::open(runs.join(run).join("start.json"));
     start.is_ok_and(|start| matches!(start.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+}
+
+/// What is to be said of a run that has no end.
+pub fn unfinished(runs: &Path, run: &str) -> &'static str {
+    if is_going_on(runs, run) { "running" } else { "killed" }
 }
 
 /// The keys of all results that a run has executed or used; none where its record cannot be read.

@@ -19,7 +19,8 @@ pub use human::{Human, Style};
 pub use json::Json;
 pub use lines::duration;
 pub use out::{print, put, unprinted};
-pub use page::{Page, Row, page};
+pub(crate) use page::STYLE;
+pub use page::{Page, Row, content, page};
 pub use size::size;
 pub use table::{printed, table};
 pub use timeline::{Bar, Lane, Timeline};
@@ -33,4 +34,7 @@ pub trait Reporter {
 
     /// Shows one event.
     fn event(&mut self, event: &Event);
+
+    /// Nothing more has happened for now.
+    fn pause(&mut self) {}
 }

@@ -2,9 +2,11 @@
 //! people (names, parameters, logs) is escaped.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{duration, size};
+use crate::hash::Hash;
 use crate::text::visible;
 
 /// What a page shows.
@@ -27,10 +29,12 @@ pub struct Page {
 pub struct Row {
     /// The instance.
     pub task: String,
-    /// `ran`, `cached`, `failed` or `skipped`.
+    /// `ran`, `cached`, `failed` or `skipped`; in a run without an end also `running` or `killed`.
     pub state: String,
-    /// Why.
+    /// Why; of one that is running what it reported last.
     pub reason: String,
+    /// Its key.
+    pub key: Option<Hash>,
     /// When it was ready, when it started, and when it ended, in seconds since the run began.
     pub time: Option<[f64; 3]>,
     /// How long it ran, in seconds.
@@ -52,70 +56,86 @@ const BARS: usize = 2_000;
 /// At most this many tasks that were cached: of them there is little to say.
 const CACHED: usize = 5_000;
 
-const STYLE: &str = include_str!("page.css");
+/// How it looks.
+pub(crate) const STYLE: &str = include_str!("page.css");
 
 /// The page as HTML.
 pub fn page(page: &Page) -> String {
-    let mut html = String::new();
-    // Writing into a text does not fail.
-    let _ = write(page, &mut html);
-    html
-}
-
-fn write(page: &Page, html: &mut String) -> fmt::Result {
-    let title = Escaped(&page.run);
-    write!(
-        html,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>ghtrader {title}</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n<h1>Run {title}</h1>\n"
-    )?;
-    summary(page, html)?;
-    failures(page, html)?;
-    timeline(page, html)?;
-    devices(page, html)?;
-    tasks(page, html)?;
-    for note in &page.notes {
-        writeln!(html, "<p>{}</p>", Escaped(note))?;
-    }
-    html.push_str("</body>\n</html>\n");
-    Ok(())
-}
-
-fn summary(page: &Page, html: &mut String) -> fmt::Result {
-    html.push_str("<dl>\n");
-    for (name, value) in &page.facts {
-        writeln!(html, "<dt>{}</dt><dd>{}</dd>", Escaped(name), Escaped(value))?;
-    }
-    html.push_str("</dl>\n");
-    for state in ["ran", "cached", "failed", "skipped"] {
-        let count = page.tasks.iter().filter(|task| task.state == state).count();
-        writeln!(html, "<span class=\"count {state}\">{count} {state}</span>")?;
-    }
-    Ok(())
-}
-
-fn failures(page: &Page, html: &mut String) -> fmt::Result {
-    let failed: Vec<&Row> = page.tasks.iter().filter(|task| task.state == "failed").collect();
-    if failed.is_empty() {
-        return Ok(());
-    }
-    html.push_str("<h2>Failures</h2>\n");
-    for task in failed {
-        writeln!(html, "<h3>{}</h3>\n<p>{}</p>", Escaped(&task.task), Escaped(&task.reason))?;
-        if let Some(log) = &task.log {
-            writeln!(html, "<pre>{}</pre>", Escaped(log))?;
+    let title = visible(&page.run);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
+                meta name="viewport" content="width=device-width";
+                title { "ghtrader " (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { "Run " (title) }
+                (content(page, &|_| None))
+            }
         }
     }
-    Ok(())
+    .into_string()
+}
+
+/// What the page shows, without its title; the names of tasks lead to what `link` says.
+pub fn content(page: &Page, link: &dyn Fn(&Row) -> Option<String>) -> Markup {
+    html! {
+        (summary(page))
+        (failures(page, link))
+        (timeline(page))
+        (devices(page))
+        (tasks(page, link))
+        @for note in &page.notes { p { (visible(note)) } }
+    }
+}
+
+fn summary(page: &Page) -> Markup {
+    let of = |state: &str| page.tasks.iter().filter(|task| task.state == state).count();
+    html! {
+        dl {
+            @for (name, value) in &page.facts { dt { (visible(name)) } dd { (visible(value)) } }
+        }
+        @for state in ["running", "killed", "ran", "cached", "failed", "skipped"] {
+            // A run that has ended has none of the first two.
+            @let count = of(state);
+            @if count > 0 || !["running", "killed"].contains(&state) {
+                span class={ "count " (state) } { (count) " " (state) }
+            }
+        }
+    }
+}
+
+fn failures(page: &Page, link: &dyn Fn(&Row) -> Option<String>) -> Markup {
+    let failed: Vec<&Row> = page.tasks.iter().filter(|task| task.state == "failed").collect();
+    html! {
+        @if !failed.is_empty() { h2 { "Failures" } }
+        @for task in failed {
+            h3 { (name(task, link)) }
+            p { (visible(&task.reason)) }
+            @if let Some(log) = &task.log { pre { (visible(log)) } }
+        }
+    }
+}
+
+/// A task's name, as a link where there is one.
+fn name(task: &Row, link: &dyn Fn(&Row) -> Option<String>) -> Markup {
+    html! {
+        @match link(task) {
+            Some(link) => { a href=(link) { (visible(&task.task)) } }
+            None => { (visible(&task.task)) }
+        }
+    }
 }
 
 /// A line for each task: a pale bar while it waited, a full one while it ran.
-fn timeline(page: &Page, html: &mut String) -> fmt::Result {
+fn timeline(page: &Page) -> Markup {
     let mut timed: Vec<(&Row, [f64; 3])> = page.tasks.iter().filter_map(|task| Some((task, task.time?))).collect();
     if timed.is_empty() {
-        return Ok(());
+        return html! {};
     }
     let all = timed.len();
     timed.sort_by(|(_, a), (_, b)| (b[2] - b[1]).total_cmp(&(a[2] - a[1])));
@@ -123,29 +143,32 @@ fn timeline(page: &Page, html: &mut String) -> fmt::Result {
     timed.sort_by(|(a, one), (b, two)| one[1].total_cmp(&two[1]).then_with(|| a.task.cmp(&b.task)));
     let end = timed.iter().map(|(_, time)| time[2]).fold(page.seconds, f64::max).max(1e-9);
     let percent = |seconds: f64| (seconds / end * 100.0).clamp(0.0, 100.0);
-    writeln!(html, "<h2>Timeline</h2>\n<p>{} from left to right; pale: ready and waiting.</p>", duration(end))?;
-    if all > BARS {
-        writeln!(html, "<p>The {BARS} longest of {all} tasks.</p>")?;
+    html! {
+        h2 { "Timeline" }
+        p { (duration(end)) " from left to right; pale: ready and waiting." }
+        @if all > BARS { p { "The " (BARS) " longest of " (all) " tasks." } }
+        table.gantt {
+            @for (task, time) in timed {
+                @let [ready, started, ended] = time.map(percent);
+                tr {
+                    th { (visible(&task.task)) }
+                    td {
+                        i.waits style=(bar(ready, started)) {}
+                        i class=(task.state) style=(bar(started, ended)) {}
+                    }
+                }
+            }
+        }
     }
-    html.push_str("<table class=\"gantt\">\n");
-    for (task, [ready, started, ended]) in timed {
-        let (ready, started, ended) = (percent(ready), percent(started), percent(ended));
-        writeln!(
-            html,
-            "<tr><th>{}</th><td><i class=\"waits\" style=\"left:{ready:.3}%;width:{:.3}%\"></i>\
-             <i class=\"{}\" style=\"left:{started:.3}%;width:{:.3}%\"></i></td></tr>",
-            Escaped(&task.task),
-            (started - ready).max(0.0),
-            Escaped(&task.state),
-            (ended - started).max(0.0),
-        )?;
-    }
-    html.push_str("</table>\n");
-    Ok(())
+}
+
+/// Where a bar stands, from and to percent of the width.
+fn bar(from: f64, to: f64) -> String {
+    format!("left:{from:.3}%;width:{:.3}%", (to - from).max(0.0))
 }
 
 /// A line for each device: what ran on it, and for how much of the time something did.
-fn devices(page: &Page, html: &mut String) -> fmt::Result {
+fn devices(page: &Page) -> Markup {
     let mut used: BTreeMap<u32, Vec<(&Row, f64, f64)>> = BTreeMap::new();
     for task in &page.tasks {
         let Some([_, started, ended]) = task.time else { continue };
@@ -154,83 +177,69 @@ fn devices(page: &Page, html: &mut String) -> fmt::Result {
         }
     }
     if used.is_empty() {
-        return Ok(());
+        return html! {};
     }
     let last = used.values().flatten().map(|(_, _, ended)| *ended);
     let end = last.fold(page.seconds, f64::max).max(1e-9);
-    html.push_str("<h2>Devices</h2>\n<table class=\"gantt\">\n");
-    for (device, mut tasks) in used {
-        tasks.sort_by(|(_, a, _), (_, b, _)| a.total_cmp(b));
-        let (mut busy, mut until) = (0.0, 0.0_f64);
-        for (_, started, ended) in &tasks {
-            busy += (ended - started.max(until)).max(0.0);
-            until = until.max(*ended);
-        }
-        tasks.sort_by(|(_, a, b), (_, c, d)| (d - c).total_cmp(&(b - a)));
-        write!(html, "<tr><th>gpu {device}</th><td title=\"busy {:.0} % of the time\">", busy / end * 100.0)?;
-        for (task, started, ended) in tasks.iter().take(BARS) {
-            write!(
-                html,
-                "<i class=\"{}\" style=\"left:{:.3}%;width:{:.3}%\" title=\"{}\"></i>",
-                Escaped(&task.state),
-                started / end * 100.0,
-                (ended - started) / end * 100.0,
-                Escaped(&task.task),
-            )?;
-        }
-        html.push_str("</td></tr>\n");
-    }
-    html.push_str("</table>\n");
-    Ok(())
-}
-
-fn tasks(page: &Page, html: &mut String) -> fmt::Result {
-    html.push_str("<h2>Tasks</h2>\n<table>\n<tr>");
-    for name in ["task", "state", "why", "took", "CPU", "peak memory", "attempts"] {
-        write!(html, "<th>{name}</th>")?;
-    }
-    html.push_str("</tr>\n");
-    let mut cached = 0;
-    for task in &page.tasks {
-        cached += usize::from(task.state == "cached");
-        if task.state == "cached" && cached > CACHED {
-            continue;
-        }
-        write!(html, "<tr><td>{}</td><td class=\"{}\">", Escaped(&task.task), Escaped(&task.state))?;
-        writeln!(
-            html,
-            "{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-            Escaped(&task.state),
-            Escaped(&task.reason),
-            task.seconds.map(duration).unwrap_or_default(),
-            task.cpu.map(duration).unwrap_or_default(),
-            task.memory.map(size).unwrap_or_default(),
-            task.attempts.map(|attempts| attempts.to_string()).unwrap_or_default(),
-        )?;
-    }
-    html.push_str("</table>\n");
-    if cached > CACHED {
-        writeln!(html, "<p>{} more were cached.</p>", cached - CACHED)?;
-    }
-    Ok(())
-}
-
-/// A text that says in HTML what it says, wherever it stands.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in visible(self.0).chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                c => f.write_char(c)?,
+    let percent = |seconds: f64| seconds / end * 100.0;
+    html! {
+        h2 { "Devices" }
+        table.gantt {
+            @for (device, mut tasks) in used {
+                @let busy = busy(&mut tasks);
+                tr {
+                    th { "gpu " (device) }
+                    td title=(format!("busy {:.0} % of the time", percent(busy))) {
+                        @for (task, started, ended) in longest(tasks) {
+                            @let style = bar(percent(started), percent(ended));
+                            i class=(task.state) style=(style) title=(visible(&task.task)) {}
+                        }
+                    }
+                }
             }
         }
-        Ok(())
+    }
+}
+
+/// For how long something ran.
+fn busy(tasks: &mut [(&Row, f64, f64)]) -> f64 {
+    tasks.sort_by(|(_, a, _), (_, b, _)| a.total_cmp(b));
+    let (mut busy, mut until) = (0.0, 0.0_f64);
+    for (_, started, ended) in tasks {
+        busy += (*ended - started.max(until)).max(0.0);
+        until = until.max(*ended);
+    }
+    busy
+}
+
+/// Those that are drawn.
+fn longest(mut tasks: Vec<(&Row, f64, f64)>) -> impl Iterator<Item = (&Row, f64, f64)> {
+    tasks.sort_by(|(_, a, b), (_, c, d)| (d - c).total_cmp(&(b - a)));
+    tasks.into_iter().take(BARS)
+}
+
+fn tasks(page: &Page, link: &dyn Fn(&Row) -> Option<String>) -> Markup {
+    let (cached, others): (Vec<&Row>, Vec<&Row>) = page.tasks.iter().partition(|task| task.state == "cached");
+    let left_out = cached.len().saturating_sub(CACHED);
+    let mut shown: Vec<&Row> = cached.into_iter().take(CACHED).chain(others).collect();
+    shown.sort_by(|a, b| a.task.cmp(&b.task));
+    html! {
+        h2 { "Tasks" }
+        table {
+            tr { @for name in ["task", "state", "why", "took", "CPU", "peak memory", "attempts"] { th { (name) } } }
+            @for task in shown {
+                tr {
+                    td { (name(task, link)) }
+                    td class=(task.state) { (task.state) }
+                    td { (visible(&task.reason)) }
+                    td.n { (task.seconds.map(duration).unwrap_or_default()) }
+                    td.n { (task.cpu.map(duration).unwrap_or_default()) }
+                    td.n { (task.memory.map(size).unwrap_or_default()) }
+                    td.n { (task.attempts.map(|attempts| attempts.to_string()).unwrap_or_default()) }
+                }
+            }
+        }
+        @if left_out > 0 { p { (left_out) " more were cached." } }
     }
 }
 

@@ -10,6 +10,8 @@ mod commit;
 mod fault;
 mod flight;
 mod folder;
+mod message;
+mod options;
 mod pool;
 mod prepare;
 mod publish;
@@ -24,180 +26,30 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender};
 use std::thread::Scope;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::cache::CacheError;
-use crate::diagnostic::Diagnostic;
-use crate::execute::{ExecEvent, Executor};
+use crate::execute::Executor;
 use crate::hash::Hash;
 use crate::leases::Leases;
-use crate::locks::{Held, Holder, LockError, Locks};
-use crate::plan::{Context, Done, InstanceId, Outcome, Planner, Resolved, Wish};
-use crate::provenance::{Commit, RunTask, RunTaskState};
+use crate::locks::{LockError, Locks};
+use crate::plan::{Context, InstanceId, Outcome, Planner, Resolved, Wish};
+use crate::provenance::{RunTask, RunTaskState};
 use crate::refs::Refs;
 use crate::report::{Event, Reporter, Summary};
-use crate::resources::{self, Pool, Request};
+use crate::resources::{self, Request};
 use crate::schedule::{Candidate, Forecast, LockKeys, Scheduler};
-use commit::{Committed, Committer};
+use commit::Committer;
 use flight::InFlight;
 use folder::Folders;
+pub use message::Mailbox;
+use message::{Message, NotStarted, Prepared};
+pub use options::{Ended, Means, Options, RunError};
 use pool::Workers;
-use publish::PublishError;
 use share::{Sharer, Sharing};
 use start::Contended;
-use task::TaskError;
-
-/// What a run works with beside the plan.
-pub struct Means<'a> {
-    /// The refs of the cache, as they are; the plan sees them as they were.
-    pub refs: &'a Refs,
-    /// The locks of the cache.
-    pub locks: &'a Locks,
-    /// The leases of the machine; none where tasks run elsewhere.
-    pub leases: Option<Leases>,
-    /// Where tasks run.
-    pub executor: &'a dyn Executor,
-    /// What is heard of them, and of the user.
-    pub mailbox: Mailbox,
-    /// Who is told.
-    pub reporter: &'a mut dyn Reporter,
-    /// Called when all is planned that can be, before the first task starts.
-    pub before_first: &'a mut dyn FnMut() -> std::io::Result<()>,
-}
-
-/// How to run.
-pub struct Options<'a> {
-    /// The run's id.
-    pub run: String,
-    /// On a failure, finish what does not depend on it.
-    pub keep_going: bool,
-    /// At most this many tasks at once.
-    pub jobs: usize,
-    /// What the machine has.
-    pub machine: Pool,
-    /// What each node of a cluster has, where tasks run on one, which shares it out itself. Empty where they run on `machine`.
-    pub nodes: Vec<Pool>,
-    /// How long to wait for a lock held elsewhere; `None` for ever.
-    pub wait_locks: Option<Duration>,
-    /// Where a task's log goes.
-    pub log: &'a (dyn Fn(&str) -> PathBuf + Sync),
-    /// The project's sources.
-    pub commit: Commit,
-    /// The machine's name.
-    pub host: String,
-    /// Who started the run.
-    pub user: String,
-}
-
-impl Options<'_> {
-    /// As whom the others on this machine and in this cache see a task.
-    fn holder(&self, task: String) -> Holder {
-        Holder {
-            pid: std::process::id(),
-            host: self.host.clone(),
-            who: self.user.clone(),
-            run: self.run.clone(),
-            task,
-            since: jiff::Timestamp::now().to_string(),
-        }
-    }
-}
-
-/// How a run ended.
-pub struct Ended {
-    /// Counts.
-    pub summary: Summary,
-    /// Every task.
-    pub tasks: BTreeMap<String, RunTask>,
-    /// Whether it was interrupted.
-    pub interrupted: bool,
-    /// Whether a lock that was asked for was not got.
-    pub lock_missed: bool,
-    /// Whether the cache could not be read or written.
-    pub cache_failed: bool,
-    /// What the flow wants shown at the end.
-    pub prints: Vec<Event>,
-}
-
-/// A run that could not start, or had to stop.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The flow is wrong, or cannot run on this machine: nothing was started.
-    #[error("the flow is not valid")]
-    Invalid(Vec<Diagnostic>),
-    /// The cache cannot be used: nothing was started.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
-    /// What was to be done before the first task failed: nothing was started.
-    #[error(transparent)]
-    NotBegun(std::io::Error),
-}
-
-/// Where a run hears of what happens.
-#[derive(Debug)]
-pub struct Mailbox {
-    sender: Sender<Message>,
-    inbox: Receiver<Message>,
-}
-
-impl Mailbox {
-    /// An empty one.
-    #[expect(clippy::new_without_default, reason = "it is a channel and not a value")]
-    pub fn new() -> Self {
-        let (sender, inbox) = channel();
-        Self { sender, inbox }
-    }
-
-    /// For an executor: takes what it tells of its jobs.
-    pub fn of_executor(&self) -> impl Fn(ExecEvent) + Send + Sync + 'static {
-        let sender = self.sender.clone();
-        // A run that is over does not listen.
-        move |event| drop(sender.send(Message::Exec(event)))
-    }
-
-    /// To be called at each interrupt (Ctrl-C); false when the run has ended.
-    pub fn of_interrupts(&self) -> impl Fn() -> bool + Send + 'static {
-        let sender = self.sender.clone();
-        move || sender.send(Message::Interrupt).is_ok()
-    }
-}
-
-/// What the threads and the executor report.
-#[derive(Debug)]
-enum Message {
-    Exec(ExecEvent),
-    /// It has to wait for a lock or for its next attempt, and needs nothing else meanwhile.
-    Waits(InstanceId),
-    Prepared(InstanceId, Result<Prepared, NotStarted>),
-    /// What a task wrote is in the cache, and may be used; or it cannot be kept. The locks come back for another attempt.
-    Kept(InstanceId, Result<Done, (TaskError, Option<Held>)>),
-    Committed(Committed),
-    Shared(Result<(), CacheError>),
-    Waiting(InstanceId, String, String),
-    Published(String, Result<(), PublishError>),
-    Told(Event),
-    Interrupt,
-}
-
-/// A task that is being started, or that somebody else has finished meanwhile.
-#[derive(Debug)]
-enum Prepared {
-    Started(Held),
-    /// What it waited for is there: it may start as soon as there is room.
-    Free(Held),
-    Cached(Done),
-}
-
-/// Why a task was not started.
-#[derive(Debug)]
-enum NotStarted {
-    Task(TaskError),
-    Lock(LockError),
-    /// The run was interrupted before it started.
-    Interrupted,
-}
 
 /// The most threads beside the deciding one that read and write files; the fewest are two.
 const WORKERS: usize = 16;
@@ -375,6 +227,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             if idle && self.unrecorded == 0 && self.publishing == 0 && self.sharing.left == 0 && !self.share_rest() {
                 break;
             }
+            self.reporter.pause();
             if let Some(message) = self.next_message(inbox) {
                 self.handle(message);
             }

@@ -72,6 +72,7 @@ mod commands {
     mod refs_upstream;
     mod report;
     mod select;
+    mod serve;
     mod store;
     mod terminal;
     mod verify;

@@ -32,7 +32,7 @@ fn a_run_is_one_page_with_its_tasks_its_times_and_its_failures() {
         "(attempt 2 of 2)",
         "&lt;script&gt;alert(1)&lt;/script&gt;",
         "parameter note",
-        "&lt;b&gt;&amp;&#39;",
+        "&lt;b&gt;&amp;'",
         "<td>good</td><td class=\"ran\">ran</td><td>never ran</td>",
         "<tr><th>good</th>",
         "<tr><th>bad</th>",

@@ -1,60 +1,72 @@
-//! ARTIFACT: a hash (8 digits are enough), a ref, a published path or any other file, or `flow:task[instance].output`.
+//! What people call an artifact or a run. ARTIFACT: a hash (8 digits are enough), a ref, a published path or any other file, or
+//! `flow:task[instance].output`. RUN: its id, its last digits, or `last`.
 
 use std::path::Path;
 
-use super::{CliError, Project};
+use super::run::list;
 use crate::artifact::Artifact;
 use crate::cache::{Cache, CacheError};
+use crate::diagnostic::Diagnostic;
 use crate::graph::Selector;
 use crate::hash::Hash;
 use crate::refs::{Move, RefError, Refs};
 
+/// Why a text names nothing, or not one thing.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// What is wrong with it, and what would be right.
+    #[error(transparent)]
+    Unclear(#[from] Diagnostic),
+    /// The cache cannot be read.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// Refs cannot be read.
+    #[error(transparent)]
+    Ref(#[from] RefError),
+    /// The records of runs cannot be read.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+fn unclear(message: impl Into<String>, help: impl Into<String>) -> FindError {
+    FindError::Unclear(Diagnostic::new(message).help(help))
+}
+
 /// What a text names.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub struct Found {
     /// The content, where it is in the cache as an artifact of its own.
-    pub(super) artifact: Option<Artifact>,
+    pub artifact: Option<Artifact>,
     /// Its hash.
-    pub(super) hash: Option<Hash>,
+    pub hash: Option<Hash>,
     /// For a ref, the move that set it.
-    pub(super) moved: Option<Move>,
+    pub moved: Option<Move>,
     /// The keys that wrote it; for a ref the key that moved it.
-    pub(super) keys: Vec<Hash>,
+    pub keys: Vec<Hash>,
 }
 
-impl Found {
-    /// An error about an object that is not there, with what makes it again.
-    pub(super) fn lost(&self, cache: &Cache, error: CacheError) -> CliError {
-        let (CacheError::Missing(hash) | CacheError::Damaged { hash, .. }) = &error else { return error.into() };
-        let maker = self.keys.first().and_then(|key| cache.find_result(key).ok().flatten());
-        let (Some(maker), state) =
-            (maker, if matches!(error, CacheError::Missing(_)) { "not in the cache" } else { "damaged" })
-        else {
-            return error.into();
-        };
-        CliError::Lost { hash: *hash, state, flow: maker.flow, task: maker.task }
-    }
-}
-
-/// What `text` names.
-pub(super) fn find(project: &Project, cache: &Cache, text: &str) -> Result<Found, CliError> {
+/// What `text` names. Files are looked for from where the user stands, and in `root`; nowhere where there is none.
+///
+/// # Errors
+/// Where it names nothing, or several things; and where the cache cannot be read.
+pub fn find(cache: &Cache, root: Option<&Path>, text: &str) -> Result<Found, FindError> {
     let found = match by_ref(cache, text)? {
         Some(found) => Some(found),
         None => match by_instance(cache, text)? {
             Some(found) => Some(found),
             None => match by_hash(cache, text)? {
                 Some(found) => Some(found),
-                None => by_path(project, cache, text)?,
+                None => by_path(cache, root, text)?,
             },
         },
     };
     found.ok_or_else(|| {
         let message = format!("nothing here is called `{text}`");
-        CliError::usage(message, "name a ref, a file, `flow:task[axis=value].output`, or at least 8 digits of a hash")
+        unclear(message, "name a ref, a file, `flow:task[axis=value].output`, or at least 8 digits of a hash")
     })
 }
 
-fn by_ref(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
+fn by_ref(cache: &Cache, text: &str) -> Result<Option<Found>, FindError> {
     let last = match Refs::open(cache).get(text) {
         Ok(Some(last)) => last,
         // A text that cannot be the name of a ref is simply none.
@@ -69,7 +81,7 @@ fn by_ref(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
     Ok(Some(Found { hash: Some(artifact.hash), artifact: Some(artifact), keys, moved: Some(last) }))
 }
 
-fn by_instance(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
+fn by_instance(cache: &Cache, text: &str) -> Result<Option<Found>, FindError> {
     let Some((flow, rest)) = text.split_once(':') else { return Ok(None) };
     // An output's name has no dot, values of axes may have one.
     let (task, output) = match rest.rsplit_once('.') {
@@ -89,7 +101,7 @@ fn by_instance(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
                 } else {
                     format!("it has: {}", known.join(", "))
                 };
-                return Err(CliError::usage(message, help));
+                return Err(unclear(message, help));
             }
         },
         (None, 1) => result.outputs.iter().next().map(|(_, artifact)| artifact.clone()),
@@ -99,12 +111,12 @@ fn by_instance(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
 }
 
 /// The name of an instance as it is recorded, however its values are quoted here.
-pub(super) fn instance(text: &str) -> String {
+pub fn instance(text: &str) -> String {
     text.parse::<Selector>().map_or_else(|_| text.to_owned(), |selector| selector.to_string())
 }
 
 /// An error where `task` names a task of which only instances are recorded.
-fn several(cache: &Cache, flow: &str, task: &str) -> Result<Option<Found>, CliError> {
+fn several(cache: &Cache, flow: &str, task: &str) -> Result<Option<Found>, FindError> {
     let instances: Vec<String> = cache
         .all_last(flow)?
         .into_keys()
@@ -112,10 +124,10 @@ fn several(cache: &Cache, flow: &str, task: &str) -> Result<Option<Found>, CliEr
         .collect();
     let Some(first) = instances.first() else { return Ok(None) };
     let message = format!("`{task}` has {} instances", instances.len());
-    Err(CliError::usage(message, format!("name one of them, e.g. `{flow}:{first}`")))
+    Err(unclear(message, format!("name one of them, e.g. `{flow}:{first}`")))
 }
 
-fn by_hash(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
+fn by_hash(cache: &Cache, text: &str) -> Result<Option<Found>, FindError> {
     if text.len() < 8 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(None);
     }
@@ -130,20 +142,42 @@ fn by_hash(cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
             moved: None,
         })),
         ([], [key]) => Ok(Some(Found { keys: vec![*key], ..Found::default() })),
-        _ => Err(CliError::usage(format!("`{text}` fits several hashes"), "give more digits")),
+        _ => Err(unclear(format!("`{text}` fits several hashes"), "give more digits")),
     }
 }
 
-fn by_path(project: &Project, cache: &Cache, text: &str) -> Result<Option<Found>, CliError> {
-    let candidates = [Path::new(text).to_owned(), project.root.join(text)];
+fn by_path(cache: &Cache, root: Option<&Path>, text: &str) -> Result<Option<Found>, FindError> {
+    let Some(root) = root else { return Ok(None) };
+    let candidates = [Path::new(text).to_owned(), root.join(text)];
     let Some(path) = candidates.iter().find(|path| path.exists()) else { return Ok(None) };
     let artifact = cache.hash_source(path)?;
     let keys = writers(cache, &artifact.hash)?;
     Ok(Some(Found { hash: Some(artifact.hash), artifact: Some(artifact), keys, moved: None }))
 }
 
-fn writers(cache: &Cache, hash: &Hash) -> Result<Vec<Hash>, CliError> {
+fn writers(cache: &Cache, hash: &Hash) -> Result<Vec<Hash>, FindError> {
     let mut keys: Vec<Hash> = cache.produced(hash)?.into_iter().map(|(key, _)| key).collect();
     keys.dedup();
     Ok(keys)
+}
+
+/// A run by its id, its last digits, or `last`.
+///
+/// # Errors
+/// Where it is none, or fits several; and where the records cannot be read.
+pub fn find_run(cache: &Cache, text: &str) -> Result<String, FindError> {
+    let runs = list(&cache.runs())?;
+    let wanted = text.to_uppercase();
+    let found: Vec<&String> = match text {
+        "last" => runs.last().into_iter().collect(),
+        _ => runs.iter().filter(|run| run.ends_with(&wanted)).collect(),
+    };
+    match found.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(unclear(format!("there is no run `{text}`"), "see `ghtrader runs`")),
+        many => {
+            let message = format!("`{text}` fits {} runs", many.len());
+            Err(unclear(message, "give more of the last digits of its id"))
+        }
+    }
 }

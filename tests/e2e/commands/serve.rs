@@ -1,0 +1,259 @@
+//! `ghtrader serve`: every page, over HTTP as a browser asks for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::space::{Space, files_below, signal, wait_for};
+
+/// The page of a project, until this is dropped.
+struct Site {
+    child: Child,
+    port: u16,
+}
+
+/// What came back.
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Site {
+    fn of(space: &Space) -> Self {
+        Self::start(&mut space.command(&["serve", "--port", "0"]))
+    }
+
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = line.trim().strip_prefix("http://127.0.0.1:").and_then(|rest| rest.strip_suffix('/'));
+        let port = port.unwrap_or_else(|| panic!("{line}")).parse().unwrap();
+        Self { child, port }
+    }
+
+    fn get(&self, path: &str) -> Reply {
+        self.ask("GET", path, "localhost")
+    }
+
+    fn ask(&self, method: &str, path: &str, host: &str) -> Reply {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        let reply = String::from_utf8(bytes).unwrap();
+        let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Reply { status, head: head.to_lowercase(), body: body.to_owned() }
+    }
+
+    /// A page that has to be there.
+    fn page(&self, path: &str) -> String {
+        let reply = self.get(path);
+        assert_eq!(reply.status, 200, "{path}: {reply:#?}");
+        reply.body
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The addresses that a page leads to.
+fn links(page: &str) -> Vec<String> {
+    let parts = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    parts.map(|link| link.replace("&amp;", "&")).collect()
+}
+
+/// A task with odd values, one that writes a log, one that fails, and a ref.
+const FLOW: &str = r#"
+description: 'odd <b>names</b> & "quotes"'
+params: { x: { type: string, default: "<i>", help: "a <u>parameter</u>" } }
+tasks:
+  odd: { run: 'echo "::metric loss=0.5"; echo "<script>alert(1)</script>"; echo "$MATRIX_A" >$OUTPUT_X', matrix: { a: ["a b&c=d", "<script>", "é+%2f"] }, outputs: { x: x } }
+  all: { run: 'cat "$INPUT_X"/*/* >$OUTPUT_Y', inputs: { x: { from: odd.x }, src: { path: src.txt } }, outputs: { y: y }, publish: { y: { ref: model/one } } }
+  bad: { run: 'echo this is why; exit 3', when: "${{ params.x == 'bad' }}" }
+"#;
+
+fn space() -> Space {
+    let space = Space::with_flow(FLOW);
+    space.write("src.txt", "a source");
+    space.up_to_date(&[]);
+    assert_eq!(space.run(&["-p", "x=bad"]).code, 1);
+    space
+}
+
+#[test]
+fn every_link_leads_to_a_page_and_every_name_is_text() {
+    let space = space();
+    space.flow_named("broken", "tasks: { a: { rum: x } }\n");
+    let before = state(&space);
+    let site = Site::of(&space);
+    let mut pages: BTreeMap<String, String> = BTreeMap::new();
+    let mut open = vec!["/".to_owned()];
+    while let Some(path) = open.pop() {
+        if pages.contains_key(&path) {
+            continue;
+        }
+        let page = site.page(&path);
+        if !path.starts_with("/log") {
+            assert!(!page.contains("<script") && !page.contains("<b>names"), "{path}: {page}");
+            open.extend(links(&page));
+        }
+        pages.insert(path, page);
+    }
+    let kinds: BTreeSet<&str> = pages.keys().map(|path| path.split('?').next().unwrap()).collect();
+    let all = ["/", "/flow", "/lineage", "/locks", "/log", "/refs", "/run", "/runs", "/style.css", "/task"];
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), all);
+    let with = |path: &str, parts: &[&str]| {
+        let has =
+            |(known, page): (&String, &String)| known.starts_with(path) && parts.iter().all(|part| page.contains(part));
+        assert!(pages.iter().any(has), "no {path} says all of {parts:?}");
+    };
+    with("/", &["odd &lt;b&gt;names&lt;/b&gt;", "is not valid", "1 failed", "exit 1"]);
+    with("/flow?name=test", &["a &lt;u&gt;parameter", "<td>all</td><td>a command</td><td></td><td>odd</td>"]);
+    with("/flow?name=broken", &["did you mean"]);
+    with("/run?", &["odd[a=&quot;a b&amp;c=d&quot;]", "class=\"count ran\"", "this is why", "exit status 3"]);
+    with("/task?", &["metric loss", "<dd>0.5</dd>", "&lt;script&gt;alert(1)"]);
+    with("/log?", &["<script>alert(1)</script>\n"]);
+    with("/lineage?of=model%2Fone", &["src.txt  content", "Content"]);
+    with("/refs?name=model%2Fone", &["test:all"]);
+    assert_eq!(state(&space), before, "looking changes nothing");
+}
+
+/// All files of a cache, and what they hold, but for what SQLite keeps for those who read.
+fn state(space: &Space) -> BTreeMap<String, Vec<u8>> {
+    let files = files_below(&space.path("cache")).into_iter();
+    let files = files.map(|path| (path.display().to_string(), std::fs::read(&path).unwrap_or_default()));
+    files.filter(|(path, _)| !path.ends_with("-shm") && !path.ends_with("-wal")).collect()
+}
+
+#[test]
+fn a_run_that_goes_on_is_shown_as_it_goes() {
+    let space = Space::with_flow(
+        "tasks:\n  slow: { run: 'echo \"::progress 1/4 warming up\"; echo begun; while ! test -e @/go; do sleep 0.05; done; echo 1 >$OUTPUT_X', outputs: { x: x } }\n  after: { run: 'true', needs: [slow] }\n",
+    );
+    let site = Site::of(&space);
+    assert!(site.page("/").contains("no runs yet"));
+    let mut runner = space.spawn(&["run", "test"]);
+    wait_for("progress", || site.get("/run?run=last").body.contains("1 of 4 warming up"));
+    let (overview, run) = (site.page("/"), site.page("/run?run=last"));
+    assert!(overview.contains("class=\"running\"") && overview.contains("http-equiv=\"refresh\""), "{overview}");
+    assert!(run.contains("1 running") && run.contains("http-equiv=\"refresh\""), "{run}");
+    let task = site.page("/task?run=last&task=slow");
+    assert!(task.contains("<pre>begun\n</pre>") && task.contains("http-equiv=\"refresh\""), "{task}");
+    assert!(site.page("/locks").contains("slow"));
+    space.write("go", "");
+    assert!(runner.wait().unwrap().success());
+    let run = site.page("/run?run=last");
+    assert!(run.contains("2 ran") && !run.contains("running") && !run.contains("refresh"), "{run}");
+    assert!(site.page("/task?run=last&task=after").contains("It wrote nothing."));
+    assert!(site.page("/locks").contains("no lock is held"));
+}
+
+#[test]
+fn what_a_killed_run_was_doing_is_shown() {
+    let space = Space::with_flow("tasks: { slow: { run: 'echo begun; sleep 600' } }\n");
+    let mut runner = space.spawn(&["run", "test"]);
+    let site = Site::of(&space);
+    wait_for("its log", || site.get("/task?run=last&task=slow").body.contains("begun"));
+    runner.kill().unwrap();
+    runner.wait().unwrap();
+    let run = site.page("/run?run=last");
+    assert!(run.contains("1 killed") && !run.contains("refresh"), "{run}");
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let space = space();
+    let site = Site::of(&space);
+    for (path, part) in [
+        ("/nowhere", "there is no page /nowhere"),
+        ("/run", "the address says no `run`"),
+        ("/run?run=zz", "there is no run `zz`"),
+        ("/run?run=..%2F..%2Fetc", "there is no run"),
+        ("/task?run=last&task=no", "has no task `no`"),
+        ("/log?run=last&task=..%2F..%2Fstart", "there is no such log"),
+        ("/flow?name=..%2Fx", "there is no flow"),
+        ("/refs?name=no", "the ref `no` was never set"),
+        ("/lineage?of=nothing", "nothing here is called `nothing`"),
+        ("/lineage?of=%2Fetc%2Fpasswd", "nothing here is called"),
+        ("/lineage?of=%00%ff", "nothing here is called"),
+    ] {
+        let reply = site.get(path);
+        assert!(reply.status == 404 && reply.body.contains(part), "{path}: {reply:#?}");
+    }
+    let run = files_below(&space.path("cache/v1/runs")).into_iter().find(|path| path.ends_with("end.json")).unwrap();
+    std::fs::write(run, "{").unwrap();
+    let overview = site.page("/");
+    assert!(overview.contains("is damaged") && overview.matches("/run?run=").count() == 2, "{overview}");
+    std::fs::write(space.path("cache/v1/refs/model/one/1.json"), "{").unwrap();
+    let refs = site.get("/refs");
+    assert!(refs.status == 500 && refs.body.contains("is not a move of a ref"), "{refs:#?}");
+}
+
+#[test]
+fn a_project_without_a_cache_or_flows_has_pages_too() {
+    let space = Space::new();
+    let site = Site::of(&space);
+    assert!(site.page("/").contains("no runs yet"));
+    for path in ["/runs", "/refs", "/locks"] {
+        site.page(path);
+    }
+    assert!(!space.exists("cache"), "nothing is made");
+}
+
+#[test]
+fn only_a_browser_on_this_machine_is_answered() {
+    let space = space();
+    let site = Site::of(&space);
+    for host in ["evil.example", "127.0.0.1.evil.example:80", ""] {
+        assert_eq!(site.ask("GET", "/runs", host).status, 421, "{host}");
+    }
+    assert_eq!(site.ask("POST", "/runs", "localhost").status, 405);
+    let head = site.get("/runs").head;
+    for part in ["default-src 'none'", "nosniff", "no-store", "frame-ancestors 'none'"] {
+        assert!(head.contains(part), "{head}");
+    }
+    let log = site.get(&links(&site.page("/task?run=last&task=bad")).pop().unwrap());
+    assert!(log.head.contains("text/plain"), "{log:#?}");
+    // Port in hexadecimal, as the kernel tells of who listens.
+    let listens = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let own: Vec<&str> =
+        listens.lines().filter(|line| line.contains(&format!(":{:04X} 00000000:0000 0A", site.port))).collect();
+    assert!(own.len() == 1 && own[0].contains(&format!("0100007F:{:04X}", site.port)), "{own:?}");
+}
+
+#[test]
+fn a_large_log_comes_whole() {
+    let space = Space::with_flow("tasks: { a: { run: 'seq 3000000' } }\n");
+    space.up_to_date(&[]);
+    let site = Site::of(&space);
+    let page = site.page("/task?run=last&task=a");
+    assert!(page.contains("of which this is the end") && page.contains("2999999\n3000000\n") && page.len() < 100_000);
+    let log = site.page("/log?run=last&task=a");
+    assert!(log.contains("\n1234567\n") && log.contains("\n3000000\n"));
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_and_ctrl_c_ends_it() {
+    let space = space();
+    let mut site = Site::of(&space);
+    let port = site.port.to_string();
+    let taken = space.call(&["serve", "--port", &port]);
+    assert!(taken.code == 2 && taken.err.contains(&format!("127.0.0.1:{port} cannot be listened on")), "{taken:#?}");
+    assert!(taken.err.contains("--port 0"), "{taken:#?}");
+    assert_eq!(space.call(&["serve", "--port", "99999"]).code, 2);
+    // Also while somebody holds a connection and says nothing.
+    let _idle = TcpStream::connect(("127.0.0.1", site.port)).unwrap();
+    signal(site.child.id(), "INT");
+    assert_eq!(site.child.wait().unwrap().code(), Some(130));
+}
