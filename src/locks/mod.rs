@@ -7,14 +7,14 @@
 //! - `<lock>`: the locked file. In it, who holds it exclusively.
 //! - `<lock>.d/<ULID>.json`: one file for each that waits for it or shares it, locked for as long as that is so.
 //!
-//! Locks are taken all or none, so nobody waits holding one. Who came first is served first: a claim steps back behind
+//! Locks are taken all or none, so nobody waits holding one. Who came first is served first: a waiter steps back behind
 //! the earlier ones that are in its way, and the order of their ULIDs is the same for all locks, so there is no deadlock.
 
-mod claim;
 mod held;
 mod note;
 #[cfg(test)]
 mod tests;
+mod waiter;
 
 use std::path::{Path, PathBuf};
 
@@ -23,9 +23,9 @@ use serde::{Deserialize, Serialize};
 use crate::cache::Cache;
 use crate::cache::files::{entries, is_locked};
 use crate::hash::Hash;
-pub use claim::{Attempt, Claim};
 pub use held::Held;
 use note::{Note, living_notes, open_existing, read_note};
+pub use waiter::{Attempt, Waiter};
 
 /// A lock that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,13 +148,13 @@ impl Locks {
         Self { folder }
     }
 
-    /// A claim on all of `requests`; nothing is tried yet.
-    pub fn claim(&self, requests: &[LockRequest], holder: Holder) -> Claim {
+    /// Who wants all of `requests`; nothing is tried yet.
+    pub fn waiter(&self, requests: &[LockRequest], holder: Holder) -> Waiter {
         let mut requests = requests.to_vec();
         // One that is asked for both ways is needed exclusively, which sorts first.
         requests.sort();
         requests.dedup_by(|later, earlier| later.file == earlier.file);
-        Claim::new(self.folder.clone(), requests, holder)
+        Waiter::new(self.folder.clone(), requests, holder)
     }
 
     /// All locks that are held or waited for, sorted by name.

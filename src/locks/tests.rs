@@ -1,4 +1,4 @@
-//! Locks among claims of one process, which are as far apart as those of several.
+//! Locks among waiters of one process, which are as far apart as those of several.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -26,8 +26,8 @@ fn shared(name: &str) -> LockRequest {
     LockRequest::named(name, true)
 }
 
-fn got(claim: &mut Claim) -> Option<Held> {
-    match claim.attempt().unwrap() {
+fn got(waiter: &mut Waiter) -> Option<Held> {
+    match waiter.attempt().unwrap() {
         Attempt::Got(held) => Some(held),
         Attempt::Busy(_) => None,
     }
@@ -40,19 +40,19 @@ fn tasks(holders: &[Holder]) -> Vec<&str> {
 #[test]
 fn an_exclusive_lock_has_one_holder_and_says_who() {
     let (folder, locks) = locks();
-    let held = got(&mut locks.claim(&[exclusive("a")], holder("one"))).unwrap();
-    match locks.claim(&[exclusive("a")], holder("two")).attempt().unwrap() {
+    let held = got(&mut locks.waiter(&[exclusive("a")], holder("one"))).unwrap();
+    match locks.waiter(&[exclusive("a")], holder("two")).attempt().unwrap() {
         Attempt::Busy(busy) => assert_eq!((busy.lock.as_str(), busy.holder.unwrap().task), ("a", "one".into())),
         Attempt::Got(_) => panic!("two holders"),
     }
-    let error = locks.claim(&[shared("a")], holder("two")).wait(Some(Duration::ZERO), |_| (), || false).unwrap_err();
+    let error = locks.waiter(&[shared("a")], holder("two")).wait(Some(Duration::ZERO), |_| (), || false).unwrap_err();
     assert!(error.to_string().contains("`a` is held by one"), "{error}");
     drop(held);
-    assert!(got(&mut locks.claim(&[exclusive("a")], holder("two"))).is_some());
+    assert!(got(&mut locks.waiter(&[exclusive("a")], holder("two"))).is_some());
     assert_eq!(entries(folder.path()).unwrap().len(), 0, "nothing stays behind");
 }
 
-/// Claims of the same millisecond have no order.
+/// Waiters of the same millisecond have no order.
 fn later() {
     std::thread::sleep(Duration::from_millis(3));
 }
@@ -60,13 +60,13 @@ fn later() {
 #[test]
 fn readers_share_and_a_waiting_writer_is_not_passed_by_later_readers() {
     let (_folder, locks) = locks();
-    let one = got(&mut locks.claim(&[shared("a")], holder("one"))).unwrap();
+    let one = got(&mut locks.waiter(&[shared("a")], holder("one"))).unwrap();
     later();
-    let two = got(&mut locks.claim(&[shared("a")], holder("two"))).unwrap();
-    let mut writer = locks.claim(&[exclusive("a")], holder("writer"));
+    let two = got(&mut locks.waiter(&[shared("a")], holder("two"))).unwrap();
+    let mut writer = locks.waiter(&[exclusive("a")], holder("writer"));
     assert!(got(&mut writer).is_none());
     later();
-    let mut late = locks.claim(&[shared("a")], holder("late"));
+    let mut late = locks.waiter(&[shared("a")], holder("late"));
     assert!(got(&mut late).is_none());
     let listed = locks.list().unwrap();
     assert_eq!((listed.len(), listed[0].shared), (1, true));
@@ -82,13 +82,13 @@ fn readers_share_and_a_waiting_writer_is_not_passed_by_later_readers() {
 }
 
 #[test]
-fn a_claim_that_is_given_up_is_in_nobodys_way() {
+fn a_waiter_that_gives_up_is_in_nobodys_way() {
     let (_folder, locks) = locks();
-    let held = got(&mut locks.claim(&[shared("a")], holder("one"))).unwrap();
-    let mut writer = locks.claim(&[exclusive("a")], holder("writer"));
+    let held = got(&mut locks.waiter(&[shared("a")], holder("one"))).unwrap();
+    let mut writer = locks.waiter(&[exclusive("a")], holder("writer"));
     assert!(got(&mut writer).is_none());
     drop(writer);
-    assert!(got(&mut locks.claim(&[shared("a")], holder("two"))).is_some());
+    assert!(got(&mut locks.waiter(&[shared("a")], holder("two"))).is_some());
     drop(held);
     assert!(locks.list().unwrap().is_empty());
 }
@@ -103,31 +103,31 @@ fn what_the_dead_have_written_is_not_shown_and_in_nobodys_way() {
     fs::create_dir(folder.path().join(format!("{file}.d"))).unwrap();
     fs::write(folder.path().join(format!("{file}.d/00DEAD.json")), &text).unwrap();
     assert_eq!(locks.list().unwrap(), []);
-    drop(got(&mut locks.claim(&[exclusive("a")], holder("one"))).unwrap());
+    drop(got(&mut locks.waiter(&[exclusive("a")], holder("one"))).unwrap());
     assert_eq!(entries(folder.path()).unwrap().len(), 0);
 }
 
 #[test]
 fn several_locks_are_taken_all_or_none() {
     let (_folder, locks) = locks();
-    let held = got(&mut locks.claim(&[exclusive("b")], holder("one"))).unwrap();
-    let mut both = locks.claim(&[exclusive("c"), exclusive("b"), shared("b"), exclusive("a")], holder("two"));
+    let held = got(&mut locks.waiter(&[exclusive("b")], holder("one"))).unwrap();
+    let mut both = locks.waiter(&[exclusive("c"), exclusive("b"), shared("b"), exclusive("a")], holder("two"));
     assert!(got(&mut both).is_none());
     drop(both);
-    assert!(got(&mut locks.claim(&[exclusive("a"), exclusive("c")], holder("three"))).is_some());
+    assert!(got(&mut locks.waiter(&[exclusive("a"), exclusive("c")], holder("three"))).is_some());
     drop(held);
 }
 
 #[test]
 fn a_lock_lasts_as_long_as_a_descriptor_that_shares_it() {
     let (folder, locks) = locks();
-    let held = got(&mut locks.claim(&[exclusive("a")], holder("one"))).unwrap();
+    let held = got(&mut locks.waiter(&[exclusive("a")], holder("one"))).unwrap();
     let descriptors = held.share().unwrap();
     drop(held);
-    assert!(got(&mut locks.claim(&[exclusive("a")], holder("two"))).is_none());
+    assert!(got(&mut locks.waiter(&[exclusive("a")], holder("two"))).is_none());
     assert_eq!(tasks(&locks.list().unwrap()[0].holders), ["one"]);
     drop(descriptors);
-    assert!(got(&mut locks.claim(&[exclusive("a")], holder("two"))).is_some());
+    assert!(got(&mut locks.waiter(&[exclusive("a")], holder("two"))).is_some());
     assert_eq!(entries(folder.path()).unwrap().len(), 0);
 }
 
@@ -137,7 +137,7 @@ fn any_text_names_a_lock_of_its_own() {
     let long = "x".repeat(5000);
     let names = ["a/b", "a b", "", "..", "a.d", "-", "ü\n", &long, "hash-a", "a"];
     let held: Vec<Held> =
-        names.iter().map(|name| got(&mut locks.claim(&[exclusive(name)], holder("t"))).unwrap()).collect();
+        names.iter().map(|name| got(&mut locks.waiter(&[exclusive(name)], holder("t"))).unwrap()).collect();
     let mut expected: Vec<&str> = names.to_vec();
     expected.sort_unstable();
     let listed = locks.list().unwrap();
@@ -159,7 +159,7 @@ fn contenders_never_overlap_and_all_get_their_turn() {
                 for turn in 0..15 {
                     let wanted = [(contender + turn) % 3, (contender + 2 * turn + 1) % 3];
                     let requests: Vec<LockRequest> = wanted.iter().map(|index| exclusive(&index.to_string())).collect();
-                    let claim = locks.claim(&requests, holder("t"));
+                    let claim = locks.waiter(&requests, holder("t"));
                     let held = claim.wait(Some(Duration::from_secs(60)), |_| (), || false).unwrap();
                     let mut unique = wanted.to_vec();
                     unique.dedup();
@@ -184,11 +184,11 @@ fn contenders_never_overlap_and_all_get_their_turn() {
 #[test]
 fn who_waits_behind_another_is_told_who_holds_the_lock() {
     let (_folder, locks) = locks();
-    let held = got(&mut locks.claim(&[exclusive("a")], holder("holder"))).unwrap();
-    let mut claims: Vec<Claim> = ["first", "second", "third"]
+    let held = got(&mut locks.waiter(&[exclusive("a")], holder("holder"))).unwrap();
+    let mut claims: Vec<Waiter> = ["first", "second", "third"]
         .map(|task| {
             later();
-            let mut claim = locks.claim(&[exclusive("a")], holder(task));
+            let mut claim = locks.waiter(&[exclusive("a")], holder(task));
             assert!(got(&mut claim).is_none());
             claim
         })
@@ -212,10 +212,10 @@ fn who_waits_behind_another_is_told_who_holds_the_lock() {
 #[test]
 fn one_of_several_locks_can_be_kept() {
     let (_folder, locks) = locks();
-    let held = got(&mut locks.claim(&[exclusive("a"), exclusive("b"), shared("c")], holder("one"))).unwrap();
+    let held = got(&mut locks.waiter(&[exclusive("a"), exclusive("b"), shared("c")], holder("one"))).unwrap();
     let held = held.keep_only(&exclusive("a"));
-    assert!(got(&mut locks.claim(&[exclusive("b"), exclusive("c")], holder("two"))).is_some());
-    assert!(got(&mut locks.claim(&[exclusive("a")], holder("two"))).is_none());
+    assert!(got(&mut locks.waiter(&[exclusive("b"), exclusive("c")], holder("two"))).is_some());
+    assert!(got(&mut locks.waiter(&[exclusive("a")], holder("two"))).is_none());
     drop(held);
     assert!(locks.list().unwrap().is_empty());
 }

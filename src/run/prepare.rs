@@ -17,7 +17,7 @@ use super::{Message, NotStarted, Prepared};
 use crate::artifact::Artifact;
 use crate::cache::{self, Cache, CacheError, Claimed, Watch};
 use crate::execute::{Executor, Handover, Job, Wanted, is_with_a_cluster, withdraw};
-use crate::locks::{Attempt, Busy, Claim, Held, Holder, LockError, LockRequest, Locks};
+use crate::locks::{Attempt, Busy, Held, Holder, LockError, LockRequest, Locks, Waiter};
 use crate::plan::{Done, InstanceId, Reason, Resolved};
 use crate::report::Event;
 
@@ -54,7 +54,7 @@ enum Begun<'a> {
     /// It is too early for its next attempt.
     Early(Box<Preparation<'a>>),
     /// It has its place in the queues of locks.
-    Behind(Box<Preparation<'a>>, Claim),
+    Behind(Box<Preparation<'a>>, Waiter),
     /// It has its locks, and a cluster may execute it.
     Elsewhere(Box<Preparation<'a>>, Held),
     /// Another machine has claimed it.
@@ -104,11 +104,11 @@ impl<'a> Preparation<'a> {
                 Ok(()) => Self { delay: Duration::ZERO, ..*work }.carry_out(scope, executor),
                 Err(why) => start(id, Err(why), &messages, executor),
             })),
-            Begun::Behind(work, claim) => {
+            Begun::Behind(work, waiter) => {
                 let work = Self { lease: Ok(None), ..*work };
                 // A run that is over does not listen.
                 let _ = messages.send(Message::Waits(id));
-                drop(scope.spawn(move || start(id, work.wait(claim), &messages, executor)));
+                drop(scope.spawn(move || start(id, work.wait(waiter), &messages, executor)));
             }
             Begun::Claimed(work, theirs) => {
                 let work = Self { lease: Ok(None), ..*work };
@@ -131,8 +131,8 @@ impl<'a> Preparation<'a> {
         if let Some(held) = self.held.take() {
             return Begun::Ended(self.lay_out(held));
         }
-        let mut claim = self.claim();
-        match claim.attempt() {
+        let mut waiter = self.waiter();
+        match waiter.attempt() {
             Ok(Attempt::Got(held)) => Begun::Ended(match self.locked(held, None) {
                 Ok(Locked::Finished(done)) => Ok(Ready::Cached(done)),
                 Ok(Locked::Theirs(theirs)) => return Begun::Claimed(Box::new(self), theirs),
@@ -140,23 +140,23 @@ impl<'a> Preparation<'a> {
                 Ok(Locked::Mine(held)) => self.lay_out(held),
                 Err(error) => Err(NotStarted::Task(error.into())),
             }),
-            Ok(Attempt::Busy(_)) => Begun::Behind(Box::new(self), claim),
+            Ok(Attempt::Busy(_)) => Begun::Behind(Box::new(self), waiter),
             Err(error) => Begun::Ended(Err(NotStarted::Lock(error))),
         }
     }
 
     /// Waits for the locks.
-    fn wait(&self, claim: Claim) -> Result<Ready, NotStarted> {
-        match self.wait_for_locks(claim, None)? {
+    fn wait(&self, waiter: Waiter) -> Result<Ready, NotStarted> {
+        match self.wait_for_locks(waiter, None)? {
             Locked::Finished(done) => Ok(Ready::Cached(done)),
             Locked::Mine(held) => self.mine(held),
             Locked::Theirs(theirs) => self.wait_for_claim(theirs),
         }
     }
 
-    fn wait_for_locks(&self, claim: Claim, own: Option<cache::Claim>) -> Result<Locked, NotStarted> {
+    fn wait_for_locks(&self, waiter: Waiter, own: Option<cache::Claim>) -> Result<Locked, NotStarted> {
         let given_up = || self.stopping.load(Ordering::Relaxed);
-        match claim.wait(self.wait, |busy| self.tell(busy), given_up) {
+        match waiter.wait(self.wait, |busy| self.tell(busy), given_up) {
             Ok(held) => self.locked(held, own).map_err(|error| NotStarted::Task(error.into())),
             Err(LockError::GivenUp) => Err(NotStarted::Interrupted),
             Err(error) => Err(NotStarted::Lock(error)),
@@ -207,7 +207,7 @@ impl<'a> Preparation<'a> {
     fn wait_for_claim(&self, mut theirs: Theirs) -> Result<Ready, NotStarted> {
         loop {
             let own = self.wait_for_others(theirs)?;
-            match self.wait_for_locks(self.claim(), own)? {
+            match self.wait_for_locks(self.waiter(), own)? {
                 Locked::Finished(done) => return Ok(Ready::Cached(done)),
                 Locked::Mine(held) => return self.mine(held),
                 Locked::Theirs(again) => theirs = again,
@@ -257,10 +257,10 @@ impl<'a> Preparation<'a> {
     }
 
     /// The lock on the key, so that nobody executes it at the same time, and those that the flow asks for.
-    fn claim(&self) -> Claim {
+    fn waiter(&self) -> Waiter {
         let mut requests = vec![LockRequest::key(&self.resolved.key)];
         requests.extend(self.resolved.locks.iter().map(|(name, shared)| LockRequest::named(name, *shared)));
-        self.locks.claim(&requests, self.holder.clone())
+        self.locks.waiter(&requests, self.holder.clone())
     }
 
     fn tell(&self, busy: &Busy) {

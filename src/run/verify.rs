@@ -15,7 +15,7 @@ use crate::diagnostic::Diagnostic;
 use crate::execute::{ExecEvent, Executor, Exit, Job};
 use crate::hash::Hash;
 use crate::leases::{Lease, LeaseError, Leases, Terms};
-use crate::locks::{Attempt, Busy, Claim, Held, Holder, LockRequest, Locks};
+use crate::locks::{Attempt, Busy, Held, Holder, LockRequest, Locks};
 use crate::plan::{Context, Done, InstanceId, Outcome, Planner, Reason, Resolved, Wish};
 use crate::resources::{Pool, Request};
 
@@ -273,11 +273,11 @@ impl<'r> Round<'r, '_, '_> {
     fn lock(&self, task: &Recorded) -> Result<Option<Held>, crate::locks::LockError> {
         let requests = task.resolved.locks.iter().map(|(name, shared)| LockRequest::named(name, *shared));
         let holder = Holder { task: task.task.clone(), ..self.means.holder.clone() };
-        let mut claim: Claim = self.means.locks.claim(&requests.collect::<Vec<_>>(), holder);
-        match claim.attempt()? {
+        let mut waiter = self.means.locks.waiter(&requests.collect::<Vec<_>>(), holder);
+        match waiter.attempt()? {
             Attempt::Got(held) => Ok(Some(held)),
             Attempt::Busy(_) if !self.flying.is_empty() => Ok(None),
-            Attempt::Busy(_) => claim.wait(None, |busy| (self.means.waiting)(&task.task, busy), || false).map(Some),
+            Attempt::Busy(_) => waiter.wait(None, |busy| (self.means.waiting)(&task.task, busy), || false).map(Some),
         }
     }
 

@@ -12,19 +12,7 @@ use serde_json::Value;
 use crate::space::{Answer, Space, results};
 
 /// The smallest market on which a model is better than chance beyond doubt.
-const SMALL: &str = r#"
-calendar: china-futures
-levels: 5
-synthetic: { seed: 5, first_day: 2024-01-29, days: 10, rows: 4000, strength: 1.0 }
-varieties:
-  cu:
-    exchange: SHFE
-    tick: 10
-    multiplier: 5
-    sessions: [["21:00:00", "25:00:00"], ["09:00:00", "10:15:00"], ["10:30:00", "11:30:00"], ["13:30:00", "15:00:00"]]
-    roll: { rule: oi, expiry: fifteenth }
-    cost: { fee_ratio: 0.00005 }
-"#;
+const SMALL: &str = include_str!("../markets/small/market.yaml");
 
 /// One horizon and one model, so that a test takes seconds.
 const QUICK: [&str; 6] = ["-p", "market=market", "-p", "horizons=[10]", "-p", "models=[logistic]"];

@@ -60,7 +60,7 @@ fn when_the_runner_is_killed_all_of_its_tasks_end_and_their_locks_with_them() {
             locks.list().unwrap().into_iter().flat_map(|lock| lock.holders).map(|h| h.task).collect();
         assert!(holders == ["t"] || !lives(child), "{holders:?}");
     }
-    let held = locks.claim(&request, holder("next")).wait(Some(LONG), |_| (), || false).unwrap();
+    let held = locks.waiter(&request, holder("next")).wait(Some(LONG), |_| (), || false).unwrap();
     for name in ESCAPED {
         assert!(!lives(pid(&folder.path().join(name))), "{name}");
     }
@@ -94,7 +94,7 @@ fn when_the_supervisor_is_killed_too_the_next_start_ends_what_survived() {
         assert!(take(&locks, &request).is_none(), "what is not found still holds the lock");
         kill(bare);
     }
-    assert!(locks.claim(&request, holder("next")).wait(Some(LONG), |_| (), || false).is_ok());
+    assert!(locks.waiter(&request, holder("next")).wait(Some(LONG), |_| (), || false).is_ok());
 }
 
 /// Such as by `kill -STOP $PPID` in a task: what is due comes about all the same, and the others go on.

@@ -139,7 +139,7 @@ fn holder(task: &str) -> Holder {
 }
 
 fn take(locks: &Locks, requests: &[LockRequest]) -> Option<Held> {
-    match locks.claim(requests, holder("t")).attempt().unwrap() {
+    match locks.waiter(requests, holder("t")).attempt().unwrap() {
         Attempt::Got(held) => Some(held),
         Attempt::Busy(_) => None,
     }

@@ -12,19 +12,7 @@ use serde_json::Value;
 use crate::space::{Counts, answer, files_below, results, wait_for};
 use crate::store::{Machine, Place};
 
-const MARKET: &str = r#"
-calendar: china-futures
-levels: 5
-synthetic: { seed: 5, first_day: 2024-01-29, days: 6, rows: 1500, strength: 1.0 }
-varieties:
-  cu:
-    exchange: SHFE
-    tick: 10
-    multiplier: 5
-    sessions: [["21:00:00", "25:00:00"], ["09:00:00", "10:15:00"], ["10:30:00", "11:30:00"], ["13:30:00", "15:00:00"]]
-    roll: { rule: oi, expiry: fifteenth }
-    cost: { fee_ratio: 0.00005 }
-"#;
+const MARKET: &str = include_str!("../markets/small/market.yaml");
 
 /// Four horizons and two models.
 const EIGHT: [&str; 6] = ["-p", "market=market", "-p", "horizons=[5, 10, 20, 50]", "-p", "models=[logistic, lightgbm]"];
@@ -94,7 +82,9 @@ fn machine(place: &Place<'_>, alone: bool) -> Machine {
     assert!(flow.contains("gpu: 1"));
     let machine = if alone { place.alone("tasks: {}\n") } else { place.machine("tasks: {}\n") };
     machine.space.write("flows/daily.yaml", &flow);
-    machine.space.write("market/market.yaml", MARKET);
+    let market = MARKET.replacen("days: 10, rows: 4000", "days: 6, rows: 1500", 1);
+    assert_ne!(market, MARKET);
+    machine.space.write("market/market.yaml", &market);
     machine
 }
 

@@ -1,4 +1,4 @@
-//! A claim on several locks: tried, waited for, and given up.
+//! Who wants several locks: tries, waits, and gives up.
 
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
@@ -11,16 +11,16 @@ use super::note::{Note, Posted, holder_of, living_notes, write_note};
 use super::{Busy, Held, Holder, LockError, LockRequest, Result};
 use crate::cache::files::is_at;
 
-/// A claim on locks: it remembers its place in the queue from the first attempt that failed, and leaves it when dropped.
+/// Who wants locks: it has its place in the queue from the first attempt that failed, and leaves it when dropped.
 #[derive(Debug)]
-pub struct Claim {
+pub struct Waiter {
     folder: PathBuf,
     requests: Vec<LockRequest>,
     holder: Holder,
     place: Option<Place>,
 }
 
-/// A place in the queues of all locks of a claim.
+/// Its place in the queues of all these locks.
 #[derive(Debug)]
 struct Place {
     ulid: String,
@@ -36,12 +36,12 @@ pub enum Attempt {
     Busy(Busy),
 }
 
-/// How long a claim sleeps between attempts: short at first, for most locks are held for a moment.
+/// How long it sleeps between attempts: short at first, for most locks are held for a moment.
 const NAPS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 /// Attempts in the face of a lock that nobody has signed, which is one that is being looked at or tidied away.
 const BLINKS: usize = 20;
 
-impl Claim {
+impl Waiter {
     pub(super) fn new(folder: PathBuf, requests: Vec<LockRequest>, holder: Holder) -> Self {
         Self { folder, requests, holder, place: None }
     }
@@ -109,7 +109,7 @@ impl Claim {
         let mut blinks = BLINKS;
         loop {
             if self.is_behind(&path, request.shared)? {
-                // Whoever waits in front of this claim is not who holds the lock.
+                // Whoever waits in front of this one is not who holds the lock.
                 return busy(holder_of(&path)?);
             }
             let file = fs::OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
@@ -131,7 +131,7 @@ impl Claim {
         }
     }
 
-    /// Whether somebody waits for a lock since before this claim and cannot have it together with it.
+    /// Whether somebody waits for a lock since before this one and cannot have it together with it.
     fn is_behind(&self, path: &Path, shared: bool) -> Result<bool> {
         let before = |ulid: &String| self.place.as_ref().is_none_or(|place| *ulid < place.ulid);
         let in_front = |(ulid, note): &(String, Note)| before(ulid) && note.waits && !(note.shared && shared);
