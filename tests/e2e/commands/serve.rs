@@ -70,7 +70,7 @@ impl Drop for Site {
 /// The addresses that a page leads to.
 fn links(page: &str) -> Vec<String> {
     let parts = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
-    parts.map(|link| link.replace("&amp;", "&")).collect()
+    parts.map(|link| link.replace("&amp;", "&")).filter(|link| !link.starts_with("data:")).collect()
 }
 
 /// A task with odd values, one that writes a log, one that fails, and a ref.
@@ -156,7 +156,7 @@ fn a_run_that_goes_on_is_shown_as_it_goes() {
     let run = site.page("/run?run=last");
     assert!(run.contains("2 ran") && !run.contains("running") && !run.contains("refresh"), "{run}");
     assert!(site.page("/task?run=last&task=after").contains("It wrote nothing."));
-    assert!(site.page("/locks").contains("no lock is held"));
+    assert_eq!(site.page("/locks").matches("none is held").count(), 2);
 }
 
 #[test]
@@ -164,11 +164,13 @@ fn what_a_killed_run_was_doing_is_shown() {
     let space = Space::with_flow("tasks: { slow: { run: 'echo begun; sleep 600' } }\n");
     let mut runner = space.spawn(&["run", "test"]);
     let site = Site::of(&space);
-    wait_for("its log", || site.get("/task?run=last&task=slow").body.contains("begun"));
+    wait_for("its start", || site.get("/run?run=last").body.contains("1 running"));
     runner.kill().unwrap();
     runner.wait().unwrap();
-    let run = site.page("/run?run=last");
-    assert!(run.contains("1 killed") && !run.contains("refresh"), "{run}");
+    for path in ["/run?run=last", "/task?run=last&task=slow"] {
+        let page = site.page(path);
+        assert!(page.contains("killed") && !page.contains("running") && !page.contains("refresh"), "{page}");
+    }
 }
 
 #[test]
@@ -196,8 +198,122 @@ fn what_is_not_there_is_said() {
     let overview = site.page("/");
     assert!(overview.contains("is damaged") && overview.matches("/run?run=").count() == 2, "{overview}");
     std::fs::write(space.path("cache/v1/refs/model/one/1.json"), "{").unwrap();
-    let refs = site.get("/refs");
-    assert!(refs.status == 500 && refs.body.contains("is not a move of a ref"), "{refs:#?}");
+    std::fs::create_dir_all(space.path("cache/v1/refs/other")).unwrap();
+    std::fs::copy(space.path("cache/v1/refs/model/one/1.json"), space.path("cache/v1/refs/other/1.json")).unwrap();
+    assert_eq!(site.page("/refs").matches("is not a move of a ref").count(), 2);
+    let one = site.get("/refs?name=other");
+    assert!(one.status == 500 && one.body.contains("is not a move of a ref"), "{one:#?}");
+}
+
+/// Nobody writes into it: whoever opens it as a file waits for ever.
+fn pipe(path: &std::path::Path) {
+    std::fs::remove_file(path).unwrap();
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn what_is_no_file_and_what_is_damaged_keeps_no_page() {
+    let space = space();
+    let site = Site::of(&space);
+    let files = |folder: &str, name: &str| {
+        let found = files_below(&space.path(folder)).into_iter();
+        found.filter(|path| path.file_name().unwrap().to_string_lossy().contains(name)).collect::<Vec<_>>()
+    };
+    let run = site.page("/run?run=last");
+    let all = links(&run).into_iter().find(|link| link.contains("task=all")).unwrap();
+    for manifest in files("cache/v1/results", ".json") {
+        std::fs::write(manifest, "{").unwrap();
+    }
+    assert!(site.page(&all).contains("the manifest"), "what is damaged is told");
+    files("cache/v1/runs", ".log").iter().for_each(|log| pipe(log));
+    assert!(site.get("/log?run=last&task=bad").body.contains("is no file"));
+    files("cache/v1/runs", "events.jsonl").iter().for_each(|events| pipe(events));
+    assert!(site.page("/run?run=last").contains("exit status 3"));
+    files("cache/v1/runs", "end.json").iter().for_each(|end| pipe(end));
+    pipe(&space.path("cache/v1/refs/model/one/1.json"));
+    std::fs::create_dir(space.path("flows/folder.yaml")).unwrap();
+    let overview = site.page("/");
+    assert!(overview.contains("is damaged") && !overview.contains("folder"), "{overview}");
+    assert!(site.page("/refs").contains("is not a move"));
+}
+
+#[test]
+fn what_is_not_told_yet_is_no_error() {
+    let space = Space::with_flow(
+        "tasks:\n  quick: { run: 'echo 1 >$OUTPUT_X', matrix: { n: [1, 2] }, outputs: { x: x } }\n  slow: { run: 'while ! test -e @/go; do sleep 0.05; done', needs: [quick] }\n  after: { run: 'true', needs: [slow] }\n",
+    );
+    space.up_to_date(&["quick"]);
+    let site = Site::of(&space);
+    let mut runner = space.spawn(&["run", "test"]);
+    wait_for("its start", || site.get("/run?run=last").body.contains("1 running"));
+    let run = site.page("/run?run=last");
+    assert!(run.contains("of 4 tasks") && !run.contains("cached<"), "{run}");
+    for task in ["quick[n=1]", "after"] {
+        let page = site.page(&format!("/task?run=last&task={task}"));
+        assert!(page.contains("it is cached, or has not begun") && page.contains("refresh"), "{page}");
+    }
+    assert!(site.page("/task?run=last&task=slow").contains("It has written nothing yet."));
+    space.write("go", "");
+    assert!(runner.wait().unwrap().success());
+    assert!(site.page("/task?run=last&task=quick[n=1]").contains("This run did not execute it; run "));
+    assert!(site.page("/run?run=last").contains("2 cached"));
+}
+
+#[test]
+fn what_is_of_another_place_is_no_link() {
+    let (space, other) =
+        (space(), Space::with_flow("tasks: { long: { run: 'sleep 600', resources: { cpu: 0.5 } } }\n"));
+    other.flow_named("elsewhere", "tasks: { a: { run: 'true' } }\n");
+    let path = other.path("flows/elsewhere.yaml");
+    assert_eq!(space.call(&["run", path.to_str().unwrap()]).code, 0);
+    let same = other.path("flows/test.yaml");
+    let mut beside = other.command(&["run", "test"]);
+    let site = Site::of(&space);
+    let leases =
+        space.command(&[]).get_envs().find(|(name, _)| *name == "GHTRADER_LEASES").unwrap().1.unwrap().to_owned();
+    let mut beside = beside.env("GHTRADER_LEASES", leases).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("a lease of another project", || site.get("/locks").body.contains("long"));
+    assert!(!site.page("/locks").contains("/run?"), "its run is not here");
+    beside.kill().unwrap();
+    beside.wait().unwrap();
+    assert!(!site.page("/runs").contains("name=elsewhere"));
+    assert_eq!(space.call(&["run", same.to_str().unwrap(), "-n"]).code, 0);
+    assert_eq!(site.page("/flow?name=test").matches("/run?run=").count(), 2, "those of flows/test.yaml alone");
+}
+
+#[test]
+fn of_very_many_failures_a_part_is_shown() {
+    let space = Space::with_flow("tasks: { bad: { run: 'seq 20000; exit 1', matrix: { n: '${{ range(50) }}' } } }\n");
+    assert_eq!(space.run(&["-k"]).code, 1);
+    let site = Site::of(&space);
+    let run = site.page("/run?run=last");
+    assert!(run.contains("30 more failed.") && run.len() < 1_000_000, "{} bytes", run.len());
+}
+
+#[test]
+fn all_runs_are_there_page_by_page() {
+    let space = Space::with_flow("tasks: { a: { run: 'true' } }\n");
+    space.up_to_date(&[]);
+    let runs = space.path("cache/v1/runs");
+    let first = std::fs::read_dir(&runs).unwrap().next().unwrap().unwrap().path();
+    for n in 0..149 {
+        let copy = runs.join(format!("01M8000000000000000000{n:04}"));
+        std::fs::create_dir(&copy).unwrap();
+        for file in ["start.json", "end.json"] {
+            std::fs::copy(first.join(file), copy.join(file)).unwrap();
+        }
+    }
+    let site = Site::of(&space);
+    let mut seen = BTreeSet::new();
+    let mut path = "/runs".to_owned();
+    for expected in [100, 50] {
+        let links = links(&site.page(&path));
+        let found: Vec<String> = links.iter().filter(|link| link.starts_with("/run?")).cloned().collect();
+        assert_eq!(found.len(), expected);
+        seen.extend(found);
+        path = links.into_iter().rev().find(|link| link.contains("before=")).unwrap_or_default();
+    }
+    assert_eq!((seen.len(), path.as_str()), (150, ""));
 }
 
 #[test]
@@ -215,9 +331,13 @@ fn a_project_without_a_cache_or_flows_has_pages_too() {
 fn only_a_browser_on_this_machine_is_answered() {
     let space = space();
     let site = Site::of(&space);
-    for host in ["evil.example", "127.0.0.1.evil.example:80", ""] {
+    for host in ["evil.example", "127.0.0.1.evil.example:80", "", "localhost\r\nHost: evil.example"] {
         assert_eq!(site.ask("GET", "/runs", host).status, 421, "{host}");
     }
+    assert_eq!(
+        site.ask("GET", "/runs", "localhost\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors").status,
+        403
+    );
     assert_eq!(site.ask("POST", "/runs", "localhost").status, 405);
     let head = site.get("/runs").head;
     for part in ["default-src 'none'", "nosniff", "no-store", "frame-ancestors 'none'"] {
