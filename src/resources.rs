@@ -129,6 +129,15 @@ impl Request {
         self.amounts.get(MEMORY).copied()
     }
 
+    /// Whether both ask for something of the same: of devices, where this one wants any.
+    pub fn contends(&self, other: &Self) -> bool {
+        let asks = |request: &Self, name: &str| request.amounts.get(name).is_some_and(|amount| *amount > 0);
+        match self.devices {
+            0 => self.amounts.keys().any(|name| asks(self, name) && asks(other, name)),
+            _ => other.devices > 0,
+        }
+    }
+
     /// How many devices.
     pub fn devices(&self) -> f64 {
         self.devices as f64 / UNIT
@@ -304,6 +313,15 @@ impl Pool {
                 return;
             }
         }
+    }
+
+    /// The same for a request that could use these devices alone: all, where none is named.
+    pub fn reserve_of(&mut self, request: &Request, devices: &[u32]) {
+        let others: Vec<u32> =
+            self.devices.keys().copied().filter(|device| !devices.is_empty() && !devices.contains(device)).collect();
+        let hidden: Vec<_> = others.iter().filter_map(|device| self.devices.remove_entry(device)).collect();
+        self.reserve(request);
+        self.devices.extend(hidden);
     }
 
     /// Whether there are enough.

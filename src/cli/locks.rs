@@ -17,6 +17,6 @@ pub(super) fn locks(project: &Project) -> Result<Exit, CliError> {
         lock.waiters.iter().for_each(|waiter| print(&format!("{}  waited for by {}", lock.name, waiter.full())));
     }
     used.iter().for_each(|terms| print(&format!("{}  used by {}", terms, terms.holder.full())));
-    waiting.iter().for_each(|terms| print(&format!("{}  waited for by {}", terms, terms.holder.full())));
+    waiting.iter().for_each(|terms| print(&format!("{}  waited for by {}", terms.request, terms.holder.full())));
     Ok(Exit::Done)
 }

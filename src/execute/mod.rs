@@ -36,7 +36,7 @@ pub use cluster::{ClusterExecutor, Handover, execute_job, is_with_a_cluster, run
 pub use local::LocalExecutor;
 pub(crate) use mask::masked;
 pub use supervisor::supervise;
-pub use sweep::sweep_within;
+pub use sweep::{sweep_holders, sweep_within};
 
 /// The variable by which a task's processes are known: its value is a path in the task's scratch folder, so no two
 /// tasks have the same.

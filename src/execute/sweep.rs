@@ -4,8 +4,10 @@
 //! have a living supervisor above them are its business.
 
 use std::collections::BTreeSet;
+use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -19,22 +21,41 @@ use super::{ExecuteError, REQUEST_VARIABLE};
 /// # Errors
 /// Where it cannot be found out which processes there are.
 pub fn sweep_within(scratch: &Path, grace: Duration) -> Result<Vec<u32>, ExecuteError> {
+    end(|| survivors(scratch), |pid| is_of(pid, scratch), grace)
+}
+
+/// The same for the processes that hold the lock on `file` and have no supervisor any more, whatever their environment says.
+///
+/// # Errors
+/// Those of [`sweep_within`].
+pub fn sweep_holders(file: &Path, grace: Duration) -> Result<Vec<u32>, ExecuteError> {
+    // Where it is gone, nobody holds it.
+    let Ok(metadata) = std::fs::metadata(file) else { return Ok(Vec::new()) };
+    let holds = |pid| holds(pid, &metadata);
+    end(|| Ok(unsupervised(numbers()?.into_iter().filter(|pid| holds(*pid)))), holds, grace)
+}
+
+fn end(
+    find: impl Fn() -> std::io::Result<BTreeSet<ProcessId>>,
+    is_one: impl Fn(ProcessId) -> bool,
+    grace: Duration,
+) -> Result<Vec<u32>, ExecuteError> {
     let start = Instant::now();
     let mut told = BTreeSet::new();
     // What one look finds may be in the midst of a change, a second one is to agree.
     let mut suspects = BTreeSet::new();
     loop {
-        let found = survivors(scratch).map_err(ExecuteError::Processes)?;
+        let found = find().map_err(ExecuteError::Processes)?;
         if found.is_empty() {
             return Ok(told.into_iter().map(ProcessId::unsigned_abs).collect());
         }
         let kill = start.elapsed() >= grace;
         for pid in found.intersection(&suspects) {
             if kill {
-                send(scratch, *pid, Signal::KILL);
+                send(&is_one, *pid, Signal::KILL);
             } else if told.insert(*pid) {
-                send(scratch, *pid, Signal::TERM);
-                send(scratch, *pid, Signal::CONT);
+                send(&is_one, *pid, Signal::TERM);
+                send(&is_one, *pid, Signal::CONT);
             }
         }
         suspects = found;
@@ -43,9 +64,25 @@ pub fn sweep_within(scratch: &Path, grace: Duration) -> Result<Vec<u32>, Execute
 }
 
 fn survivors(scratch: &Path) -> std::io::Result<BTreeSet<ProcessId>> {
-    // Of one that has ended and was not waited for there is no environment.
-    let marked = numbers()?.into_iter().filter(|pid| is_of(*pid, scratch) && !is_supervisor(*pid));
-    Ok(marked.filter(|pid| !is_supervised(*pid, process, is_supervisor)).collect())
+    Ok(unsupervised(numbers()?.into_iter().filter(|pid| is_of(*pid, scratch))))
+}
+
+fn unsupervised(pids: impl Iterator<Item = ProcessId>) -> BTreeSet<ProcessId> {
+    // Of one that has ended and was not waited for there is nothing to be seen.
+    let pids = pids.filter(|pid| !is_supervisor(*pid));
+    pids.filter(|pid| !is_supervised(*pid, process, is_supervisor)).collect()
+}
+
+/// Whether a process has a file open that is locked by that: who only looks shares the lock for a moment.
+fn holds(pid: ProcessId, file: &Metadata) -> bool {
+    let folder = PathBuf::from(format!("/proc/{pid}"));
+    let open = std::fs::read_dir(folder.join("fd")).into_iter().flatten().flatten();
+    open.map(|entry| entry.file_name()).any(|number| {
+        let same = |other: Metadata| other.dev() == file.dev() && other.ino() == file.ino();
+        let locked = |text: String| text.lines().any(|line| line.contains("FLOCK") && line.contains("WRITE"));
+        std::fs::metadata(folder.join("fd").join(&number)).is_ok_and(same)
+            && std::fs::read_to_string(folder.join("fdinfo").join(&number)).is_ok_and(locked)
+    })
 }
 
 fn is_of(pid: ProcessId, scratch: &Path) -> bool {
@@ -81,10 +118,10 @@ fn is_supervised(
 }
 
 /// Signals the process that had this number when it was found, and no other.
-fn send(scratch: &Path, pid: ProcessId, signal: Signal) {
+fn send(is_one: impl Fn(ProcessId) -> bool, pid: ProcessId, signal: Signal) {
     let Some(number) = Pid::from_raw(pid).filter(|_| pid > 1) else { return };
     if let Ok(process) = pidfd_open(number, PidfdFlags::empty())
-        && is_of(pid, scratch)
+        && is_one(pid)
     {
         let _ = pidfd_send_signal(process, signal);
     }

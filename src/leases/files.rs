@@ -2,20 +2,24 @@
 
 use std::fs::TryLockError;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::Terms;
-use crate::cache::files::{is_at, is_locked, remove};
+use crate::cache::files::{is_at, is_locked, open_at_once, remove};
 
 /// How the names of leases end.
 pub(super) const LEASE: &str = ".lease";
 /// How the names of what is waited for end.
 pub(super) const WAIT: &str = ".wait";
+/// How the names of those end that are being made.
+pub(super) const NEW: &str = ".new";
 /// Others have to see whether a file is locked, so they have to be able to open it.
 const MODE: u32 = 0o644;
 
@@ -29,17 +33,18 @@ pub(super) struct Posted {
 
 impl Posted {
     pub(super) fn new(folder: &Path, name: String, terms: &Terms) -> std::io::Result<Self> {
-        let path = folder.join(&name);
+        let new = folder.join(format!("{name}{NEW}"));
         let mut options = fs::OpenOptions::new();
-        let mut file = options.create_new(true).read(true).write(true).mode(MODE).open(&path)?;
-        // Whoever has the turn never finds it unlocked or half written; who only looks may hold a lock for a moment.
+        let mut file = options.create_new(true).read(true).write(true).mode(MODE).open(&new)?;
+        // Under its name nobody ever finds it unlocked, half written, or not to be opened.
         let written = file.file().lock().and_then(|()| {
             // The umask may have taken rights away.
             file.set_permissions(std::fs::Permissions::from_mode(MODE))?;
-            file.write_all(&serde_json::to_vec(terms)?)
+            file.write_all(&serde_json::to_vec(terms)?)?;
+            fs::rename(&new, folder.join(&name))
         });
         if let Err(error) = written {
-            let _ = remove(&path);
+            let _ = remove(&new);
             return Err(error);
         }
         Ok(Self { folder: folder.to_owned(), name, file })
@@ -67,7 +72,7 @@ impl Posted {
         }
         drop(self.file);
         // What stays is seen to be nobody's.
-        let _ = fs::File::open(&path).map(|file| is_free(&file).then(|| remove(&path)));
+        let _ = open(&path).map(|file| file.is_some_and(|file| is_free(&file)).then(|| remove(&path)));
     }
 }
 
@@ -93,7 +98,7 @@ impl Found {
     }
 }
 
-/// The names of leases and of what is waited for, in order.
+/// The names of leases, of what is waited for, and of what is being made of these, in order.
 pub(super) fn names(folder: &Path) -> std::io::Result<Vec<String>> {
     let mut names = Vec::new();
     let entries = match std::fs::read_dir(folder) {
@@ -102,7 +107,7 @@ pub(super) fn names(folder: &Path) -> std::io::Result<Vec<String>> {
     };
     for entry in entries {
         let Ok(name) = entry?.file_name().into_string() else { continue };
-        if name.ends_with(LEASE) || name.ends_with(WAIT) {
+        if [LEASE, WAIT, NEW].iter().any(|end| name.ends_with(end)) {
             names.push(name);
         }
     }
@@ -110,23 +115,41 @@ pub(super) fn names(folder: &Path) -> std::io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// What a file says, as long as somebody holds it.
-pub(super) fn living(folder: &Path, name: &str) -> std::io::Result<Option<Found>> {
-    living_again(folder, name, None)
+/// Removes what nobody holds. Only for who has the turn.
+pub(super) fn forget(folder: &Path, name: &str) {
+    // In a folder of all users, only its own user may.
+    let _ = std::fs::remove_file(folder.join(name));
 }
 
-/// The same, where what it says is known.
-pub(super) fn living_again(folder: &Path, name: &str, known: Option<Terms>) -> std::io::Result<Option<Found>> {
-    let path = folder.join(name);
-    let mut file = match fs::File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+/// Opens a file of another. What somebody else has put there, or keeps for himself, is none of ours.
+fn open(path: &Path) -> std::io::Result<Option<fs::File>> {
+    const NONE_OF_OURS: [Errno; 4] = [Errno::NOENT, Errno::ACCESS, Errno::LOOP, Errno::NXIO];
+    let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
+    let file = match std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => fs::File::from_parts(file, path),
+        Err(error) if NONE_OF_OURS.iter().any(|none| error.raw_os_error() == Some(none.raw_os_error())) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
     };
+    Ok(file.metadata()?.is_file().then_some(file))
+}
+
+/// What is found under a name.
+pub(super) enum Living {
+    /// Nobody holds it.
+    Dead,
+    /// It is of nobody who follows these rules.
+    Strange,
+    /// What it says.
+    Of(Box<Found>),
+}
+
+/// What a file says, as long as somebody holds it; `known`: what it says, where that is known.
+pub(super) fn living(folder: &Path, name: &str, known: Option<Terms>) -> std::io::Result<Living> {
+    let Some(mut file) = open(&folder.join(name))? else { return Ok(Living::Strange) };
     if !is_locked(&file) {
-        // In a folder of all users, only its own user may remove it.
-        let _ = std::fs::remove_file(&path);
-        return Ok(None);
+        return Ok(Living::Dead);
     }
     let metadata = file.metadata()?;
     let age = metadata.modified()?.elapsed().unwrap_or_default();
@@ -139,15 +162,14 @@ pub(super) fn living_again(folder: &Path, name: &str, known: Option<Terms>) -> s
         Some(terms) => Some(terms),
         None => read(&mut file)?,
     };
-    // What cannot be read is of nobody who follows these rules.
-    Ok(terms.map(|terms| Found { terms, age, owner: metadata.uid() }))
+    Ok(terms.map_or(Living::Strange, |terms| Living::Of(Box::new(Found { terms, age, owner: metadata.uid() }))))
 }
 
 /// The file that is locked by who has the turn.
 pub(super) fn turn(folder: &Path) -> std::io::Result<fs::File> {
     let path = folder.join("turn");
     // A file of somebody else may not be opened to be made where everybody can write.
-    let file = match fs::File::open(&path) {
+    let file = match open_at_once(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             fs::OpenOptions::new().create(true).truncate(false).write(true).mode(MODE).open(&path)
         }

@@ -5,10 +5,10 @@
 //!
 //! - `turn`: locked by the runner that decides what it starts. Only who has the turn takes anything.
 //! - `<ULID>.lease`: what one task uses. Locked as long as it does.
-//! - `<ULID>-<number>.wait`: what one runner waits for. The ULID is the time since when, so that who came first is served
-//!   first. Locked and touched from time to time by its runner; one that is not touched is of a runner that was stopped.
+//! - `<ULID>.wait`: what one runner waits for; one file for each request. The ULID is the time since when, so that who came first
+//!   is served first. Locked and touched from time to time by its runner; one that is not touched is of a runner that was stopped.
 //!
-//! What a file says is never changed; what is new has another name.
+//! What a file says is never changed. It gets its name when it is whole and locked, so one that is not locked is of nobody.
 //!
 //! It starts nothing, and decides nothing but who comes first: what fits is for [`crate::schedule`].
 
@@ -17,7 +17,7 @@ mod folder;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -29,11 +29,13 @@ use ulid::Ulid;
 use crate::locks::Holder;
 use crate::resources::Request;
 use crate::schedule::Others;
-use files::Posted;
+use files::{Living, Posted};
 pub use folder::folder;
 
 /// How often a runner that waits shows that it is still there, and after what time it is taken not to be.
 const TOUCH: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// For so many requests a runner waits at once. What waits behind them is of less weight than any of them.
+const MOST: usize = 16;
 /// How long to try for the turn before something else is done: who has it only looks and writes a few lines.
 const PATIENCE: Duration = Duration::from_millis(50);
 
@@ -56,7 +58,7 @@ pub struct Terms {
     pub holder: Holder,
     /// What it is for.
     pub request: Request,
-    /// The devices.
+    /// The devices; of what is waited for, those of which it could use some.
     pub devices: Vec<u32>,
     /// The folder below which the task's own folder is: by it, its processes are known.
     pub scratch: PathBuf,
@@ -96,20 +98,25 @@ impl Lease {
 pub struct Leases {
     folder: PathBuf,
     turn: fs::File,
-    /// The names of the leases that this runner has given and not taken back.
-    own: BTreeSet<String>,
+    /// The leases that this runner has given and not taken back, by name.
+    own: BTreeMap<String, Own>,
     /// What the files of others say. They are never changed.
     known: BTreeMap<String, Terms>,
-    waiting: Option<Waiting>,
-    /// How many files said what this runner waits for.
-    numbers: u64,
+    /// What this runner waits for.
+    waiting: BTreeMap<Request, Waiting>,
 }
 
-/// What this runner waits for.
+/// A lease of this runner.
+#[derive(Debug)]
+struct Own {
+    terms: Terms,
+    /// What stands for it where somebody has removed its file.
+    again: Option<Posted>,
+}
+
+/// A place among those that wait.
 #[derive(Debug)]
 struct Waiting {
-    request: Request,
-    since: Ulid,
     file: Posted,
     touched: Instant,
     /// Whether one that asked for it has started: the next one has waited since then.
@@ -121,10 +128,8 @@ struct Waiting {
 pub struct Turn<'a> {
     leases: &'a mut Leases,
     others: Others,
-    /// Those of [`Others::used`] whose runner is no more.
-    pub left_behind: Vec<Terms>,
-    /// One of those that are in the way.
-    holder: Option<Holder>,
+    /// Those of [`Others::used`] whose runner is no more, with their files.
+    pub left_behind: Vec<(Terms, PathBuf)>,
 }
 
 impl Leases {
@@ -136,7 +141,12 @@ impl Leases {
         let folder = folder.join("v1");
         folder::create(&folder)?;
         let turn = files::turn(&folder)?;
-        Ok(Self { folder, turn, own: BTreeSet::new(), known: BTreeMap::new(), waiting: None, numbers: 0 })
+        Ok(Self { folder, turn, own: BTreeMap::new(), known: BTreeMap::new(), waiting: BTreeMap::new() })
+    }
+
+    /// Where they are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The turn to decide, or `None` where somebody else has it for unusually long.
@@ -147,7 +157,7 @@ impl Leases {
         if !files::take_turn(&mut self.turn, &self.folder, PATIENCE)? {
             return Ok(None);
         }
-        let mut turn = Turn { leases: self, others: Others::default(), left_behind: Vec::new(), holder: None };
+        let mut turn = Turn { leases: self, others: Others::default(), left_behind: Vec::new() };
         turn.look()?;
         Ok(Some(turn))
     }
@@ -155,15 +165,27 @@ impl Leases {
     /// Ends a lease, unless the task has left something behind that still holds it. `alone`: nothing can be left, so
     /// that whoever has a descriptor of it is just being started for something else, and holds nothing.
     pub fn give_back(&mut self, lease: Lease, alone: bool) {
-        self.own.remove(lease.file.name());
+        if let Some(again) = self.own.remove(lease.file.name()).and_then(|own| own.again) {
+            again.end(true);
+        }
         lease.file.end(alone);
     }
 
     /// Nothing is waited for any more.
     pub fn wait_no_more(&mut self) {
-        if let Some(waiting) = self.waiting.take() {
-            waiting.file.end(true);
+        std::mem::take(&mut self.waiting).into_values().for_each(|waiting| waiting.file.end(true));
+    }
+
+    /// Shows that what was waited for still is.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn wait_on(&mut self) -> Result<()> {
+        for waiting in self.waiting.values_mut().filter(|waiting| waiting.touched.elapsed() >= TOUCH.0) {
+            waiting.file.touch()?;
+            waiting.touched = Instant::now();
         }
+        Ok(())
     }
 
     /// All that is used and waited for: by whom, and what. Those that wait longest come first.
@@ -174,7 +196,8 @@ impl Leases {
         let folder = folder.join("v1");
         let (mut used, mut waiting) = (Vec::new(), Vec::new());
         for name in files::names(&folder)? {
-            let Some(found) = files::living(&folder, &name)? else { continue };
+            // Who only looks removes nothing.
+            let Living::Of(found) = files::living(&folder, &name, None)? else { continue };
             if name.ends_with(files::LEASE) { used.push(found.terms) } else { waiting.push(found.terms) }
         }
         Ok((used, waiting))
@@ -187,32 +210,52 @@ impl Turn<'_> {
         &self.others
     }
 
-    /// Somebody who is in the way, if anybody is.
-    pub fn holder(&self) -> Option<&Holder> {
-        self.holder.as_ref()
+    /// Somebody who is in the way of a request, if anybody is.
+    pub fn in_the_way(&self, request: &Request) -> Option<&Holder> {
+        let of = |end: &'static str| self.leases.known.iter().filter(move |(name, _)| name.ends_with(end));
+        let contends = |(_, terms): &(&String, &Terms)| request.contends(&terms.request);
+        let (mut used, mut waits) = (of(files::LEASE), of(files::WAIT));
+        used.find(contends).or_else(|| waits.find(contends)).map(|(_, terms)| &terms.holder)
     }
 
     fn look(&mut self) -> Result<()> {
         let leases = &mut *self.leases;
-        let own_wait = leases.waiting.as_ref().map(|waiting| waiting.file.name().to_owned());
+        let names = files::names(&leases.folder)?;
+        leases.post_again(&names)?;
+        // What waits and its file has gone has to say so again.
+        leases.waiting.retain(|_, waiting| names.iter().any(|name| name == waiting.file.name()));
+        let own_waits: BTreeMap<&str, &Request> =
+            leases.waiting.iter().map(|(request, waiting)| (waiting.file.name(), request)).collect();
         let mut seen = BTreeMap::new();
-        for name in files::names(&leases.folder)? {
-            if leases.own.contains(&name) || own_wait.as_ref() == Some(&name) {
+        for name in names {
+            if leases.own.contains_key(&name) || leases.own.values().any(|own| own.is_again(&name)) {
                 continue;
             }
-            let known = leases.known.remove(&name);
-            let Some(found) = files::living_again(&leases.folder, &name, known)? else { continue };
+            if let Some(request) = own_waits.get(name.as_str()) {
+                self.others.before.insert((*request).clone(), self.others.waits.len());
+                continue;
+            }
+            // Whoever was making it had the turn.
+            let living = match name.ends_with(files::NEW) {
+                true => Living::Dead,
+                false => files::living(&leases.folder, &name, leases.known.remove(&name))?,
+            };
+            let found = match living {
+                Living::Of(found) => found,
+                Living::Dead => {
+                    files::forget(&leases.folder, &name);
+                    continue;
+                }
+                Living::Strange => continue,
+            };
             seen.insert(name.clone(), found.terms.clone());
             if name.ends_with(files::LEASE) {
-                self.holder.get_or_insert_with(|| found.terms.holder.clone());
                 if found.is_left_behind() {
-                    self.left_behind.push(found.terms.clone());
+                    self.left_behind.push((found.terms.clone(), leases.folder.join(&name)));
                 }
                 self.others.used.push((found.terms.request, found.terms.devices));
             } else if found.age < TOUCH.1 {
-                let earlier = own_wait.as_ref().is_none_or(|own| name < *own);
-                let line = if earlier { &mut self.others.earlier } else { &mut self.others.later };
-                line.push(found.terms.request);
+                self.others.waits.push((found.terms.request, found.terms.devices));
             }
         }
         leases.known = seen;
@@ -226,39 +269,56 @@ impl Turn<'_> {
     pub fn lease(&mut self, terms: &Terms) -> Result<Lease> {
         let name = format!("{}{}", Ulid::generate(), files::LEASE);
         let file = Posted::new(&self.leases.folder, name.clone(), terms)?;
-        self.leases.own.insert(name);
-        if let Some(waiting) = &mut self.leases.waiting {
-            waiting.served |= waiting.request == terms.request;
+        self.leases.own.insert(name, Own { terms: terms.clone(), again: None });
+        if let Some(waiting) = self.leases.waiting.get_mut(&terms.request) {
+            waiting.served = true;
         }
         Ok(Lease { file })
     }
 
-    /// Writes down what this runner waits for: the first of its tasks that does not fit.
+    /// Writes down what this runner waits for: the first of its tasks that do not fit, one for each request, with the devices
+    /// that it knows of.
     ///
     /// # Errors
     /// What the file system says.
-    pub fn wait_for(&mut self, terms: Option<&Terms>) -> Result<()> {
+    pub fn wait_for(&mut self, wanted: &[Terms]) -> Result<()> {
         // Whoever is alone need not say so: the next one who comes finds out by waiting.
-        let Some(terms) = terms.filter(|_| !self.others.is_empty()) else {
+        if self.others.is_empty() {
             self.leases.wait_no_more();
             return Ok(());
-        };
-        let leases = &mut *self.leases;
-        if let Some(waiting) = leases.waiting.as_mut().filter(|it| it.request == terms.request && !it.served) {
-            if waiting.touched.elapsed() >= TOUCH.0 {
-                waiting.file.touch()?;
-                waiting.touched = Instant::now();
-            }
-            return Ok(());
         }
-        // What takes the place of a request that still waits takes over its time.
-        let since = leases.waiting.as_ref().filter(|it| !it.served).map_or_else(Ulid::generate, |it| it.since);
-        leases.wait_no_more();
-        leases.numbers += 1;
-        let file = Posted::new(&leases.folder, format!("{since}-{}{}", leases.numbers, files::WAIT), terms)?;
-        leases.waiting =
-            Some(Waiting { request: terms.request.clone(), since, file, touched: Instant::now(), served: false });
+        let leases = &mut *self.leases;
+        let is_wanted = |request: &Request| wanted.iter().take(MOST).any(|terms| terms.request == *request);
+        let over = leases.waiting.extract_if(.., |request, waiting| waiting.served || !is_wanted(request));
+        over.for_each(|(_, waiting)| waiting.file.end(true));
+        for terms in wanted.iter().take(MOST) {
+            if !leases.waiting.contains_key(&terms.request) {
+                let file = Posted::new(&leases.folder, format!("{}{}", Ulid::generate(), files::WAIT), terms)?;
+                let waiting = Waiting { file, touched: Instant::now(), served: false };
+                leases.waiting.insert(terms.request.clone(), waiting);
+            }
+        }
+        leases.wait_on()
+    }
+}
+
+impl Leases {
+    /// Writes down once more what somebody has removed: the tasks go on. (systemd removes a user's files in `/dev/shm` with that
+    /// user's last session, where it is not told otherwise: RemoveIPC.)
+    fn post_again(&mut self, names: &[String]) -> Result<()> {
+        for (name, own) in &mut self.own {
+            if !names.iter().any(|there| there == name || own.is_again(there)) {
+                let again = format!("{}{}", Ulid::generate(), files::LEASE);
+                own.again = Some(Posted::new(&self.folder, again, &own.terms)?);
+            }
+        }
         Ok(())
+    }
+}
+
+impl Own {
+    fn is_again(&self, name: &str) -> bool {
+        self.again.as_ref().is_some_and(|again| again.name() == name)
     }
 }
 

@@ -47,14 +47,26 @@ fn used(runner: &mut Leases) -> Vec<Vec<u32>> {
     turn.others().used.iter().map(|(_, devices)| devices.clone()).collect()
 }
 
-fn wait(runner: &mut Leases, count: f64) {
-    runner.turn().unwrap().unwrap().wait_for(Some(&terms(gpus(count), &[]))).unwrap();
+/// Waits for so many devices, once for each number.
+fn wait(runner: &mut Leases, counts: &[f64]) {
+    let wanted: Vec<Terms> = counts.iter().map(|count| terms(gpus(*count), &[0, 1, 2, 3])).collect();
+    runner.turn().unwrap().unwrap().wait_for(&wanted).unwrap();
 }
 
-/// What waits for longer than a runner, and what does not.
-fn line(runner: &mut Leases) -> (Vec<Request>, Vec<Request>) {
+/// What others wait for, who has waited longest first.
+fn line(runner: &mut Leases) -> Vec<Request> {
     let turn = runner.turn().unwrap().unwrap();
-    (turn.others().earlier.clone(), turn.others().later.clone())
+    turn.others().waits.iter().map(|(request, _)| request.clone()).collect()
+}
+
+/// How many others have waited longer than a runner for so many devices.
+fn before(runner: &mut Leases, count: f64) -> Option<usize> {
+    runner.turn().unwrap().unwrap().others().before.get(&gpus(count)).copied()
+}
+
+/// Within a millisecond, it is chance who came first.
+fn later() {
+    std::thread::sleep(Duration::from_millis(2));
 }
 
 /// Waits until something holds: what another test starts has all that is open here until it is a program of its own.
@@ -110,32 +122,32 @@ fn who_waits_longest_comes_first_until_it_is_served() {
     let machine = Machine::new();
     let (mut one, mut two, mut busy) = (machine.runner(), machine.runner(), machine.runner());
     let _lease = take(&mut busy, 4.0, &[0, 1, 2, 3]);
-    wait(&mut one, 4.0);
-    // Within a millisecond, it is chance who came first.
-    std::thread::sleep(Duration::from_millis(2));
-    wait(&mut two, 0.5);
-    assert_eq!(line(&mut one), (vec![], vec![gpus(0.5)]));
-    assert_eq!(line(&mut two), (vec![gpus(4.0)], vec![]));
-    // Asking again, also for something else, changes no place.
-    wait(&mut one, 4.0);
-    wait(&mut one, 2.0);
-    assert_eq!(line(&mut two), (vec![gpus(2.0)], vec![]));
+    wait(&mut one, &[4.0]);
+    later();
+    wait(&mut two, &[0.5]);
+    assert_eq!((before(&mut one, 4.0), before(&mut two, 0.5)), (Some(0), Some(1)));
+    // Asking again, and for something else too, changes no place.
+    later();
+    wait(&mut one, &[2.0, 4.0]);
+    assert_eq!(line(&mut two), [gpus(4.0), gpus(2.0)]);
+    assert_eq!((before(&mut one, 4.0), before(&mut one, 2.0), before(&mut two, 0.5)), (Some(0), Some(1), Some(1)));
     // What asked for the same and has started did.
-    std::thread::sleep(Duration::from_millis(2));
+    later();
     let mut turn = one.turn().unwrap().unwrap();
-    let _served = turn.lease(&terms(gpus(2.0), &[0, 1])).unwrap();
-    turn.wait_for(Some(&terms(gpus(2.0), &[]))).unwrap();
+    let _served = turn.lease(&terms(gpus(4.0), &[0, 1, 2, 3])).unwrap();
+    turn.wait_for(&[terms(gpus(4.0), &[]), terms(gpus(2.0), &[])]).unwrap();
     drop(turn);
-    assert_eq!(line(&mut two), (vec![], vec![gpus(2.0)]));
+    assert_eq!(line(&mut two), [gpus(2.0), gpus(4.0)]);
+    assert_eq!((before(&mut one, 4.0), before(&mut two, 0.5)), (Some(1), Some(0)));
     one.wait_no_more();
-    eventually(|| line(&mut two) == (vec![], vec![]));
+    eventually(|| line(&mut two).is_empty());
 }
 
 #[test]
 fn who_is_alone_waits_in_silence() {
     let machine = Machine::new();
     let mut one = machine.runner();
-    wait(&mut one, 4.0);
+    wait(&mut one, &[4.0]);
     assert_eq!(machine.files(), [""; 0]);
 }
 
@@ -144,15 +156,15 @@ fn a_runner_that_was_stopped_keeps_nobody_waiting() {
     let machine = Machine::new();
     let (mut one, mut two) = (machine.runner(), machine.runner());
     let _lease = take(&mut two, 1.0, &[0]);
-    wait(&mut one, 4.0);
-    assert_eq!(line(&mut two).0, [gpus(4.0)]);
+    wait(&mut one, &[4.0]);
+    assert_eq!(line(&mut two), [gpus(4.0)]);
     let long_ago = std::time::SystemTime::now() - 2 * TOUCH.1;
-    let waiting = one.waiting.as_mut().unwrap();
+    let waiting = one.waiting.values_mut().next().unwrap();
     waiting.file.file().file().set_modified(long_ago).unwrap();
-    assert_eq!(line(&mut two).0, []);
+    assert_eq!(line(&mut two), []);
     waiting.touched -= 2 * TOUCH.0;
-    wait(&mut one, 4.0);
-    assert_eq!(line(&mut two).0, [gpus(4.0)], "it goes on");
+    wait(&mut one, &[4.0]);
+    assert_eq!(line(&mut two), [gpus(4.0)], "it goes on");
 }
 
 #[test]
@@ -169,6 +181,72 @@ fn what_the_dead_leave_is_seen_through() {
 }
 
 #[test]
+fn what_is_no_file_or_nobody_elses_business_is_passed_by() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let machine = Machine::new();
+    let mut one = machine.runner();
+    let folder = machine.folder.path().join("v1");
+    mknodat(CWD, folder.join("0.lease"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    drop(std::os::unix::net::UnixListener::bind(folder.join("1.lease")).unwrap());
+    std::os::unix::fs::symlink("/dev/zero", folder.join("2.lease")).unwrap();
+    fs::create_dir(folder.join("3.wait")).unwrap();
+    let begun = Instant::now();
+    assert_eq!(used(&mut one), [[0; 0]; 0]);
+    assert!(Leases::list(machine.folder.path()).unwrap().0.is_empty() && begun.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn who_only_looks_removes_nothing() {
+    let machine = Machine::new();
+    let mut one = machine.runner();
+    let folder = machine.folder.path().join("v1");
+    for name in ["0.lease", "1.wait", "2.lease.new"] {
+        fs::write(folder.join(name), serde_json::to_vec(&terms(gpus(1.0), &[0])).unwrap()).unwrap();
+    }
+    assert_eq!(Leases::list(machine.folder.path()).unwrap(), (vec![], vec![]));
+    assert_eq!(machine.files().len(), 3);
+    drop(one.turn().unwrap().unwrap());
+    assert_eq!(machine.files(), [""; 0], "who has the turn does");
+}
+
+#[test]
+fn a_lease_that_somebody_removes_is_written_down_again() {
+    let machine = Machine::new();
+    let (mut one, mut two) = (machine.runner(), machine.runner());
+    let lease = take(&mut one, 2.0, &[0, 1]);
+    wait(&mut two, &[4.0]);
+    fs::remove_dir_all(machine.folder.path().join("v1")).unwrap();
+    assert_eq!(used(&mut one), [[0; 0]; 0]);
+    assert_eq!(used(&mut two), [[0, 1]]);
+    wait(&mut two, &[4.0]);
+    assert_eq!(line(&mut one), [gpus(4.0)], "what waits too");
+    assert_eq!(machine.files().len(), 2);
+    fs::remove_file(machine.folder.path().join("v1").join(&machine.files()[0])).unwrap();
+    assert_eq!(used(&mut one), [[0; 0]; 0]);
+    assert_eq!(used(&mut two), [[0, 1]], "as often as that happens");
+    one.give_back(lease, true);
+    assert_eq!(used(&mut two), [[0; 0]; 0]);
+}
+
+#[test]
+fn it_is_told_who_is_in_the_way() {
+    let machine = Machine::new();
+    let (mut one, mut two, mut three) = (machine.runner(), machine.runner(), machine.runner());
+    let of = |task: &str, request: Request, devices: &[u32]| {
+        let terms = terms(request, devices);
+        Terms { holder: Holder { task: task.into(), ..terms.holder.clone() }, ..terms }
+    };
+    let _core = one.turn().unwrap().unwrap().lease(&of("core", Request::new(1.0, 0.0), &[])).unwrap();
+    later();
+    let _all = two.turn().unwrap().unwrap().lease(&of("all", Request::new(1.0, 4.0), &[0, 1, 2, 3])).unwrap();
+    let turn = three.turn().unwrap().unwrap();
+    let who = |request| turn.in_the_way(&request).map(|holder| holder.task.as_str());
+    assert_eq!(who(Request::new(1.0, 1.0)), Some("all"));
+    assert_eq!(who(Request::new(1.0, 0.0)), Some("core"));
+    assert_eq!(who(Request::new(0.0, 0.0).token("tqsdk", 1.0)), None);
+}
+
+#[test]
 fn a_task_whose_runner_is_gone_is_named() {
     let machine = Machine::new();
     let (mut one, mut two) = (machine.runner(), machine.runner());
@@ -177,7 +255,8 @@ fn a_task_whose_runner_is_gone_is_named() {
     let mut terms = terms(gpus(1.0), &[0]);
     terms.holder.pid = gone.id();
     let _lease = one.turn().unwrap().unwrap().lease(&terms).unwrap();
-    assert_eq!(two.turn().unwrap().unwrap().left_behind, [terms]);
+    let found = std::mem::take(&mut two.turn().unwrap().unwrap().left_behind);
+    assert_eq!(found, [(terms, machine.folder.path().join("v1").join(&machine.files()[0]))]);
     let _lease = take(&mut two, 1.0, &[1]);
     assert_eq!(one.turn().unwrap().unwrap().left_behind, []);
 }

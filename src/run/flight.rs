@@ -251,6 +251,10 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             log: None,
         };
         let (resolved, held) = (Arc::clone(&flight.resolved), flight.locks.take());
+        // To keep what it wrote takes no device, and may take long.
+        if alone && resolved.request.wants_devices() {
+            self.step_aside(id);
+        }
         let (messages, outbox) = (self.messages.clone(), self.committer.outbox());
         let (cache, flow, run) = (self.context.cache, self.context.flow, self.options.run.as_str());
         let folders = Arc::clone(&self.folders);

@@ -95,7 +95,7 @@ struct Run<'a, 'scope> {
     changed: bool,
     /// Whether others are in the way of what could start.
     contended: Option<Contended>,
-    /// The scratch folders in which it was looked for what killed runs left behind.
+    /// The leases of killed runs of which those who hold them are ended.
     swept: BTreeSet<PathBuf>,
     lock_missed: bool,
     cache_failed: bool,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::flight::Holds;
 use super::{Message, Run};
-use crate::execute::{GRACE, sweep_within};
+use crate::execute::{GRACE, sweep_holders, sweep_within};
 use crate::leases::{Lease, LeaseError, Terms};
 use crate::locks::{Held, Holder};
 use crate::plan::InstanceId;
@@ -30,6 +30,19 @@ pub(super) struct Contended {
     told: bool,
 }
 
+impl Default for Contended {
+    fn default() -> Self {
+        Self { since: Instant::now(), told: false }
+    }
+}
+
+impl Contended {
+    /// Once, when it has lasted for a while.
+    fn is_to_be_told(&mut self) -> bool {
+        !self.told && self.since.elapsed() >= SOON && !std::mem::replace(&mut self.told, true)
+    }
+}
+
 impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     pub(super) fn start_what_fits(&mut self) {
         if self.halted.is_some() || self.interrupts > 0 {
@@ -40,8 +53,11 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         }
         let running = self.flying.values().filter(|flight| flight.holds.is_some()).count();
         let slots = self.options.jobs.saturating_sub(running);
-        if slots == 0 || self.waiting.is_empty() || self.flying.len() - running >= ASIDE {
+        if self.waiting.is_empty() || self.flying.len() - running >= ASIDE {
             return self.want_nothing();
+        }
+        if slots == 0 {
+            return self.keep_places();
         }
         match self.decide(slots) {
             Ok(starts) => starts.into_iter().for_each(|(start, lease)| self.start(start, lease)),
@@ -55,6 +71,13 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.leases.iter_mut().for_each(super::Leases::wait_no_more);
     }
 
+    /// What waits for others keeps its place among them while this run may start nothing.
+    fn keep_places(&mut self) {
+        if let Some(Err(error)) = self.leases.as_mut().map(super::Leases::wait_on) {
+            self.without_leases(&error);
+        }
+    }
+
     /// What starts, with its leases.
     fn decide(&mut self, slots: usize) -> Result<Vec<Leased>, LeaseError> {
         let Some(leases) = &mut self.leases else {
@@ -62,15 +85,21 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             return Ok(starts.into_iter().map(|start| (start, Ok(None))).collect());
         };
         let contended = self.contended.take();
+        let folder = leases.folder().join("turn");
         let Some(mut turn) = leases.turn()? else {
-            self.contended = contended.or(Some(Contended { since: Instant::now(), told: false }));
+            let mut contended = contended.unwrap_or_default();
+            if contended.is_to_be_told() {
+                let text = format!("nothing starts as long as another process has {} locked", folder.display());
+                self.reporter.event(&Event::Notice { text });
+            }
+            self.contended = Some(contended);
             return Ok(Vec::new());
         };
         let scratch = self.context.cache.scratch();
-        let terms = |id: InstanceId, request: &Request, devices: &[u32]| Terms {
+        let terms = |id: InstanceId, request: &Request, devices: Vec<u32>| Terms {
             holder: self.options.holder(self.planner.name(id)),
             request: request.clone(),
-            devices: devices.to_vec(),
+            devices,
             scratch: scratch.clone(),
         };
         let mut starts: Vec<Leased> = Vec::new();
@@ -80,29 +109,34 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             let lease = if request.is_empty() {
                 Ok(None)
             } else {
-                turn.lease(&terms(start.id, request, &start.devices)).map(Some)
+                turn.lease(&terms(start.id, request, start.devices.clone())).map(Some)
             };
             starts.push((start, lease));
         }
-        let blocked = self.scheduler.blocked().map(|(id, request)| terms(id, request, &[]));
-        turn.wait_for(blocked.as_ref())?;
-        let left_behind: Vec<PathBuf> = turn.left_behind.drain(..).map(|terms| terms.scratch).collect();
-        if let Some(blocked) = blocked.filter(|_| !turn.others().is_empty()) {
+        let devices: Vec<u32> = self.options.machine.device_indices().collect();
+        let blocked: Vec<Terms> =
+            self.scheduler.blocked().map(|(id, request)| terms(id, request, devices.clone())).collect();
+        if let Err(error) = turn.wait_for(&blocked)
+            && starts.is_empty()
+        {
+            return Err(error);
+        }
+        let left_behind = std::mem::take(&mut turn.left_behind);
+        if let Some(first) = blocked.first().filter(|_| !turn.others().is_empty()) {
             // What has just started is a beginning.
-            let contended = contended.filter(|_| starts.is_empty());
-            let mut contended = contended.unwrap_or(Contended { since: Instant::now(), told: false });
-            if !contended.told && contended.since.elapsed() >= SOON {
-                contended.told = true;
-                let holder = turn.holder().map_or_else(|| "somebody who was first".to_owned(), Holder::short);
-                let text = format!("{} waits for {}: in use by {holder}", blocked.holder.task, blocked.request);
+            let mut contended = contended.filter(|_| starts.is_empty()).unwrap_or_default();
+            if contended.is_to_be_told() {
+                let holder = turn.in_the_way(&first.request);
+                let holder = holder.map_or_else(|| "somebody who was first".to_owned(), Holder::short);
+                let text = format!("{} waits for {}: in use by {holder}", first.holder.task, first.request);
                 self.reporter.event(&Event::Notice { text });
             }
             self.contended = Some(contended);
         }
         drop(turn);
-        for scratch in left_behind {
-            if self.swept.insert(scratch.clone()) {
-                end_survivors(scratch, self.messages.clone());
+        for (terms, lease) in left_behind {
+            if self.swept.insert(lease.clone()) {
+                end_survivors(terms.scratch, lease, self.messages.clone());
             }
         }
         Ok(starts)
@@ -170,11 +204,14 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     }
 }
 
-/// Ends what survived a runner and its supervisor, which may take a while.
-fn end_survivors(scratch: PathBuf, messages: Sender<Message>) {
+/// Ends what survived a runner and its supervisor, which may take a while: those that are known by their environment, then
+/// those that have wiped it and hold the lease.
+fn end_survivors(scratch: PathBuf, lease: PathBuf, messages: Sender<Message>) {
     std::thread::spawn(move || {
         // Where nothing can be found out, they keep what they have.
-        for pid in sweep_within(&scratch, GRACE).unwrap_or_default() {
+        let marked = sweep_within(&scratch, GRACE).unwrap_or_default();
+        let unmarked = sweep_holders(&lease, GRACE).unwrap_or_default();
+        for pid in marked.into_iter().chain(unmarked) {
             let text = format!("ended process {pid}, which a killed run had left behind");
             let _ = messages.send(Message::Told(Event::Notice { text }));
         }

@@ -161,7 +161,7 @@ pub fn verify<'r>(
     let mut waiting: VecDeque<&Recorded> = tasks.into_iter().collect();
     let free = means.machine.clone();
     let folders = Folders::default();
-    let mut round = Round { survey, cache, folder, folders, free, means, flying: BTreeMap::new() };
+    let mut round = Round { survey, cache, folder, folders, free, means, flying: BTreeMap::new(), blocked: Vec::new() };
     while !waiting.is_empty() || !round.flying.is_empty() {
         for _ in 0..waiting.len() {
             if round.flying.len() >= round.means.jobs {
@@ -206,6 +206,8 @@ struct Round<'r, 'a, 'm> {
     free: Pool,
     means: Means<'m>,
     flying: BTreeMap<u64, Flight<'r>>,
+    /// The first of each request that others are in the way of.
+    blocked: Vec<Terms>,
 }
 
 impl<'r> Round<'r, '_, '_> {
@@ -252,15 +254,22 @@ impl<'r> Round<'r, '_, '_> {
     /// What a task asks for, if it is free now.
     fn take(&mut self, task: &Recorded, request: &Request) -> Result<Option<(Vec<u32>, Lease)>, LeaseError> {
         let Some(mut turn) = self.means.leases.turn()? else { return Ok(None) };
-        let devices = turn.others().room(&self.free).fit(request);
+        let devices = turn.others().room(&self.free, request).fit(request);
         let since = jiff::Timestamp::now().to_string();
         let holder = Holder { task: task.task.clone(), since, ..self.means.holder.clone() };
-        let (request, scratch) = (request.clone(), self.cache.scratch());
-        let terms = Terms { holder, request, devices: devices.clone().unwrap_or_default(), scratch };
-        turn.wait_for(Some(&terms).filter(|_| devices.is_none()))?;
-        let Some(devices) = devices else { return Ok(None) };
-        let lease = turn.lease(&terms)?;
-        self.free.take_devices(&terms.request, &devices);
+        let terms = |devices| Terms { holder, request: request.clone(), devices, scratch: self.cache.scratch() };
+        let Some(devices) = devices else {
+            let terms = terms(self.means.machine.device_indices().collect());
+            if !self.blocked.iter().any(|known| known.request == *request) {
+                self.blocked.push(terms);
+            }
+            turn.wait_for(&self.blocked)?;
+            return Ok(None);
+        };
+        let lease = turn.lease(&terms(devices.clone()))?;
+        self.blocked.retain(|known| known.request != *request);
+        turn.wait_for(&self.blocked)?;
+        self.free.take_devices(request, &devices);
         Ok(Some((devices, lease)))
     }
 

@@ -63,30 +63,31 @@ pub struct Start<Given = Vec<u32>> {
 pub struct Others {
     /// What they use, each with its devices.
     pub used: Vec<(Request, Vec<u32>)>,
-    /// What has waited since before this scheduler's [`Scheduler::blocked`] did.
-    pub earlier: Vec<Request>,
-    /// What has waited since then.
-    pub later: Vec<Request>,
+    /// What they wait for, who has waited longest first: each with the devices of which it could use some.
+    pub waits: Vec<(Request, Vec<u32>)>,
+    /// How many of these have waited longer than what this scheduler waits for.
+    pub before: BTreeMap<Request, usize>,
 }
 
 impl Others {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.used.is_empty() && self.earlier.is_empty() && self.later.is_empty()
+        self.used.is_empty() && self.waits.is_empty()
     }
 
-    /// What they leave of `free` to a task that came last.
-    pub fn room(&self, free: &Pool) -> Pool {
+    /// What they leave of `free` to a task that asks for this.
+    pub fn room(&self, free: &Pool, request: &Request) -> Pool {
         let mut rest = free.clone();
         self.used.iter().for_each(|(request, devices)| rest.take_devices(request, devices));
-        self.leave(&rest, false).into_owned()
+        self.leave(&rest, request, true).into_owned()
     }
 
-    /// What they leave of `rest` to a task; `waited`: that it has waited longer than those that came later.
-    fn leave<'r>(&self, rest: &'r Pool, waited: bool) -> Cow<'r, Pool> {
+    /// What they leave of `rest` to a task that asks for this. `waited`: it is the one that has its place among those that wait,
+    /// and not one that came after it.
+    fn leave<'r>(&self, rest: &'r Pool, request: &Request, waited: bool) -> Cow<'r, Pool> {
         let mut left = Cow::Borrowed(rest);
-        let later = self.later.iter().filter(|_| !waited);
-        self.earlier.iter().chain(later).for_each(|request| left.to_mut().reserve(request));
+        let before = self.before.get(request).filter(|_| waited).copied().unwrap_or(self.waits.len());
+        self.waits.iter().take(before).for_each(|(request, devices)| left.to_mut().reserve_of(request, devices));
         left
     }
 }
@@ -136,8 +137,8 @@ pub struct Scheduler<R: Room = Pool> {
     /// Lines that wait for a key.
     parked: BTreeMap<String, BTreeSet<(Arc<Request>, LockKeys)>>,
     waiting: usize,
-    /// The first that did not fit when it was last looked.
-    blocked: Option<(usize, Arc<Request>)>,
+    /// The first of each request that did not fit when it was last looked at, in their order.
+    blocked: Vec<(usize, Arc<Request>)>,
     /// How many candidates were looked at so far: what the work of scheduling is measured by.
     #[cfg(test)]
     looks: usize,
@@ -162,7 +163,7 @@ impl<R: Room> Scheduler<R> {
             writers: BTreeMap::new(),
             parked: BTreeMap::new(),
             waiting: 0,
-            blocked: None,
+            blocked: Vec::new(),
             #[cfg(test)]
             looks: 0,
         }
@@ -206,18 +207,24 @@ impl<R: Room> Scheduler<R> {
     /// The same on a machine that others use too. Nobody takes what somebody else has waited for longer.
     pub fn start_among(&mut self, slots: usize, others: &R::Others) -> Vec<Start<R::Given>> {
         let mut starts = Vec::new();
-        let mut waited = self.blocked.take().map(|(_, request)| request);
-        if slots == 0 || self.waiting == 0 {
+        if slots == 0 {
+            return starts;
+        }
+        let before = std::mem::take(&mut self.blocked);
+        if self.waiting == 0 {
             return starts;
         }
         // What is left once the tasks that did not fit have their share; and when the first of those can start.
         let mut rest = self.free.rest(others);
         let mut opens: Option<u64> = None;
+        let mut started: BTreeSet<Arc<Request>> = BTreeSet::new();
         let mut next: BTreeMap<Rank, Arc<Request>> = BTreeMap::new();
         for (request, class) in &self.classes {
             next.extend(class.heads.keys().next().map(|rank| (*rank, Arc::clone(request))));
         }
-        while let Some((rank, request)) = next.pop_first().filter(|_| starts.len() < slots) {
+        while starts.len() < slots
+            && let Some((rank, request)) = next.pop_first()
+        {
             #[cfg(test)]
             (self.looks += 1);
             let Some(class) = self.classes.get_mut(&request) else { continue };
@@ -227,9 +234,10 @@ impl<R: Room> Scheduler<R> {
                 class.parked.insert(locks.clone(), key.clone());
                 self.parked.entry(key).or_default().insert((Arc::clone(&request), locks));
             } else if let Some(devices) = {
-                let waits = waited.as_ref() == Some(&request);
+                // The next one like it came later.
+                let waits = !started.contains(&request);
                 self.free.take(&mut rest, &request, others, waits).or_else(|| {
-                    let (_, first) = self.blocked.as_ref()?;
+                    let (_, first) = self.blocked.first()?;
                     let opens = *opens.get_or_insert_with(|| opens_at::<R>(&self.going, self.now, &rest, first));
                     let in_time = self.now.saturating_add(rank.3) <= opens;
                     in_time.then(|| self.free.take_kept(&mut rest, &request, others, waits)).flatten()
@@ -239,8 +247,7 @@ impl<R: Room> Scheduler<R> {
                     let end = self.now.saturating_add(rank.3);
                     self.going.push(Going { end, request: Arc::clone(&request), given: devices.clone() });
                 }
-                // The next one like it has waited since now.
-                waited.take_if(|waited| *waited == request);
+                started.insert(Arc::clone(&request));
                 hold(&mut self.held, &locks);
                 for (key, _) in &locks {
                     self.writers.get_mut(key).map(|ranks| ranks.remove(&rank));
@@ -251,7 +258,7 @@ impl<R: Room> Scheduler<R> {
             } else {
                 // Nor do those behind it that ask for the same.
                 self.free.reserve(&mut rest, &request);
-                self.blocked.get_or_insert((rank.2, request));
+                self.blocked.push((rank.2, request));
                 continue;
             }
             next.extend(class.heads.keys().next().map(|rank| (*rank, Arc::clone(&request))));
@@ -259,12 +266,15 @@ impl<R: Room> Scheduler<R> {
                 self.classes.remove(&request);
             }
         }
+        // What was not looked at, as there were no slots any more, still waits.
+        let left = next.into_iter().filter(|(_, request)| before.iter().any(|(_, known)| known == request));
+        self.blocked.extend(left.map(|(rank, request)| (rank.2, request)));
         starts
     }
 
-    /// The first that did not fit at the last decision, and what it asks for.
-    pub fn blocked(&self) -> Option<(usize, &Request)> {
-        self.blocked.as_ref().map(|(id, request)| (*id, &**request))
+    /// The first of each request that did not fit at the last decision, and what it asks for, in their order.
+    pub fn blocked(&self) -> impl Iterator<Item = (usize, &Request)> {
+        self.blocked.iter().map(|(id, request)| (*id, &**request))
     }
 
     /// Takes back what [`Scheduler::start`] gave to a task.

@@ -19,8 +19,8 @@ pub trait Room {
     /// All that is free is left, but for what others use.
     fn rest(&self, others: &Self::Others) -> Self::Rest;
 
-    /// Takes a request out of what is left, or nothing where it does not fit. `waited`: it has waited longer than those of
-    /// the others that came later.
+    /// Takes a request out of what is left, or nothing where it does not fit. `waited`: of those that ask for the same, it has waited
+    /// longest.
     fn take(
         &mut self,
         rest: &mut Self::Rest,
@@ -81,7 +81,7 @@ impl Room for Pool {
     }
 
     fn take(&mut self, rest: &mut Rest, request: &Arc<Request>, others: &Others, waited: bool) -> Option<Vec<u32>> {
-        let devices = others.leave(&rest.left, waited).fit(request)?;
+        let devices = others.leave(&rest.left, request, waited).fit(request)?;
         // What is left is a part of what is free, so what fits there fits here; the devices have to be the same.
         [&mut rest.left, &mut rest.open, self].into_iter().for_each(|pool| pool.take_devices(request, &devices));
         Some(devices)
@@ -94,7 +94,7 @@ impl Room for Pool {
         others: &Others,
         waited: bool,
     ) -> Option<Vec<u32>> {
-        let devices = others.leave(&rest.open, waited).fit(request)?;
+        let devices = others.leave(&rest.open, request, waited).fit(request)?;
         [&mut rest.left, &mut rest.open, self].into_iter().for_each(|pool| pool.take_devices(request, &devices));
         Some(devices)
     }

@@ -279,9 +279,9 @@ fn what_others_use_is_not_there() {
     (0..2).for_each(|id| scheduler.add(Candidate { request: gang.clone(), ..task(id, 1.0, 0) }));
     let others = Others { used: vec![(Request::new(1.0, 1.0), vec![1])], ..Others::default() };
     assert_eq!(scheduler.start_among(8, &others), [Start { id: 0, devices: vec![2, 3] }]);
-    assert_eq!(scheduler.blocked(), Some((1, &gang)));
+    assert_eq!(scheduler.blocked().collect::<Vec<_>>(), [(1, &gang)]);
     assert_eq!(scheduler.start_among(8, &Others::default()), [Start { id: 1, devices: vec![0, 1] }]);
-    assert_eq!(scheduler.blocked(), None);
+    assert_eq!(scheduler.blocked().count(), 0);
 }
 
 #[test]
@@ -289,11 +289,62 @@ fn who_has_waited_longer_elsewhere_comes_first() {
     let all = Request::new(0.0, 4.0);
     let half = |id| Candidate { request: Request::new(0.0, 0.5), ..task(id, 0.0, 0) };
     let mut scheduler = with(Pool::new(4.0, 0, &[0, 1, 2, 3]), &[half(0), half(1)]);
-    let gang = Others { earlier: vec![all.clone()], ..Others::default() };
+    let mut gang = Others { waits: vec![(all, Vec::new())], ..Others::default() };
     assert_eq!(scheduler.start_among(8, &gang), []);
     // Now it has waited too, and the next gang is a later one.
-    let gang = Others { later: vec![all], ..Others::default() };
+    gang.before.insert(Request::new(0.0, 0.5), 0);
     assert_eq!(ids(&scheduler.start_among(8, &gang)), [0], "the one behind it has not waited");
+}
+
+#[test]
+fn of_two_that_wait_elsewhere_and_here_one_goes_on() {
+    let (one, all) = (Request::new(0.0, 1.0), Request::new(0.0, 4.0));
+    let free = Pool::new(4.0, 0, &[0, 1, 2, 3]);
+    let others = |waits: &Request, own: &Request, before| Others {
+        waits: vec![(waits.clone(), Vec::new())],
+        before: BTreeMap::from([(own.clone(), before)]),
+        ..Others::default()
+    };
+    assert!(others(&all, &one, 0).room(&free, &one).fit(&one).is_some(), "it has waited longer");
+    assert!(others(&one, &all, 1).room(&free, &all).fit(&all).is_none(), "the other one has");
+}
+
+#[test]
+fn what_waits_for_other_devices_is_in_nobodys_way() {
+    let pair = Request::new(0.0, 2.0);
+    let mut scheduler = with(Pool::new(4.0, 0, &[0, 1]), &[Candidate { request: pair.clone(), ..task(0, 0.0, 0) }]);
+    let of = |devices: &[u32]| Others { waits: vec![(pair.clone(), devices.to_vec())], ..Others::default() };
+    assert_eq!(scheduler.start_among(8, &of(&[1, 2])), []);
+    assert_eq!(ids(&scheduler.start_among(8, &of(&[2, 3]))), [0]);
+}
+
+#[test]
+fn all_that_waits_keeps_its_place_where_the_slots_are_used() {
+    let gang = Request::new(0.0, 4.0);
+    let tasks = [Candidate { request: gang.clone(), ..task(9, 0.0, 5) }, task(1, 1.0, 9), task(2, 1.0, 1)];
+    let mut scheduler = with(Pool::new(8.0, 0, &[0, 1, 2, 3]), &tasks);
+    let used = Others { used: vec![(Request::new(0.0, 1.0), vec![1])], ..Others::default() };
+    let waits = |scheduler: &Scheduler| scheduler.blocked().map(|(id, _)| id).collect::<Vec<_>>();
+    assert_eq!(ids(&scheduler.start_among(2, &used)), [1, 2]);
+    assert_eq!(waits(&scheduler), [9]);
+    scheduler.add(task(3, 1.0, 9));
+    assert_eq!(ids(&scheduler.start_among(0, &used)), [] as [usize; 0]);
+    assert_eq!(ids(&scheduler.start_among(1, &used)), [3]);
+    assert_eq!(waits(&scheduler), [9], "it was not looked at");
+}
+
+#[test]
+fn each_request_that_does_not_fit_waits() {
+    let token = Request::new(0.0, 0.0).token("tqsdk", 1.0);
+    let tasks = [
+        Candidate { request: token.clone(), ..task(0, 0.0, 9) },
+        Candidate { request: token, ..task(1, 0.0, 8) },
+        Candidate { request: Request::new(0.0, 2.0), ..task(2, 0.0, 1) },
+    ];
+    let mut scheduler = with(Pool::new(8.0, 0, &[0, 1]).token("tqsdk", 0.0), &tasks);
+    let used = Others { used: vec![(Request::new(0.0, 0.5), vec![1])], ..Others::default() };
+    assert_eq!(scheduler.start_among(8, &used), []);
+    assert_eq!(scheduler.blocked().map(|(id, _)| id).collect::<Vec<_>>(), [0, 2]);
 }
 
 #[test]

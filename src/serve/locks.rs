@@ -37,9 +37,8 @@ fn of_cache(view: &View) -> Result<Vec<Row>, PageError> {
 fn of_machine(view: &View) -> Result<Vec<Row>, PageError> {
     let (used, waiting) = Leases::list(&view.site.leases)?;
     let mut rows = Vec::new();
-    for (how, all) in [("used by", used), ("waited for by", waiting)] {
-        rows.extend(all.into_iter().map(|terms| (terms.to_string(), how, terms.holder)));
-    }
+    rows.extend(used.into_iter().map(|terms| (terms.to_string(), "used by", terms.holder)));
+    rows.extend(waiting.into_iter().map(|terms| (terms.request.to_string(), "waited for by", terms.holder)));
     Ok(rows)
 }
 

@@ -49,6 +49,7 @@ mod running {
     mod full;
     mod isolation;
     mod kill;
+    mod leases;
     mod locks;
     mod machine;
     mod order;

@@ -119,6 +119,11 @@ impl Space {
         self.folder.path()
     }
 
+    /// The folder of the machine's leases, as this project sees it.
+    pub(crate) fn leases(&self) -> &Path {
+        self.leases.path()
+    }
+
     pub(crate) fn write(&self, relative: &str, text: &str) {
         let path = self.path(relative);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -269,9 +269,7 @@ fn what_is_of_another_place_is_no_link() {
     let same = other.path("flows/test.yaml");
     let mut beside = other.command(&["run", "test"]);
     let site = Site::of(&space);
-    let leases =
-        space.command(&[]).get_envs().find(|(name, _)| *name == "GHTRADER_LEASES").unwrap().1.unwrap().to_owned();
-    let mut beside = beside.env("GHTRADER_LEASES", leases).stderr(Stdio::null()).spawn().unwrap();
+    let mut beside = beside.env("GHTRADER_LEASES", space.leases()).stderr(Stdio::null()).spawn().unwrap();
     wait_for("a lease of another project", || site.get("/locks").body.contains("long"));
     assert!(!site.page("/locks").contains("/run?"), "its run is not here");
     beside.kill().unwrap();
