@@ -85,14 +85,8 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             return Ok(starts.into_iter().map(|start| (start, Ok(None))).collect());
         };
         let contended = self.contended.take();
-        let folder = leases.folder().join("turn");
         let Some(mut turn) = leases.turn()? else {
-            let mut contended = contended.unwrap_or_default();
-            if contended.is_to_be_told() {
-                let text = format!("nothing starts as long as another process has {} locked", folder.display());
-                self.reporter.event(&Event::Notice { text });
-            }
-            self.contended = Some(contended);
+            self.wait_for_the_turn(contended.unwrap_or_default());
             return Ok(Vec::new());
         };
         let scratch = self.context.cache.scratch();
@@ -113,23 +107,21 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             };
             starts.push((start, lease));
         }
-        let devices: Vec<u32> = self.options.machine.device_indices().collect();
-        let blocked: Vec<Terms> =
-            self.scheduler.blocked().map(|(id, request)| terms(id, request, devices.clone())).collect();
+        // Who is alone waits for its own tasks only.
+        let blocked = self.scheduler.blocked().filter(|_| !turn.others().is_empty());
+        let devices = || self.options.machine.device_indices().collect();
+        let blocked: Vec<Terms> = blocked.map(|(id, request)| terms(id, request, devices())).collect();
         if let Err(error) = turn.wait_for(&blocked)
             && starts.is_empty()
         {
             return Err(error);
         }
         let left_behind = std::mem::take(&mut turn.left_behind);
-        if let Some(first) = blocked.first().filter(|_| !turn.others().is_empty()) {
+        if let Some(first) = blocked.first() {
             // What has just started is a beginning.
             let mut contended = contended.filter(|_| starts.is_empty()).unwrap_or_default();
             if contended.is_to_be_told() {
-                let holder = turn.in_the_way(&first.request);
-                let holder = holder.map_or_else(|| "somebody who was first".to_owned(), Holder::short);
-                let text = format!("{} waits for {}: in use by {holder}", first.holder.task, first.request);
-                self.reporter.event(&Event::Notice { text });
+                self.reporter.event(&Event::Notice { text: waits_for(first, turn.in_the_way(&first.request)) });
             }
             self.contended = Some(contended);
         }
@@ -140,6 +132,16 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             }
         }
         Ok(starts)
+    }
+
+    /// Somebody else decides, and takes long.
+    fn wait_for_the_turn(&mut self, mut contended: Contended) {
+        if let Some(leases) = self.leases.as_ref().filter(|_| contended.is_to_be_told()) {
+            let turn = leases.folder().join("turn");
+            let text = format!("nothing starts as long as another process has {} locked", turn.display());
+            self.reporter.event(&Event::Notice { text });
+        }
+        self.contended = Some(contended);
     }
 
     fn start(&mut self, Start { id, devices }: Start, lease: Result<Option<Lease>, LeaseError>) {
@@ -202,6 +204,11 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.changed |= matches!(message, Err(RecvTimeoutError::Timeout));
         message.ok()
     }
+}
+
+fn waits_for(Terms { holder, request, .. }: &Terms, in_the_way: Option<&Holder>) -> String {
+    let by = in_the_way.map_or_else(|| "somebody who was first".to_owned(), Holder::short);
+    format!("{} waits for {request}: in use by {by}", holder.task)
 }
 
 /// Ends what survived a runner and its supervisor, which may take a while: those that are known by their environment, then
