@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::TryLockError;
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use ulid::Ulid;
 
@@ -264,6 +265,19 @@ impl Unsynced {
         }
         self.files.iter().chain(&self.folders).try_for_each(|path| sync(path))
     }
+}
+
+/// Opens what should be a file. A pipe in its place has nothing to be read; nobody waits for it.
+pub(crate) fn open_at_once(path: &Path) -> std::io::Result<fs::File> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    fs::OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// All that is in it.
+pub(crate) fn read_at_once(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_at_once(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -4,15 +4,14 @@
 //! is ever changed. The newest counts. One that is damaged is set aside as `<key>.damaged`, and its number is not given again.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rayon::prelude::*;
 use rusqlite::Transaction;
 
-use super::files::entries;
+use super::files::{entries, read_at_once};
 use super::{Cache, CacheError, Known, Notice, Recorded, Result, tables};
 use crate::artifact::Artifact;
 use crate::hash::Hash;
@@ -278,21 +277,14 @@ fn range(digits: &str) -> Option<(Hash, Hash)> {
 /// The manifest at `path`, which has to be one of `key`; `None` where there is none.
 pub(super) fn read_manifest(path: &Path, key: &Hash) -> Result<Option<Manifest>> {
     let invalid = |why: String| CacheError::Manifest { path: path.to_owned(), why };
-    let mut text = Vec::new();
-    match open_without_waiting(path).and_then(|mut file| file.read_to_end(&mut text)) {
-        Ok(_) => {}
+    let text = match read_at_once(path) {
+        Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == ErrorKind::IsADirectory => return Err(invalid("it is a folder".to_owned())),
         Err(error) => return Err(error.into()),
-    }
+    };
     let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))?;
     if manifest.key == *key { Ok(Some(manifest)) } else { Err(invalid(format!("it is one of key {}", manifest.key))) }
-}
-
-/// A pipe in the place of a file has nothing to be read; nobody waits for it.
-fn open_without_waiting(path: &Path) -> std::io::Result<fs::File> {
-    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    fs::OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
 /// Where a damaged manifest is set aside.

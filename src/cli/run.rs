@@ -38,6 +38,7 @@ fn execute(
     nodes: Vec<Pool>,
 ) -> Result<Exit, CliError> {
     let cache = context.cache;
+    end_at_a_panic();
     let swept = execute::sweep(cache)?;
     // What a cluster has, it shares out itself.
     let leases = nodes.is_empty().then(|| Leases::open(&crate::leases::folder())).transpose()?;
@@ -98,6 +99,16 @@ fn execute(
     reporter.event(&Event::Finished(ended.summary.clone()));
     reporter.kept.end(&end(ended, exit))?;
     Ok(exit)
+}
+
+/// Whichever thread panics, the run ends, and its supervisor ends what it had started: the others would wait for that thread for
+/// ever.
+fn end_at_a_panic() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        std::process::abort();
+    }));
 }
 
 /// So many tasks are with a cluster at once, where nothing else is said: they wait there and not here.

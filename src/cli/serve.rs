@@ -5,6 +5,7 @@ use clap::Args;
 use super::error::print;
 use super::{CliError, Exit, Project};
 use crate::leases;
+use crate::provenance::list;
 use crate::serve::{PORT, ServeError, Site, serve as on};
 
 #[derive(Debug, Args)]
@@ -15,15 +16,15 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) fn serve(project: &Project, args: &ServeArgs) -> Result<Exit, CliError> {
-    // What is wrong with the cache is told here and not on every page.
     let cache = project.look()?;
+    // What is wrong with the cache is told here too, and not on its pages alone.
+    list(&cache.runs())?;
     let site = Site { root: project.root.clone(), cache: cache.root().to_owned(), leases: leases::folder() };
-    drop(cache);
     let served = on(site, args.port, |address| print(&format!("http://{address}/")));
     match served {
         Ok(()) => Ok(Exit::Interrupted),
         Err(error @ ServeError::Port { .. }) => {
-            let help = "another `ghtrader serve` may be there; name another port with `--port N`, or `--port 0` for a free one";
+            let help = "name another port with `--port N`, or `--port 0` for any that is free";
             Err(CliError::usage(error.to_string(), help))
         }
         Err(ServeError::Io(error)) => Err(error.into()),

@@ -43,8 +43,9 @@ pub fn in_folder(root: &std::path::Path) -> std::io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs_err::read_dir(folder)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "yaml") {
-            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        // A name that is not UTF-8 cannot be asked for.
+        if path.extension().is_some_and(|extension| extension == "yaml") && path.is_file() {
+            names.extend(path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned));
         }
     }
     names.sort();

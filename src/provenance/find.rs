@@ -170,7 +170,7 @@ pub fn find_run(cache: &Cache, text: &str) -> Result<String, FindError> {
     let wanted = text.to_uppercase();
     let found: Vec<&String> = match text {
         "last" => runs.last().into_iter().collect(),
-        _ => runs.iter().filter(|run| run.ends_with(&wanted)).collect(),
+        _ => runs.iter().filter(|run| !wanted.is_empty() && run.ends_with(&wanted)).collect(),
     };
     match found.as_slice() {
         [one] => Ok((*one).clone()),

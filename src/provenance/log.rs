@@ -5,6 +5,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
+use crate::cache::files::open_at_once;
 use crate::hash::Hash;
 
 /// The end of a log.
@@ -21,7 +22,7 @@ pub struct Tail {
 /// # Errors
 /// Where it cannot be read. A task that wrote nothing has no log.
 pub fn tail(log: &Path, most: u64) -> std::io::Result<Tail> {
-    let mut file = fs::File::open(log)?;
+    let mut file = open_log(log)?;
     // With the byte before them: after a line's end, the first line is whole.
     let before = file.metadata()?.len().saturating_sub(most.saturating_add(1));
     file.seek(SeekFrom::Start(before))?;
@@ -32,6 +33,17 @@ pub fn tail(log: &Path, most: u64) -> std::io::Result<Tail> {
     // Of one endless line, its end.
     let first = if first < bytes.len() { first } else { usize::from(cut) };
     Ok(Tail { text: String::from_utf8_lossy(bytes.get(first..).unwrap_or_default()).into_owned(), cut })
+}
+
+/// Opens a log: a file, and nothing else that somebody has put there.
+///
+/// # Errors
+/// Where it cannot be read, or is not there.
+pub fn open_log(log: &Path) -> std::io::Result<fs::File> {
+    if !fs::symlink_metadata(log)?.is_file() {
+        return Err(std::io::Error::other(format!("{} is no file", log.display())));
+    }
+    open_at_once(log)
 }
 
 /// The hash of a log. A task that wrote nothing has none, and that is the hash of nothing.

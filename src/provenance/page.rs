@@ -12,20 +12,20 @@ use crate::cache::{Cache, CacheError};
 use crate::hash::Hash;
 use crate::key::canonical;
 use crate::manifest::{Manifest, Origin};
-use crate::report::{Page, Row, duration};
+use crate::report::{FAILURES, Row, RunPage, duration};
 
 /// The page of a run, whether it has ended or not.
 ///
 /// # Errors
 /// Where its record or the cache cannot be read.
-pub fn run_page(cache: &Cache, run: &str) -> Result<Page, CacheError> {
+pub fn run_page(cache: &Cache, run: &str) -> Result<RunPage, CacheError> {
     let runs = cache.runs();
     let (start, end) = load(&runs, run)?;
     let events = events(&runs, run)?;
     let tasks = end.as_ref().map_or_else(|| tasks_so_far(&events), |end| end.tasks.clone());
     let began: Timestamp = start.started.parse().unwrap_or(Timestamp::MIN);
     let times = times(&events);
-    let mut record = Record { cache, folder: &runs.join(run), run, began, times, executed: Vec::new() };
+    let mut record = Record { cache, folder: &runs.join(run), run, began, times, executed: Vec::new(), logs: 0 };
     let mut rows = Vec::with_capacity(tasks.len());
     if end.is_none() {
         rows.extend(record.begun(&events, &tasks));
@@ -44,7 +44,36 @@ pub fn run_page(cache: &Cache, run: &str) -> Result<Page, CacheError> {
         let what = format!("no less than {}, however many ran at once", duration(path));
         facts.push(("longest path".to_owned(), what));
     }
-    Ok(Page { run: run.to_owned(), facts, seconds, tasks: rows, notes })
+    let expected = end.is_none().then(|| expected(&events).unwrap_or_default());
+    Ok(RunPage { run: run.to_owned(), facts, seconds, expected, tasks: rows, notes })
+}
+
+/// What there is to say of one task of a run; `None` where it has told of none of this name.
+///
+/// # Errors
+/// Where its record or the cache cannot be read.
+pub fn task_row(cache: &Cache, run: &str, task: &str) -> Result<Option<Row>, CacheError> {
+    let runs = cache.runs();
+    let (start, end) = load(&runs, run)?;
+    let events = events(&runs, run)?;
+    let began: Timestamp = start.started.parse().unwrap_or(Timestamp::MIN);
+    let of_task: Vec<Value> = events.into_iter().filter(|event| text(&event["task"]) == task).collect();
+    let told = match end {
+        Some(mut end) => end.tasks.remove(task),
+        None => tasks_so_far(&of_task).remove(task),
+    };
+    let times = times(&of_task);
+    let mut record = Record { cache, folder: &runs.join(run), run, began, times, executed: Vec::new(), logs: 0 };
+    match told {
+        Some(told) => record.row(task.to_owned(), told).map(Some),
+        None => Ok(record.begun(&of_task, &BTreeMap::new()).pop()),
+    }
+}
+
+/// How many tasks a run has, as far as it has told.
+fn expected(events: &[Value]) -> Option<usize> {
+    let told = events.iter().rev().find(|event| event["event"] == "expected")?;
+    told["tasks"].as_u64().and_then(|tasks| tasks.try_into().ok())
 }
 
 fn facts(start: &RunStart, end: Option<&RunEnd>, unfinished: &str) -> Vec<(String, String)> {
@@ -52,7 +81,8 @@ fn facts(start: &RunStart, end: Option<&RunEnd>, unfinished: &str) -> Vec<(Strin
     let mut facts = vec![
         ("flow", format!("{} ({})", start.flow, start.file)),
         ("started", start.started.clone()),
-        ("ended", end.map_or(unfinished.to_owned(), |end| end.finished.clone())),
+        ("state", if end.is_none() { unfinished.to_owned() } else { String::new() }),
+        ("ended", end.map(|end| end.finished.clone()).unwrap_or_default()),
         ("took", end.map(|end| duration(end.seconds)).unwrap_or_default()),
         ("exit code", end.map(|end| end.exit.to_string()).unwrap_or_default()),
         ("asked for", start.targets.join(" ")),
@@ -85,6 +115,8 @@ struct Record<'a> {
     began: Timestamp,
     times: HashMap<&'a str, [Option<Timestamp>; 2]>,
     executed: Vec<Executed>,
+    /// How many logs were read.
+    logs: usize,
 }
 
 impl Record<'_> {
@@ -111,7 +143,8 @@ impl Record<'_> {
                 None => text(&event["reason"]).to_owned(),
             };
             let time = started.map(|started| self.since(started)).zip(seconds).map(|(at, took)| [at, at, at + took]);
-            Row { task: task.to_owned(), state: state.to_owned(), reason, seconds, time, ..Row::default() }
+            let key = text(&event["key"]).parse().ok();
+            Row { task: task.to_owned(), state: state.to_owned(), reason, key, seconds, time, ..Row::default() }
         };
         open.map(row).collect()
     }
@@ -126,7 +159,10 @@ impl Record<'_> {
                 row.time = Some([self.since(*started), self.since(*started), self.since(*ended)]);
                 row.seconds = Some(ended.duration_since(*started).as_secs_f64());
             }
-            row.log = end(&log(self.folder, &name));
+            if self.logs < FAILURES {
+                row.log = end(&log(self.folder, &name));
+            }
+            self.logs += 1;
         }
         let key = task.key.filter(|_| row.state == "ran");
         if let Some(manifest) = key.map(|key| executed(self.cache, self.run, &key)).transpose()?.flatten() {

@@ -17,6 +17,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::cache::files::read_at_once;
 use crate::hash::Hash;
 use crate::report::{Event, Reporter, Summary, TaskState};
 
@@ -245,6 +246,14 @@ fn read<T: DeserializeOwned>(runs: &Path, run: &str) -> std::io::Result<(RunStar
     }
 }
 
+/// What was asked of a run.
+///
+/// # Errors
+/// Where the record cannot be read.
+pub fn load_start(runs: &Path, run: &str) -> std::io::Result<RunStart> {
+    read_json(&runs.join(run).join("start.json"))
+}
+
 /// The same without its tasks, of which there may be very many.
 ///
 /// # Errors
@@ -277,8 +286,10 @@ pub fn used_keys(runs: &Path, run: &str) -> Vec<Hash> {
 /// # Errors
 /// Where they cannot be read.
 pub fn events(runs: &Path, run: &str) -> std::io::Result<Vec<Value>> {
-    match fs_err::read_to_string(runs.join(run).join("events.jsonl")) {
-        Ok(text) => Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()),
+    match read_at_once(&runs.join(run).join("events.jsonl")) {
+        Ok(text) => {
+            Ok(text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
@@ -350,8 +361,7 @@ fn write_json(path: &Path, value: &impl Serialize) -> std::io::Result<()> {
 }
 
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> std::io::Result<T> {
-    let text = fs_err::read_to_string(path)?;
-    serde_json::from_str(&text).map_err(|error| {
+    serde_json::from_slice(&read_at_once(path)?).map_err(|error| {
         std::io::Error::new(std::io::ErrorKind::InvalidData, format!("{} is damaged: {error}", path.display()))
     })
 }

@@ -13,12 +13,11 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 use crate::artifact::Artifact;
-use crate::cache::files::{claim, create_folder_synced, entries, write_synced};
+use crate::cache::files::{claim, create_folder_synced, entries, read_at_once, write_synced};
 use crate::cache::{Cache, RemoteError};
 use crate::hash::Hash;
 use shared::Shared;
@@ -335,7 +334,7 @@ fn numbers(folder: &Path) -> Result<Vec<u64>> {
 
 fn read(folder: &Path, n: u64) -> Result<Move> {
     let path = folder.join(format!("{n}.json"));
-    let text = fs::read(&path)?;
+    let text = read_at_once(&path)?;
     match serde_json::from_slice::<Move>(&text) {
         Ok(found) if found.n == n => Ok(found),
         Ok(found) => Err(RefError::Damaged { path, why: format!("it says that it is move {}", found.n) }),

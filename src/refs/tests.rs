@@ -112,7 +112,7 @@ fn a_damaged_move_is_named() {
     let (_folder, refs) = refs();
     refs.set("r", &change("one", None)).unwrap();
     let path = refs.folder.join("r/1.json");
-    fs::write(&path, "{").unwrap();
+    fs_err::write(&path, "{").unwrap();
     let error = refs.get("r").unwrap_err().to_string();
     assert!(error.contains("r/1.json") && error.contains("not a move"), "{error}");
 }

@@ -20,7 +20,7 @@ pub use json::Json;
 pub use lines::duration;
 pub use out::{print, put, unprinted};
 pub(crate) use page::STYLE;
-pub use page::{Page, Row, content, page};
+pub use page::{FAILURES, Row, RunPage, content, page};
 pub use size::size;
 pub use table::{printed, table};
 pub use timeline::{Bar, Lane, Timeline};

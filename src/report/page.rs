@@ -11,14 +11,16 @@ use crate::text::visible;
 
 /// What a page shows.
 #[derive(Debug, Default)]
-pub struct Page {
+pub struct RunPage {
     /// The run's id.
     pub run: String,
     /// What is said at the top: names and values.
     pub facts: Vec<(String, String)>,
     /// How long the run took, in seconds; so far, where it has no end.
     pub seconds: f64,
-    /// Its tasks.
+    /// Of one that goes on, how many tasks it has, as far as that is known.
+    pub expected: Option<usize>,
+    /// Its tasks; of one that goes on, all but those that are cached.
     pub tasks: Vec<Row>,
     /// What is to be said of the page itself.
     pub notes: Vec<String>,
@@ -51,6 +53,8 @@ pub struct Row {
     pub log: Option<String>,
 }
 
+/// At most this many failures with the ends of their logs.
+pub const FAILURES: usize = 20;
 /// At most this many bars: the longest. More than a screen can show tell nothing.
 const BARS: usize = 2_000;
 /// At most this many tasks that were cached: of them there is little to say.
@@ -60,7 +64,7 @@ const CACHED: usize = 5_000;
 pub(crate) const STYLE: &str = include_str!("page.css");
 
 /// The page as HTML.
-pub fn page(page: &Page) -> String {
+pub fn page(page: &RunPage) -> String {
     let title = visible(&page.run);
     html! {
         (DOCTYPE)
@@ -82,7 +86,7 @@ pub fn page(page: &Page) -> String {
 }
 
 /// What the page shows, without its title; the names of tasks lead to what `link` says.
-pub fn content(page: &Page, link: &dyn Fn(&Row) -> Option<String>) -> Markup {
+pub fn content(page: &RunPage, link: &dyn Fn(&Row) -> Option<String>) -> Markup {
     html! {
         (summary(page))
         (failures(page, link))
@@ -93,31 +97,31 @@ pub fn content(page: &Page, link: &dyn Fn(&Row) -> Option<String>) -> Markup {
     }
 }
 
-fn summary(page: &Page) -> Markup {
+fn summary(page: &RunPage) -> Markup {
     let of = |state: &str| page.tasks.iter().filter(|task| task.state == state).count();
     html! {
         dl {
             @for (name, value) in &page.facts { dt { (visible(name)) } dd { (visible(value)) } }
         }
-        @for state in ["running", "killed", "ran", "cached", "failed", "skipped"] {
-            // A run that has ended has none of the first two.
-            @let count = of(state);
-            @if count > 0 || !["running", "killed"].contains(&state) {
-                span class={ "count " (state) } { (count) " " (state) }
-            }
-        }
+        @let states: &[&str] = match page.expected {
+            Some(_) => &["running", "killed", "ran", "failed", "skipped"],
+            None => &["ran", "cached", "failed", "skipped"],
+        };
+        @for state in states { span class={ "count " (state) } { (of(state)) " " (state) } }
+        @if let Some(expected @ 1..) = page.expected { span.count { "of " (expected) " tasks" } }
     }
 }
 
-fn failures(page: &Page, link: &dyn Fn(&Row) -> Option<String>) -> Markup {
+fn failures(page: &RunPage, link: &dyn Fn(&Row) -> Option<String>) -> Markup {
     let failed: Vec<&Row> = page.tasks.iter().filter(|task| task.state == "failed").collect();
     html! {
         @if !failed.is_empty() { h2 { "Failures" } }
-        @for task in failed {
+        @for task in failed.iter().take(FAILURES) {
             h3 { (name(task, link)) }
             p { (visible(&task.reason)) }
             @if let Some(log) = &task.log { pre { (visible(log)) } }
         }
+        @if failed.len() > FAILURES { p { (failed.len() - FAILURES) " more failed." } }
     }
 }
 
@@ -132,7 +136,7 @@ fn name(task: &Row, link: &dyn Fn(&Row) -> Option<String>) -> Markup {
 }
 
 /// A line for each task: a pale bar while it waited, a full one while it ran.
-fn timeline(page: &Page) -> Markup {
+fn timeline(page: &RunPage) -> Markup {
     let mut timed: Vec<(&Row, [f64; 3])> = page.tasks.iter().filter_map(|task| Some((task, task.time?))).collect();
     if timed.is_empty() {
         return html! {};
@@ -168,7 +172,7 @@ fn bar(from: f64, to: f64) -> String {
 }
 
 /// A line for each device: what ran on it, and for how much of the time something did.
-fn devices(page: &Page) -> Markup {
+fn devices(page: &RunPage) -> Markup {
     let mut used: BTreeMap<u32, Vec<(&Row, f64, f64)>> = BTreeMap::new();
     for task in &page.tasks {
         let Some([_, started, ended]) = task.time else { continue };
@@ -218,7 +222,7 @@ fn longest(mut tasks: Vec<(&Row, f64, f64)>) -> impl Iterator<Item = (&Row, f64,
     tasks.into_iter().take(BARS)
 }
 
-fn tasks(page: &Page, link: &dyn Fn(&Row) -> Option<String>) -> Markup {
+fn tasks(page: &RunPage, link: &dyn Fn(&Row) -> Option<String>) -> Markup {
     let (cached, others): (Vec<&Row>, Vec<&Row>) = page.tasks.iter().partition(|task| task.state == "cached");
     let left_out = cached.len().saturating_sub(CACHED);
     let mut shown: Vec<&Row> = cached.into_iter().take(CACHED).chain(others).collect();
@@ -249,7 +253,7 @@ mod tests {
 
     const EVIL: &str = "<script>alert('1')</script>\"&\u{1b}[31m";
 
-    fn evil() -> Page {
+    fn evil() -> RunPage {
         let row = |state: &str| Row {
             task: EVIL.into(),
             state: state.into(),
@@ -260,10 +264,11 @@ mod tests {
             devices: vec![3],
             ..Row::default()
         };
-        Page {
+        RunPage {
             run: EVIL.into(),
             facts: vec![(EVIL.into(), EVIL.into())],
             seconds: 4.0,
+            expected: None,
             tasks: vec![row("ran"), row("failed")],
             notes: vec![EVIL.into()],
         }
@@ -301,7 +306,7 @@ mod tests {
             time: Some([0.0, 0.0, n as f64]),
             ..Row::default()
         };
-        let html = page(&Page { tasks: (0..BARS + 5).map(row).collect(), ..Page::default() });
+        let html = page(&RunPage { tasks: (0..BARS + 5).map(row).collect(), ..RunPage::default() });
         assert_eq!(html.matches("class=\"waits\"").count(), BARS);
         assert!(html.contains("longest of") && html.contains("<td>t0</td>") && !html.contains("<th>t0</th>"));
     }

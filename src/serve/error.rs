@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use maud::html;
+use maud::{Markup, html};
 
 use super::html::Page;
 use crate::cache::CacheError;
@@ -10,12 +10,12 @@ use crate::diagnostic::Diagnostic;
 use crate::provenance::FindError;
 use crate::text::visible;
 
-/// Why there is no page.
+/// Why there is no page, or not all of it.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PageError {
     /// What was asked for is not there; what would be right.
-    #[error("{0}")]
-    NotFound(String, Option<String>),
+    #[error(transparent)]
+    Missing(Diagnostic),
     #[error(transparent)]
     Cache(#[from] CacheError),
     #[error(transparent)]
@@ -28,10 +28,16 @@ pub(super) enum PageError {
     Io(#[from] std::io::Error),
 }
 
+impl PageError {
+    pub(super) fn missing(what: impl Into<String>) -> Self {
+        Self::Missing(Diagnostic::new(what))
+    }
+}
+
 impl From<FindError> for PageError {
     fn from(error: FindError) -> Self {
         match error {
-            FindError::Unclear(Diagnostic { message, help, .. }) => Self::NotFound(message, help),
+            FindError::Unclear(diagnostic) => Self::Missing(diagnostic),
             FindError::Cache(error) => error.into(),
             FindError::Ref(error) => error.into(),
             FindError::Io(error) => error.into(),
@@ -39,17 +45,24 @@ impl From<FindError> for PageError {
     }
 }
 
+/// A part of a page, or why it cannot be shown: the other parts can.
+pub(super) fn part(part: Result<Markup, PageError>) -> Markup {
+    part.unwrap_or_else(|error| shown(&error))
+}
+
+fn shown(error: &PageError) -> Markup {
+    let help = if let PageError::Missing(diagnostic) = error { diagnostic.help.as_deref() } else { None };
+    html! {
+        p.failed { (visible(&error.to_string())) }
+        @if let Some(help) = help { p { (visible(help)) } }
+    }
+}
+
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
-        let status = match &self {
-            Self::NotFound(..) => StatusCode::NOT_FOUND,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        let help = if let Self::NotFound(_, help) = &self { help.clone() } else { None };
-        let body = html! {
-            p.failed { (visible(&self.to_string())) }
-            @if let Some(help) = help { p { (visible(&help)) } }
-        };
-        (status, Page::new("Not to be shown", body)).into_response()
+        let missing = matches!(self, Self::Missing(_));
+        let status = if missing { StatusCode::NOT_FOUND } else { StatusCode::INTERNAL_SERVER_ERROR };
+        // Something that is being written may be whole the next time.
+        (status, Page::new("Not to be shown", shown(&self)).live(!missing)).into_response()
     }
 }

@@ -2,18 +2,18 @@
 
 use maud::{Markup, html};
 
-use super::html::{Page, head, link};
-use super::{PageError, Query, Site, runs};
+use super::html::{Page, head, is_own, link};
+use super::{PageError, Site, View, runs};
 use crate::diagnostic::{Diagnostic, render};
 use crate::flow::{self, Action, Flow};
 use crate::graph::{self, Graph};
 use crate::key::canonical;
 use crate::kinds::Kinds;
-use crate::provenance::{list, load_counts};
+use crate::provenance::{list, load_start};
 use crate::text::visible;
 
 /// So many of the last runs are looked through for those of one flow.
-const RUNS: usize = 200;
+const RUNS: usize = 1_000;
 /// … of which so many are shown.
 const LAST: usize = 10;
 
@@ -44,18 +44,21 @@ fn load(site: &Site, name: &str, kinds: &Kinds) -> Result<Flow, Vec<Diagnostic>>
 }
 
 /// One flow: its parameters, its tasks, its last runs.
-pub(super) fn flow(site: &Site, query: &Query) -> Result<Page, PageError> {
-    let name = query.demand("name")?;
+pub(super) fn flow(view: &View) -> Result<Page, PageError> {
+    let (site, runs) = (&view.site, view.cache.runs());
+    let name = view.query.demand("name")?;
     if !flow::in_folder(&site.root)?.iter().any(|known| known == name) {
-        return Err(PageError::NotFound(format!("there is no flow `{name}` in flows/"), None));
+        return Err(PageError::missing(format!("there is no flow `{name}` in flows/")));
     }
     let kinds = Kinds::installed();
     let told = load(site, name, &kinds).and_then(|flow| Ok(html! { (described(&flow, &Graph::new(&flow, &kinds)?)) }));
     let told = told.unwrap_or_else(|errors| html! { pre { (visible(&render(&errors, false))) } });
-    let cache = site.cache()?;
-    let all = list(&cache.runs())?.into_iter().rev().take(RUNS);
-    let own = |run: &String| load_counts(&cache.runs(), run).is_ok_and(|(start, _)| start.flow == name);
-    let (table, going_on) = runs::rows(&cache, all.filter(own).take(LAST));
+    let is_of = |run: &String| {
+        let start = load_start(&runs, run);
+        start.is_ok_and(|start| start.flow == name && is_own(name, &start.file))
+    };
+    let own = list(&runs)?.into_iter().rev().take(RUNS).filter(is_of);
+    let (table, going_on) = runs::table(view, own.take(LAST));
     let body = html! { (told) h2 { "Last runs" } (table) };
     Ok(Page::new(format!("Flow {name}"), body).live(going_on))
 }

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::html::{Page, link};
-use super::{PageError, Query, Site};
+use super::html::{Page, link, task_link};
+use super::{PageError, View};
 use crate::cache::Cache;
 use crate::hash::Hash;
 use crate::provenance::{Found, Line, Lineage, LineageNode, descendants, find, lineage as walk};
@@ -11,17 +11,19 @@ use crate::text::visible;
 
 /// So many lines stand on a page.
 const LINES: usize = 2_000;
+/// Deeper ones are not moved further to the right.
+const DEEP: usize = 20;
 /// As much of a content is shown.
 const SHOWN: u64 = 64 << 10;
 
-/// `of` names it as for `ghtrader lineage`, but for files; with `down`, what came of it.
-pub(super) fn lineage(site: &Site, query: &Query) -> Result<Page, PageError> {
-    let cache = site.cache()?;
-    let of = query.demand("of")?;
-    let down = query.get("down").is_some();
-    let found = find(&cache, None, of)?;
+/// `of` names it as for `ghtrader lineage`, but for files; with `down`, what came of it. Without it there is a form to fill in.
+pub(super) fn lineage(view: &View) -> Result<Page, PageError> {
+    let cache = &view.cache;
+    let Some(of) = view.query.get("of").map(str::trim) else { return Ok(Page::new("Lineage", form())) };
+    let down = view.query.get("down").is_some();
+    let found = find(cache, None, of)?;
     let hashes: Vec<Hash> = found.hash.into_iter().collect();
-    let graph = if down { descendants(&cache, &found.keys, &hashes)? } else { walk(&cache, &found.keys)? };
+    let graph = if down { descendants(cache, &found.keys, &hashes)? } else { walk(cache, &found.keys)? };
     let body = html! {
         @if let Some(hash) = found.hash { p { "content " code { (hash) } } }
         p {
@@ -29,23 +31,31 @@ pub(super) fn lineage(site: &Site, query: &Query) -> Result<Page, PageError> {
             @else { (link("/lineage", &[("of", of), ("down", "1")], "what came of it")) }
         }
         @if graph.nodes.is_empty() { p { "No task in this cache wrote it: it is a source." } }
-        @else { (tree(&graph)) }
-        @for notice in cache.take_notices() { p.failed { (visible(&notice.to_string())) } }
-        (preview(&cache, &found))
+        @else { (tree(cache, &graph)) }
+        (preview(cache, &found))
     };
     let title = if down { format!("What came of {of}") } else { format!("Where {of} came from") };
     Ok(Page::new(title, body))
 }
 
-fn tree(graph: &Lineage) -> Markup {
+fn form() -> Markup {
+    html! {
+        form action="/lineage" {
+            p { "A ref, a hash (8 digits are enough), or " code { "flow:task[axis=value].output" } ":" }
+            p { input name="of" required size="60" aria-label="artifact"; " " button { "where it came from" } }
+        }
+    }
+}
+
+fn tree(cache: &Cache, graph: &Lineage) -> Markup {
     let lines: Vec<Line<'_>> = graph.lines().take(LINES + 1).collect();
     html! {
         div.lineage {
             @for Line { depth, via, node, again } in lines.iter().take(LINES) {
-                div style=(format!("margin-left:{}em", 2 * depth)) class=[again.then_some("again")] {
+                div style=(format!("margin-left:{}em", 2 * depth.min(&DEEP))) class=[again.then_some("again")] {
                     @let name = html! {
                         @if !via.is_empty() { span.faint { (visible(via)) ": " } }
-                        (named(node))
+                        (named(cache, node))
                         @if *again { " (see above)" }
                     };
                     @let more = if *again { Vec::new() } else { node.details() };
@@ -59,10 +69,10 @@ fn tree(graph: &Lineage) -> Markup {
 }
 
 /// A node, as a link where there is more to see.
-fn named(node: &LineageNode) -> Markup {
+fn named(cache: &Cache, node: &LineageNode) -> Markup {
     let text = node.to_string();
     match node {
-        LineageNode::Task { task, run, .. } => link("/task", &[("run", run), ("task", task)], &text),
+        LineageNode::Task { task, run, .. } => task_link(cache, run, task, &text),
         LineageNode::Source { hash, .. } => link("/lineage", &[("of", &hash.to_string()), ("down", "1")], &text),
         LineageNode::Ref { name, .. } => link("/refs", &[("name", name)], &text),
         LineageNode::Unknown { .. } | LineageNode::Damaged { .. } => html! { (visible(&text)) },

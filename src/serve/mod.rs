@@ -5,27 +5,28 @@
 
 mod error;
 mod flows;
+mod guard;
 mod html;
 mod lineage;
 mod locks;
 mod refs;
 mod runs;
 
+use std::future::IntoFuture as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
-use axum::http::{StatusCode, Uri};
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::extract::State;
+use axum::http::Uri;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn;
+use axum::routing::{MethodRouter, get};
 use futures_util::future::{Either, select};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::cache::Cache;
 use error::PageError;
@@ -34,8 +35,11 @@ use html::Page;
 /// Where it is, unless the user says otherwise.
 pub const PORT: u16 = 7420;
 
+/// So many pages are made at once: each may hold all that a run has told.
+static PAGES: Semaphore = Semaphore::const_new(4);
+
 /// What the pages are about.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Site {
     /// The project's root.
     pub root: PathBuf,
@@ -43,13 +47,6 @@ pub struct Site {
     pub cache: PathBuf,
     /// The folder of the machine's leases.
     pub leases: PathBuf,
-}
-
-impl Site {
-    /// The cache as it is now.
-    fn cache(&self) -> Result<Cache, PageError> {
-        Ok(Cache::open_read_only(&self.cache)?)
-    }
 }
 
 /// Why it cannot be served.
@@ -91,23 +88,30 @@ pub fn serve(site: Site, port: u16, ready: impl FnOnce(SocketAddr)) -> Result<()
 
 fn router(site: Site) -> Router {
     Router::new()
-        .route("/", get(|State(site), uri| page(site, uri, runs::overview)))
-        .route("/flow", get(|State(site), uri| page(site, uri, flows::flow)))
-        .route("/runs", get(|State(site), uri| page(site, uri, runs::runs)))
-        .route("/run", get(|State(site), uri| page(site, uri, runs::run)))
-        .route("/task", get(|State(site), uri| page(site, uri, runs::task)))
+        .route("/", page(runs::overview))
+        .route("/flow", page(flows::flow))
+        .route("/runs", page(runs::runs))
+        .route("/run", page(runs::run))
+        .route("/task", page(runs::task))
         .route("/log", get(runs::log))
-        .route("/lineage", get(|State(site), uri| page(site, uri, lineage::lineage)))
-        .route("/refs", get(|State(site), uri| page(site, uri, refs::refs)))
-        .route("/locks", get(|State(site), uri| page(site, uri, locks::locks)))
+        .route("/lineage", page(lineage::lineage))
+        .route("/refs", page(refs::refs))
+        .route("/locks", page(locks::locks))
         .route("/style.css", get(|| async { ([(CONTENT_TYPE, "text/css")], html::style()) }))
-        .fallback(|uri: Uri| async move { PageError::NotFound(format!("there is no page {}", uri.path()), None) })
-        .layer(from_fn(guard))
+        .fallback(|uri: Uri| async move { PageError::missing(format!("there is no page {}", uri.path())) })
+        .layer(from_fn(guard::guard))
         .with_state(Arc::new(site))
 }
 
+/// What a page is made from.
+struct View {
+    site: Arc<Site>,
+    /// The cache as it is now.
+    cache: Cache,
+    query: Query,
+}
+
 /// What a page is asked for, by name; of two values of one name the first counts.
-#[derive(Debug)]
 struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -121,64 +125,32 @@ impl Query {
 
     /// What the page cannot do without.
     fn demand(&self, name: &'static str) -> Result<&str, PageError> {
-        self.get(name).ok_or_else(|| PageError::NotFound(format!("the address says no `{name}`"), None))
+        self.get(name).ok_or_else(|| PageError::missing(format!("the address says no `{name}`")))
     }
 }
 
-/// Makes a page where reading may take a while.
-async fn page(
-    site: Arc<Site>,
-    uri: Uri,
-    make: impl FnOnce(&Site, &Query) -> Result<Page, PageError> + Send + 'static,
-) -> Result<Page, PageError> {
-    read(move || make(&site, &Query::of(&uri))).await
+/// A page, with what was found damaged while it was made.
+fn page(make: fn(&View) -> Result<Page, PageError>) -> MethodRouter<Arc<Site>> {
+    get(move |State(site), uri| {
+        read(site, uri, move |view| {
+            let begun = Instant::now();
+            let page = make(view)?;
+            Ok(page.took(begun.elapsed()).noting(&view.cache.take_notices()))
+        })
+    })
 }
 
 /// Does what waits for the disk beside the threads that wait for the network.
-async fn read<T: Send + 'static>(work: impl FnOnce() -> Result<T, PageError> + Send + 'static) -> Result<T, PageError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(PageError::Io(std::io::Error::other(error))))
-}
-
-/// Answers only who asks for this machine by its own name, so that a page from elsewhere whose name was made to lead here learns
-/// nothing; and lets a browser take nothing in an answer for something else.
-async fn guard(request: Request, next: Next) -> Response {
-    const POLICY: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; form-action 'self'; base-uri 'none'; \
-                          frame-ancestors 'none'";
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    if !host.is_some_and(is_local) {
-        let text = "this page answers to 127.0.0.1 and localhost only\n";
-        return (StatusCode::MISDIRECTED_REQUEST, text).into_response();
-    }
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-/// Whatever the port: it may come through a tunnel.
-fn is_local(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    ["127.0.0.1", "localhost", "[::1]"].iter().any(|own| name.eq_ignore_ascii_case(own))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_this_machine_is_answered_for() {
-        for own in ["127.0.0.1:7420", "localhost:1", "LOCALHOST", "[::1]:80", "127.0.0.1"] {
-            assert!(is_local(own), "{own}");
-        }
-        for other in ["evil.example:7420", "127.0.0.1.evil.example", "localhost.evil.example:1", "", "[::1].x", ":1"] {
-            assert!(!is_local(other), "{other}");
-        }
-    }
+async fn read<T: Send + 'static>(
+    site: Arc<Site>,
+    uri: Uri,
+    work: impl FnOnce(&View) -> Result<T, PageError> + Send + 'static,
+) -> Result<T, PageError> {
+    let permit = PAGES.acquire().await;
+    let done = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        let cache = Cache::open_read_only(&site.cache)?;
+        work(&View { site, cache, query: Query::of(&uri) })
+    });
+    done.await.unwrap_or_else(|error| Err(PageError::Io(std::io::Error::other(error))))
 }

@@ -1,5 +1,6 @@
 //! Runs, their tasks, and what those wrote into their logs.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -10,17 +11,18 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use tokio_util::io::ReaderStream;
 
-use super::html::{Page, address, head, link};
-use super::{PageError, Query, Site, flows, read};
+use super::error::part;
+use super::html::{Page, address, flow_link, head, link, task_link, time};
+use super::{PageError, Site, View, flows, read};
 use crate::cache::Cache;
 use crate::hash::Hash;
 use crate::manifest::Manifest;
 use crate::provenance::{
-    Tail, events, executed, find_run, instance, is_going_on, is_log_kept, list, load, load_counts, log as log_path,
-    run_page, tail, unfinished,
+    Tail, events, executed, find_run, instance, is_going_on, is_log_kept, list, load_counts, load_start,
+    log as log_path, open_log, run_page, tail, task_row, unfinished,
 };
 use crate::report::{Row, content, duration, size};
-use crate::text::visible;
+use crate::text::{shell_word, visible};
 
 /// So many runs stand on one page.
 const RUNS: usize = 100;
@@ -30,38 +32,42 @@ const LAST: usize = 15;
 const LOG: u64 = 64 << 10;
 
 /// The flows, and the last runs.
-pub(super) fn overview(site: &Site, _query: &Query) -> Result<Page, PageError> {
-    let cache = site.cache()?;
-    let (table, going_on) = rows(&cache, list(&cache.runs())?.into_iter().rev().take(LAST));
+pub(super) fn overview(view: &View) -> Result<Page, PageError> {
+    let last = list(&view.cache.runs()).map(|runs| table(view, runs.into_iter().rev().take(LAST)));
+    let (last, going_on) = last.unwrap_or_else(|error| (part(Err(error.into())), false));
     let body = html! {
-        p.faint { (visible(&site.root.display().to_string())) }
+        p.faint { (visible(&view.site.root.display().to_string())) }
         h2 { "Flows" }
-        (flows::table(site)?)
+        (part(flows::table(&view.site)))
         h2 { "Last runs" }
-        (table)
+        (last)
     };
     Ok(Page::new("Overview", body).live(going_on))
 }
 
 /// All runs, the newest first; `before`: only those.
-pub(super) fn runs(site: &Site, query: &Query) -> Result<Page, PageError> {
-    let cache = site.cache()?;
-    let mut runs = list(&cache.runs())?;
-    if let Some(before) = query.get("before") {
+pub(super) fn runs(view: &View) -> Result<Page, PageError> {
+    let mut runs = list(&view.cache.runs())?;
+    let before = view.query.get("before");
+    if let Some(before) = before {
         runs.retain(|run| run.as_str() < before);
     }
-    let older = runs.len().checked_sub(RUNS + 1).and_then(|_| runs.get(runs.len() - RUNS).cloned());
-    let (table, going_on) = rows(&cache, runs.into_iter().rev().take(RUNS));
+    let left = runs.len().saturating_sub(RUNS);
+    let older = runs.get(left).filter(|_| left > 0).cloned();
+    let (table, going_on) = table(view, runs.into_iter().rev().take(RUNS));
     let body = html! {
         (table)
-        @if let Some(older) = older { p { (link("/runs", &[("before", &older)], "older")) } }
+        p {
+            @if before.is_some() { a href="/runs" { "the newest" } " " }
+            @if let Some(older) = older { (link("/runs", &[("before", &older)], "older")) }
+        }
     };
     Ok(Page::new("Runs", body).live(going_on))
 }
 
 /// A table of runs, and whether one of them goes on.
-pub(super) fn rows(cache: &Cache, runs: impl Iterator<Item = String>) -> (Markup, bool) {
-    let folder = cache.runs();
+pub(super) fn table(view: &View, runs: impl Iterator<Item = String>) -> (Markup, bool) {
+    let folder = view.cache.runs();
     let mut going_on = false;
     let mut row = |run: &str| match load_counts(&folder, run) {
         Ok((start, end)) => {
@@ -73,9 +79,9 @@ pub(super) fn rows(cache: &Cache, runs: impl Iterator<Item = String>) -> (Markup
                 None => state.as_str(),
             };
             html! {
-                td { (link("/flow", &[("name", &start.flow)], &start.flow)) }
-                td { (start.started) }
-                td.n { (end.as_ref().map(|end| duration(end.seconds)).unwrap_or_default()) }
+                td { (flow_link(&view.site.root, &start.flow, &start.file)) }
+                td { (visible(&time(&start.started))) }
+                td { (end.as_ref().map(|end| duration(end.seconds)).unwrap_or_default()) }
                 td class=(class) { (state) }
             }
         }
@@ -96,63 +102,71 @@ pub(super) fn rows(cache: &Cache, runs: impl Iterator<Item = String>) -> (Markup
 }
 
 /// One run.
-pub(super) fn run(site: &Site, query: &Query) -> Result<Page, PageError> {
-    let cache = site.cache()?;
-    let run = find_run(&cache, query.demand("run")?)?;
-    let page = run_page(&cache, &run)?;
+pub(super) fn run(view: &View) -> Result<Page, PageError> {
+    let (cache, runs) = (&view.cache, view.cache.runs());
+    let run = find_run(cache, view.query.demand("run")?)?;
+    let start = load_start(&runs, &run)?;
+    let page = run_page(cache, &run)?;
     let to_task = |row: &Row| Some(address("/task", &[("run", &run), ("task", &row.task)]));
-    Ok(Page::new(format!("Run {run}"), content(&page, &to_task)).live(is_going_on(&cache.runs(), &run)))
+    let body = html! {
+        p { "of flow " (flow_link(&view.site.root, &start.flow, &start.file)) }
+        (content(&page, &to_task))
+    };
+    Ok(Page::new(format!("Run {run}"), body).live(is_going_on(&runs, &run)))
 }
 
 /// One task in a run: its log, and what it read and wrote.
-pub(super) fn task(site: &Site, query: &Query) -> Result<Page, PageError> {
-    let cache = site.cache()?;
-    let run = find_run(&cache, query.demand("run")?)?;
-    let task = instance(query.demand("task")?);
-    let (start, end) = load(&cache.runs(), &run)?;
-    let told = end.and_then(|mut end| end.tasks.remove(&task));
-    // Of one that has just begun, the run's events tell.
-    let events = if told.is_none() { events(&cache.runs(), &run)? } else { Vec::new() };
-    if told.is_none() && !events.iter().any(|event| event["task"].as_str() == Some(task.as_str())) {
-        return Err(PageError::NotFound(format!("run {run} has no task `{task}`"), None));
-    }
-    let of_events = events.iter().rev().find_map(|event| {
-        (event["task"].as_str() == Some(task.as_str())).then(|| event["key"].as_str()?.parse().ok())?
-    });
-    let key = told.as_ref().and_then(|told| told.key).or(of_events);
-    let manifest = key.map(|key: Hash| cache.manifest(&key)).transpose()?.flatten();
-    let going_on = told.is_none() && is_going_on(&cache.runs(), &run);
+pub(super) fn task(view: &View) -> Result<Page, PageError> {
+    let (cache, runs) = (&view.cache, view.cache.runs());
+    let run = find_run(cache, view.query.demand("run")?)?;
+    let task = instance(view.query.demand("task")?);
+    let start = load_start(&runs, &run)?;
+    // Before it is looked at: what ends meanwhile is then looked at once more.
+    let going_on = is_going_on(&runs, &run);
+    let row = match task_row(cache, &run, &task)? {
+        Some(row) => row,
+        None if going_on => {
+            let state = "nothing told yet: it is cached, or has not begun".to_owned();
+            Row { task: task.clone(), state, ..Row::default() }
+        }
+        None => return Err(PageError::missing(format!("run {run} has no task `{task}`"))),
+    };
+    let key = row.key;
+    let manifest = key.map(|key| cache.manifest(&key)).transpose()?.flatten();
     let body = html! {
         dl {
-            dt { "run" } dd { (link("/run", &[("run", &run)], &run)) }
-            dt { "flow" } dd { (link("/flow", &[("name", &start.flow)], &start.flow)) }
-            @if let Some(told) = &told {
-                dt { "state" } dd class=(told.state) { (told.state) }
-                @if let Some(reason) = &told.reason { dt { "why" } dd { (visible(reason)) } }
-            }
+            dt { "run" } dd { (link("/run", &[("run", &run)], &run)) " of flow " (flow_link(&view.site.root, &start.flow, &start.file)) }
+            dt { "state" } dd class=(row.state) { (row.state) }
+            @if !row.reason.is_empty() { dt { "why" } dd { (visible(&row.reason)) } }
+            @if let Some(seconds) = row.seconds { dt { "took" } dd { (duration(seconds)) } }
             @if let Some(key) = key {
                 dt { "key" }
                 // Of a task that failed nothing came.
                 dd { @if manifest.is_some() { (link("/lineage", &[("of", &key.to_string())], &key.to_string())) } @else { (key) } }
             }
+            @if row.state == "failed" {
+                dt { "again" }
+                dd { code { (visible(&format!("ghtrader run {} {}", shell_word(&start.flow), shell_word(&task)))) } }
+            }
         }
-        @if let Some(manifest) = &manifest { (described(manifest, &run)) }
+        @if let Some(manifest) = &manifest { (described(cache, manifest, &run)) }
         h2 { "Log" }
-        (tail_of(&cache, &run, &task, manifest.as_ref())?)
+        (part(tail_of(cache, &run, &row, manifest.as_ref())))
     };
-    Ok(Page::new(task, body).live(going_on))
+    let live = going_on && !["ran", "failed", "skipped"].contains(&row.state.as_str());
+    Ok(Page::new(task, body).live(live))
 }
 
 /// What is recorded of an execution.
-fn described(manifest: &Manifest, run: &str) -> Markup {
+fn described(cache: &Cache, manifest: &Manifest, run: &str) -> Markup {
     let execution = &manifest.execution;
     let of = |hash: &Hash| link("/lineage", &[("of", &hash.to_string())], &hash.short());
     html! {
         dl {
             @if manifest.run != run {
-                dt { "executed in" } dd { (link("/task", &[("run", &manifest.run), ("task", &manifest.task)], &manifest.run)) }
+                dt { "executed in" } dd { (task_link(cache, &manifest.run, &manifest.task, &manifest.run)) }
             }
-            dt { "from, to" } dd { (execution.started) ", " (execution.finished) }
+            dt { "from, to" } dd { (time(&execution.started)) ", " (time(&execution.finished)) }
             dt { "on" } dd { (visible(&execution.host)) }
             dt { "CPU, peak memory" } dd { (duration(execution.cpu)) ", " (size(execution.peak_memory)) }
             @for (name, value) in &execution.metrics { dt { "metric " (visible(name)) } dd { (value) } }
@@ -169,47 +183,45 @@ fn described(manifest: &Manifest, run: &str) -> Markup {
     }
 }
 
-fn tail_of(cache: &Cache, run: &str, task: &str, manifest: Option<&Manifest>) -> Result<Markup, PageError> {
-    let runs = cache.runs();
-    let path = log_path(&runs.join(run), task);
-    if path.is_file() {
-        let Tail { text, cut } = tail(&path, LOG)?;
-        let whole = address("/log", &[("run", run), ("task", task)]);
-        return Ok(html! {
-            p { a href=(whole) { "all of it" } @if cut { ", of which this is the end" } }
-            pre { (visible(&text)) }
-        });
+fn tail_of(cache: &Cache, run: &str, row: &Row, manifest: Option<&Manifest>) -> Result<Markup, PageError> {
+    let (runs, task) = (cache.runs(), &row.task);
+    match tail(&log_path(&runs.join(run), task), LOG) {
+        Ok(Tail { text, cut }) => {
+            let whole = address("/log", &[("run", run), ("task", task)]);
+            return Ok(html! {
+                p { a href=(whole) { "all of it" } @if cut { ", of which this is the end" } }
+                pre { (visible(&text)) }
+            });
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
     }
-    let why = if let Some(other) = manifest.filter(|manifest| manifest.run != run) {
-        return Ok(html! {
-            p { "This run did not execute it; run " (link("/task", &[("run", &other.run), ("task", &other.task)], &other.run)) " did." }
-        });
+    let why = if row.state == "running" {
+        "It has written nothing yet."
+    } else if let Some(other) = manifest.filter(|manifest| manifest.run != run) {
+        let other = task_link(cache, &other.run, &other.task, &other.run);
+        return Ok(html! { p { "This run did not execute it; run " (other) " did." } });
+    } else if !is_log_kept(&runs, run) {
+        "It was removed by `cache gc`."
     } else if executed(&events(&runs, run)?).contains(task) {
         "It wrote nothing."
-    } else if is_log_kept(&runs, run) {
-        "This run did not execute it."
     } else {
-        "It was removed by `cache gc`."
+        "This run did not execute it."
     };
     Ok(html! { p { (why) } })
 }
 
-/// All of a log, as it lies there.
+/// All of a log, as far as it goes now.
 pub(super) async fn log(State(site): State<Arc<Site>>, uri: Uri) -> Result<Response, PageError> {
-    let path = read(move || {
-        let query = Query::of(&uri);
-        let cache = site.cache()?;
-        let run = find_run(&cache, query.demand("run")?)?;
-        Ok(log_path(&cache.runs().join(run), &instance(query.demand("task")?)))
-    })
-    .await?;
-    let file = match tokio::fs::File::open(&path).await {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(PageError::NotFound("there is no such log".to_owned(), None));
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let log = read(site, uri, |view| {
+        let run = find_run(&view.cache, view.query.demand("run")?)?;
+        let task = instance(view.query.demand("task")?);
+        open_log(&log_path(&view.cache.runs().join(run), &task)).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => PageError::missing("there is no such log"),
+            _ => error.into(),
+        })
+    });
+    let file = tokio::fs::File::from_std(log.await?.into_file());
     let body = Body::from_stream(ReaderStream::new(file));
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response())
 }
