@@ -5,7 +5,7 @@ mod pool;
 #[cfg(test)]
 mod shares;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub struct Request {
     device_memory: u64,
     /// Whether it can do without devices.
     optional: bool,
+    /// Devices that it gets only where it cannot do without them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    avoids: BTreeSet<u32>,
 }
 
 /// A request that this machine can never meet.
@@ -71,6 +74,13 @@ impl Request {
     #[must_use]
     pub fn memory_on_each(mut self, bytes: u64) -> Self {
         self.device_memory = bytes;
+        self
+    }
+
+    /// It gets these devices only where it cannot do without them.
+    #[must_use]
+    pub fn avoiding(mut self, devices: &BTreeSet<u32>) -> Self {
+        self.avoids.extend(devices);
         self
     }
 
@@ -147,7 +157,12 @@ fn shown(name: &str, amount: u64) -> String {
 }
 
 fn bytes(amount: u64) -> String {
-    format!("{:.1} GiB", amount as f64 / f64::from(1 << 30))
+    let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let fits = units.into_iter().find(|(_, bits)| amount >> bits > 0);
+    fits.map_or_else(
+        || format!("{amount} B"),
+        |(unit, bits)| format!("{:.1} {unit}", amount as f64 / (1_u64 << bits) as f64),
+    )
 }
 
 #[cfg(test)]
@@ -198,6 +213,15 @@ mod tests {
         let spread = Request::new(16.0, 1.0);
         assert_eq!(settle_on(&nodes, spread.clone()), Err(spread.clone()));
         assert_eq!(settle_on(&nodes, spread.devices_optional()).map(|request| request.devices()), Ok(0.0));
+    }
+
+    #[test]
+    fn what_is_asked_for_is_shown_in_units_that_fit() {
+        for (bytes, shown) in
+            [(512, "512 B"), (3 << 10, "3.0 KiB"), (3_774_874, "3.6 MiB"), (16 << 30, "16.0 GiB"), (3 << 39, "1.5 TiB")]
+        {
+            assert_eq!(Request::new(0.5, 0.0).memory(bytes).to_string(), format!("cpu 0.5, memory {shown}"));
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Devices {
     }
 
     /// Those that could be given for a request if nothing else ran.
-    fn usable(&self, request: &Request) -> impl Iterator<Item = u32> {
+    pub(super) fn usable(&self, request: &Request) -> impl Iterator<Item = u32> {
         let enough = |device: &u32| self.memory.get(device).is_none_or(|has| has.total >= request.device_memory);
         self.free.keys().copied().filter(enough)
     }
@@ -95,8 +95,8 @@ impl Devices {
             return true;
         }
         let mut wanted = request.devices;
-        let spared = self.spares(request);
-        let usable: Vec<u32> = self.usable(request).filter(|device| !(spared && self.aside.contains(device))).collect();
+        let spared = self.spared(request);
+        let usable: Vec<u32> = self.usable(request).filter(|device| !spared.contains(device)).collect();
         for device in usable {
             let Some(free) = self.free.get_mut(&device) else { continue };
             let kept = wanted.min(*free);
@@ -106,19 +106,18 @@ impl Devices {
         false
     }
 
-    /// Those for a request: a share goes to the fullest device with room, whole ones to neighbours where they are. Those
-    /// come first on which others leave as much memory as is asked for.
+    /// Those for a request: a share goes to the fullest device with room, whole ones to neighbours where they are. Of
+    /// what it had better not get, as little as can be; then those come first on which others leave as much memory as is
+    /// asked for.
     pub(super) fn choose(&self, request: &Request) -> Option<Vec<u32>> {
         let wanted = request.devices;
         if wanted == 0 {
             return Some(Vec::new());
         }
-        let spared = self.spares(request);
+        let spared = self.spared(request);
         let mut free = self.free.iter().filter(|(device, free)| {
             let has = |memory: &Memory| memory.free >= request.device_memory;
-            !(spared && self.aside.contains(device))
-                && **free >= wanted.min(WHOLE)
-                && self.memory.get(device).is_none_or(has)
+            !spared.contains(device) && **free >= wanted.min(WHOLE) && self.memory.get(device).is_none_or(has)
         });
         if wanted < WHOLE {
             let device = free.min_by_key(|(device, free)| (self.crowded(request, **device), **free))?;
@@ -128,7 +127,10 @@ impl Devices {
         let free: Vec<u32> = free.by_ref().map(|(index, _)| *index).collect();
         let crowded = |window: &[u32]| window.iter().filter(|device| self.crowded(request, **device)).count();
         let spread = |window: &[u32]| window.last().zip(window.first()).map_or(0, |(last, first)| last - first);
-        free.windows(count).min_by_key(|window| (crowded(window), spread(window))).map(<[u32]>::to_vec)
+        let shunned = |device: &&u32| request.avoids.contains(device) || self.aside.contains(device);
+        let shunned = |window: &[u32]| window.iter().filter(shunned).count();
+        let best = free.windows(count).min_by_key(|window| (shunned(window), crowded(window), spread(window)));
+        best.map(<[u32]>::to_vec)
     }
 
     pub(super) fn set_aside(&mut self, device: u32, aside: bool) {
@@ -139,15 +141,21 @@ impl Devices {
         };
     }
 
-    /// Whether a request for one device, or part of one, could be met without this one.
-    pub(super) fn others_for(&self, request: &Request, device: u32) -> bool {
-        self.usable(request).any(|other| other != device)
+    /// Those that a request is not given, as it can do without them. What it avoids goes before what is set aside: that may
+    /// have failed others alone.
+    fn spared(&self, request: &Request) -> BTreeSet<u32> {
+        if self.aside.is_empty() && request.avoids.is_empty() {
+            return BTreeSet::new();
+        }
+        let all = &self.aside | &request.avoids;
+        let spared = [&all, &request.avoids, &self.aside].into_iter().find(|without| self.suffice(request, without));
+        spared.cloned().unwrap_or_default()
     }
 
-    /// Whether a request can be met without the devices that are set aside.
-    fn spares(&self, request: &Request) -> bool {
-        let others = || self.usable(request).filter(|device| !self.aside.contains(device)).count() as u64;
-        !self.aside.is_empty() && request.devices <= others() * WHOLE
+    /// Whether a request could be met without these if nothing else ran.
+    pub(super) fn suffice(&self, request: &Request, without: &BTreeSet<u32>) -> bool {
+        let others = self.usable(request).filter(|device| !without.contains(device)).count() as u64;
+        request.devices <= others * WHOLE
     }
 
     /// Whether others use so much of a device's memory that the request may not find what it asks for.

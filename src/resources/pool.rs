@@ -146,9 +146,14 @@ impl Pool {
         self.devices.set_aside(device, aside);
     }
 
-    /// Whether a machine that has all of this pool could meet a request for one device, or part of one, without this one.
-    pub fn others_for(&self, request: &Request, device: u32) -> bool {
-        self.devices.others_for(request, device)
+    /// Whether a machine that has all of this pool can meet a request without the devices that it avoids.
+    pub fn spares(&self, request: &Request) -> bool {
+        self.devices.suffice(request, &request.avoids)
+    }
+
+    /// Whether a machine that has all of this pool can meet a request with fewer of the devices that it avoids than all.
+    pub fn has_others(&self, request: &Request) -> bool {
+        self.devices.usable(request).any(|device| !request.avoids.contains(&device))
     }
 }
 

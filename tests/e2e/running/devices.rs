@@ -145,3 +145,55 @@ fn a_task_that_fails_on_every_device_fails_and_the_devices_are_used_again() {
     assert_eq!(alone.counts(), Counts(0, 0, 1, 0), "there is no other one");
     assert_eq!(space.read("tried"), "0\n1\n0\n");
 }
+
+/// A task whose attempts fail on some devices, and what it tried.
+fn tried(gpus: &str, gpu: u32, attempts: u32, broken: &str) -> (crate::space::Answer, String) {
+    let space = Space::with_flow(&format!(
+        r#"
+tasks:
+  a:
+    run: 'echo "$CUDA_VISIBLE_DEVICES" >>@/tried; case $CUDA_VISIBLE_DEVICES in {broken}) echo "HIP error: invalid device" >&2; exit 1 ;; esac'
+    resources: {{ gpu: {gpu} }}
+    retries: {{ attempts: {attempts}, backoff: 20ms }}
+  later: {{ run: 'echo "later $CUDA_VISIBLE_DEVICES" >>@/tried', needs: [a], resources: {{ gpu: 0.5 }} }}
+"#
+    ));
+    let ended = space.run(&["--gpus", gpus]);
+    (ended, space.read("tried").replace('\n', " "))
+}
+
+#[test]
+fn every_attempt_after_a_device_failed_is_on_one_that_has_not() {
+    let (ended, tried) = tried("4", 1, 4, "0|1");
+    assert_eq!(ended.counts(), Counts(2, 0, 0, 0), "{ended:#?}");
+    assert_eq!(tried, "0 1 2 later 0 ", "0 is used again");
+    assert_eq!(ended.err.matches("which is set aside").count(), 1, "{}", ended.err);
+    assert_eq!(ended.err.matches("as on device 0, which is used again: HIP error").count(), 1, "{}", ended.err);
+    assert_eq!(ended.err.matches("(attempt 1 of 4); again on other devices in 0.0 s").count(), 1, "{}", ended.err);
+}
+
+#[test]
+fn attempts_end_when_all_devices_have_failed_the_task() {
+    let (ended, tried) = tried("3", 1, 4, "*");
+    assert_eq!(ended.counts(), Counts(0, 0, 1, 1), "{ended:#?}");
+    assert_eq!(tried, "0 1 2 2 2 ", "one was free, four were attempts: with no other left, on the last one");
+    assert_eq!(ended.err.matches("which is used again").count(), 1, "{}", ended.err);
+}
+
+#[test]
+fn several_devices_that_fail_are_left_together_and_none_is_set_aside() {
+    let (ended, tried) = tried("4", 2, 1, "0,*");
+    assert_eq!(ended.counts(), Counts(2, 0, 0, 0), "{ended:#?}");
+    assert_eq!(tried, "0,1 2,3 later 0 ");
+    assert!(ended.err.contains("a failed on the devices 0, 1; again on others: HIP error"), "{}", ended.err);
+}
+
+#[test]
+fn several_devices_that_fail_are_left_as_far_as_there_are_others() {
+    let (ended, given) = tried("3", 2, 2, "0,*");
+    assert_eq!(ended.counts(), Counts(2, 0, 0, 0), "{ended:#?}");
+    assert_eq!(given, "0,1 1,2 later 0 ", "for want of two others this was an attempt");
+    let (ended, given) = tried("2", 2, 2, "0,*");
+    assert_eq!(ended.counts(), Counts(0, 0, 1, 1), "{ended:#?}");
+    assert_eq!(given, "0,1 0,1 ");
+}
