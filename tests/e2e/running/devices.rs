@@ -51,6 +51,60 @@ fn devices_are_found_out_and_the_callers_variable_is_respected() {
     }
 }
 
+#[test]
+fn it_is_said_where_the_callers_variable_hides_devices_that_are_declared() {
+    let space = Space::with_flow(
+        "tasks:\n  a: { run: 'echo $CUDA_VISIBLE_DEVICES >>@/seen', resources: { gpu: 2 }, cache: false }\n  b: { run: 'true', cache: false }\n",
+    );
+    let run = |visible: &str, args: &[&str]| {
+        answer(space.command(&[&["run", "test"], args].concat()).env("CUDA_VISIBLE_DEVICES", visible))
+    };
+    let told = |visible: &str, devices: &str| {
+        format!(
+            "`CUDA_VISIBLE_DEVICES={visible}` does not show all devices that are declared ({devices}): they are used"
+        )
+    };
+    let hidden = run("1", &["--gpus", "2"]);
+    assert_eq!(hidden.code, 0, "{hidden:#?}");
+    assert_eq!(hidden.err.matches(&told("1", "0, 1")).count(), 1, "{}", hidden.err);
+    assert!(run("-1", &["--gpus", "2,5", "-n"]).err.contains(&told("-1", "2, 5")));
+    assert!(!run("0,1", &["--gpus", "2"]).err.contains("does not show"));
+    space.write("ghtrader.yaml", "machine: { gpus: 2 }\n");
+    assert!(run("", &[]).err.contains(&told("", "0, 1")));
+    assert_eq!(space.read("seen"), "0,1\n".repeat(3), "the user's word counts");
+}
+
+#[test]
+fn where_no_task_asks_for_devices_nothing_is_said_of_them() {
+    let space = Space::with_flow("tasks:\n  a: { run: 'true' }\n");
+    let quiet = space.run(&["--gpus", "2"]);
+    assert!(quiet.code == 0 && !quiet.err.contains("CUDA_VISIBLE_DEVICES"), "{}", quiet.err);
+}
+
+#[test]
+fn a_run_within_a_task_has_no_devices_but_those_of_its_task() {
+    let inner = Space::with_flow(
+        "tasks:\n  a: { run: 'echo $CUDA_VISIBLE_DEVICES >>@/seen', resources: { gpu: 1 }, cache: false }\n",
+    );
+    let call = |args: &str| {
+        let call = format!("{} -C {} run test {args}", env!("CARGO_BIN_EXE_ghtrader"), inner.root().display());
+        let space = Space::with_flow(&format!("tasks:\n  a: {{ run: '{call}', resources: {{ gpu: 1 }} }}\n"));
+        (space.run(&["--gpus", "3,"]), space)
+    };
+    for args in ["", "--gpus 1", "--gpus 3,"] {
+        let (ended, _) = call(args);
+        assert_eq!(ended.code, 0, "{args}: {ended:#?}");
+    }
+    assert_eq!(inner.read("seen"), "3\n3\n3\n");
+    for args in ["--gpus 4", "--gpus 0,", "--gpus 3,0"] {
+        let (ended, _) = call(args);
+        assert_eq!(ended.code, 1, "{args}: {ended:#?}");
+        let told = "error: a run within a task uses the devices that its task was given: 3";
+        assert!(ended.err.contains(told), "{args}: {}", ended.err);
+    }
+    assert_eq!(inner.read("seen").lines().count(), 3);
+}
+
 const SHARED: &str = r#"
 tasks:
   a:
