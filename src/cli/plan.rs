@@ -28,18 +28,27 @@ pub(super) fn plan(project: &Project, args: &PlanArgs) -> Result<Exit, CliError>
     if args.run.watch {
         return Err(CliError::usage("`plan` does not watch", "use `ghtrader run --dry-run --watch`"));
     }
-    with_plan(project, &args.run, true, |_, context, wish, nodes| match args.simulate {
+    with_plan(project, &args.run, true, |_, context, wish, place| match args.simulate {
         true => simulate(&args.run, context, wish),
-        false => dry_run(project, &args.run, context, wish, &nodes),
+        false => dry_run(project, &args.run, context, wish, place),
     })
 }
 
-/// Reads what a plan is made from, and hands it on, with the nodes of the cluster where there is one; `look` changes nothing.
+/// Where tasks run, beside the machine of the plan.
+#[derive(Debug)]
+pub(super) struct Where {
+    /// The nodes of the cluster where there is one.
+    pub(super) nodes: Vec<Pool>,
+    /// What there is to be said of the devices that are declared.
+    pub(super) doubt: Option<String>,
+}
+
+/// Reads what a plan is made from, and hands it on, with where tasks run; `look` changes nothing.
 pub(super) fn with_plan(
     project: &Project,
     args: &RunArgs,
     look: bool,
-    work: impl FnOnce(&Flow, Context<'_>, Wish, Vec<Pool>) -> Result<Exit, CliError>,
+    work: impl FnOnce(&Flow, Context<'_>, Wish, Where) -> Result<Exit, CliError>,
 ) -> Result<Exit, CliError> {
     let loaded = project.load(&args.flow)?;
     let graph = loaded.graph()?;
@@ -51,14 +60,14 @@ pub(super) fn with_plan(
         ExecutorName::Ray => execute::ray_nodes()?,
     };
     // Of a cluster, what the node with the most devices has decides what becomes of a task that can do without them.
-    let machine = match nodes.iter().max_by_key(|node| node.device_indices().count()) {
-        Some(node) => node.clone(),
-        None => project.machine(&graph, declared(args)?)?,
+    let (machine, doubt) = match nodes.iter().max_by_key(|node| node.device_indices().count()) {
+        Some(node) => (node.clone(), None),
+        None => project.machine_and_doubt(&graph, declared(args)?)?,
     };
     let cache = if look { project.look()? } else { project.open()? };
     cache.reach()?;
     let refs = refs_of(&graph, &cache)?;
-    work(&loaded.flow, loaded.context(project, &graph, &cache, &refs, &machine), wish, nodes)
+    work(&loaded.flow, loaded.context(project, &graph, &cache, &refs, &machine), wish, Where { nodes, doubt })
 }
 
 pub(super) fn dry_run(
@@ -66,17 +75,18 @@ pub(super) fn dry_run(
     args: &RunArgs,
     context: Context<'_>,
     wish: Wish,
-    nodes: &[Pool],
+    Where { nodes, doubt }: Where,
 ) -> Result<Exit, CliError> {
     let begun = Instant::now();
     let mut planner = Planner::new(context, wish);
-    let mut errors = if nodes.is_empty() { planner.too_much(context.machine) } else { planner.fits_no_node(nodes) };
+    let mut errors = if nodes.is_empty() { planner.too_much(context.machine) } else { planner.fits_no_node(&nodes) };
     planner.to_the_end();
     errors.extend(planner.take_errors()?);
     if !errors.is_empty() {
         return Err(CliError::Invalid(crate::diagnostic::in_order(errors)));
     }
     let mut reporter = reporter(project, args);
+    doubt.into_iter().for_each(|text| reporter.event(&Event::Notice { text }));
     let mut summary = Summary::default();
     let known = planner.take_settled().into_iter().map(|id| (planner.name(id), planner.outcome(id).cloned()));
     let known: Vec<_> = known.collect();

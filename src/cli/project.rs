@@ -82,11 +82,22 @@ impl Project {
     /// What the machine is taken to have, to run this: what the call declares, then the project's settings, then what is
     /// found out. A run within a task has what its task was given.
     pub(super) fn machine(&self, graph: &Graph<'_>, declared: Declared) -> Result<Pool, CliError> {
+        self.machine_and_doubt(graph, declared).map(|(pool, _)| pool)
+    }
+
+    /// The same, with what there is to be said of the devices that are declared.
+    pub(super) fn machine_and_doubt(
+        &self,
+        graph: &Graph<'_>,
+        declared: Declared,
+    ) -> Result<(Pool, Option<String>), CliError> {
         if let Some(given) = Found::within_task() {
-            return Ok(declared.pool(&given));
+            return within(&declared, &given).map(|pool| (pool, None));
         }
         let wanted = graph.tasks().iter().any(|task| task.resources.gpu.is_some());
-        Ok(declared.over(self.settings()?.machine).pool(&Found::look(wanted)))
+        let (declared, found) = (declared.over(self.settings()?.machine), Found::look(wanted));
+        let doubt = declared.contradiction(&found).filter(|_| wanted);
+        Ok((declared.pool(&found), doubt))
     }
 
     /// The cache, for commands that change it.
@@ -163,6 +174,17 @@ impl Project {
         }
         Ok(Loaded { flow, params, kinds })
     }
+}
+
+/// What a run within a task has: devices only of those that the task was given, which others do not use meanwhile.
+fn within(declared: &Declared, given: &Found) -> Result<Pool, CliError> {
+    if declared.beyond(given).is_empty() {
+        return Ok(declared.pool(given));
+    }
+    let has: Vec<String> = given.devices.iter().map(|device| device.index.to_string()).collect();
+    let has = if has.is_empty() { "none".to_owned() } else { has.join(", ") };
+    let message = format!("a run within a task uses the devices that its task was given: {has}");
+    Err(CliError::usage(message, "leave `--gpus` out, or let the task ask for more (`resources: { gpu: 2 }`)"))
 }
 
 fn given(global: &Global) -> Vec<String> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::interrupts::Interrupts;
+use super::plan::Where;
 use super::project::user;
 use super::run_args::{ExecutorName, RunArgs, reporter, wait};
 use super::{CliError, Exit, Project, plan};
@@ -18,14 +19,13 @@ use crate::plan::{Context, Wish};
 use crate::provenance::{Commit, RunEnd, RunFolder, RunStart, commit};
 use crate::refs::Refs;
 use crate::report::{Event, Reporter, TaskState};
-use crate::resources::Pool;
 use crate::run::{Ended, Mailbox, Means, Options, RunError};
 
 /// Runs, or shows the plan.
 pub(super) fn run(project: &Project, args: &RunArgs) -> Result<Exit, CliError> {
-    plan::with_plan(project, args, args.dry_run, |flow, context, wish, nodes| match args.dry_run {
-        true => plan::dry_run(project, args, context, wish, &nodes),
-        false => execute(project, args, flow, context, wish, nodes),
+    plan::with_plan(project, args, args.dry_run, |flow, context, wish, place| match args.dry_run {
+        true => plan::dry_run(project, args, context, wish, place),
+        false => execute(project, args, flow, context, wish, place),
     })
 }
 
@@ -35,7 +35,7 @@ fn execute(
     flow: &Flow,
     context: Context<'_>,
     wish: Wish,
-    nodes: Vec<Pool>,
+    Where { nodes, doubt }: Where,
 ) -> Result<Exit, CliError> {
     let cache = context.cache;
     end_at_a_panic();
@@ -71,6 +71,7 @@ fn execute(
         let text = format!("ended process {pid}, which a killed run had left behind");
         reporter.event(&Event::Notice { text });
     }
+    doubt.into_iter().for_each(|text| reporter.event(&Event::Notice { text }));
     notices(cache, &mut reporter);
     let means = Means {
         refs: &refs,

@@ -1,5 +1,6 @@
 //! What `ghtrader run` is asked, and what follows from that alone.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -111,19 +112,30 @@ pub(super) fn declared(args: &RunArgs) -> Result<Declared, CliError> {
 
 /// `4` declares devices 0–3, `2,5` those two, `2,` the one.
 pub(super) fn devices(text: Option<&str>) -> Result<Option<Devices>, CliError> {
+    const EXAMPLE: &str = "e.g. `--gpus 4` or `--gpus 2,5`; `--gpus 0` declares none";
     let Some(text) = text else { return Ok(None) };
-    let wrong = || {
-        CliError::usage(
-            format!("`--gpus {text}` is neither a number nor a list of indices"),
-            "e.g. `--gpus 4` or `--gpus 2,5`",
-        )
-    };
-    if let Ok(count) = text.parse::<u32>() {
-        return if count <= Devices::MOST { Ok(Some(Devices::Count(count))) } else { Err(wrong()) };
+    let wrong = |what: String| CliError::usage(format!("`--gpus {text}` {what}"), EXAMPLE);
+    let number =
+        |text: &str| text.parse::<u32>().map_err(|_| wrong("is neither a number nor a list of indices".into()));
+    let text = text.trim();
+    let listed = text.strip_suffix(',').unwrap_or(text);
+    if listed.is_empty() {
+        return Err(CliError::usage("`--gpus` names no devices: a variable that is not set?", EXAMPLE));
     }
-    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-    let listed = parts.map(|part| part.parse().map(|index| (index, None)).map_err(|_| wrong()));
-    listed.collect::<Result<_, _>>().map(|listed| Some(Devices::Listed(listed)))
+    if !text.contains(',') {
+        return match number(text) {
+            Ok(count) if count <= Devices::MOST => Ok(Some(Devices::Count(count))),
+            Err(error) if !text.chars().all(|c| c.is_ascii_digit()) => Err(error),
+            _ => Err(wrong(format!("is more than {} devices", Devices::MOST))),
+        };
+    }
+    let mut devices = BTreeMap::new();
+    for index in listed.split(',').map(str::trim) {
+        if devices.insert(number(index)?, None).is_some() {
+            return Err(wrong(format!("names the device {index} twice")));
+        }
+    }
+    Ok(Some(Devices::Listed(devices)))
 }
 
 pub(super) fn wait(args: &RunArgs) -> Result<Option<Duration>, CliError> {
@@ -133,5 +145,43 @@ pub(super) fn wait(args: &RunArgs) -> Result<Option<Duration>, CliError> {
         Some(text) => units::duration(text)
             .map(Some)
             .map_err(|what| CliError::usage(format!("`--wait-locks {text}` {what}"), "e.g. `10m`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_declared_by_their_number_or_one_by_one() {
+        let listed = |indices: &[u32]| Some(Devices::Listed(indices.iter().map(|index| (*index, None)).collect()));
+        for (text, expected) in [
+            ("0", Some(Devices::Count(0))),
+            ("1024", Some(Devices::Count(1024))),
+            ("2,", listed(&[2])),
+            (" 5, 2", listed(&[2, 5])),
+            ("2000,", listed(&[2000])),
+        ] {
+            assert_eq!(devices(Some(text)).unwrap(), expected, "{text}");
+        }
+        assert_eq!(devices(None).unwrap(), None);
+        for (text, told) in [
+            ("", "`--gpus` names no devices"),
+            (" ", "`--gpus` names no devices"),
+            (",", "`--gpus` names no devices"),
+            ("2,2", "`--gpus 2,2` names the device 2 twice"),
+            ("1025", "`--gpus 1025` is more than 1024 devices"),
+            ("99999999999", "`--gpus 99999999999` is more than 1024 devices"),
+            (",2", "is neither a number nor a list of indices"),
+            ("2,,5", "is neither a number nor a list of indices"),
+            ("-1", "is neither a number nor a list of indices"),
+            ("all", "is neither a number nor a list of indices"),
+        ] {
+            let error = match devices(Some(text)) {
+                Err(CliError::Invalid(errors)) => errors[0].message.clone(),
+                other => panic!("{text}: {other:?}"),
+            };
+            assert!(error.contains(told), "{text}: {error}");
+        }
     }
 }

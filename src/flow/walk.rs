@@ -226,14 +226,25 @@ impl Walk {
         value
     }
 
-    /// A number that is not negative.
+    /// An amount of something: a number that is not negative, and not beyond what can be counted.
     pub(crate) fn amount(&mut self, node: &Node, what: &str, help: &str) -> Option<f64> {
+        const LEAST: f64 = 0.001;
+        const MOST: f64 = 1e9;
         let value = match &node.data {
             Data::Number(number) => number.as_f64().filter(|value| *value >= 0.0),
             _ => None,
         };
         if value.is_none() {
             self.wrong(node, what, "a number that is not negative", help);
+        }
+        // What is less counts as nothing: the task would run without it.
+        if value.is_some_and(|value| value > 0.0 && value < LEAST) {
+            self.error_help(node.span, format!("{what} is less than {LEAST}"), "the least that is counted", help);
+            return None;
+        }
+        if value.is_some_and(|value| value > MOST) {
+            self.error_help(node.span, format!("{what} is more than {MOST}"), "no machine has as much", help);
+            return None;
         }
         value
     }

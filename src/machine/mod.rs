@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use ghtrader_kit::REQUEST_VARIABLE;
 
 pub(crate) use cgroup::{Hierarchy, Version, hierarchies};
+use visible::names;
 pub use visible::{VARIABLE, visible};
 
 use crate::resources::Pool;
@@ -53,6 +54,8 @@ pub struct Found {
     pub memory: u64,
     /// Devices that the caller may use.
     pub devices: Vec<Device>,
+    /// The caller's variable.
+    pub visible: Option<String>,
 }
 
 /// What a user says that the machine has; `None` where nothing is said.
@@ -97,9 +100,13 @@ impl Found {
     /// Looks at the machine; for devices only where they are `wanted`, since to wake a driver takes its time.
     pub fn look(wanted: bool) -> Self {
         let devices = if wanted { nvml::devices(&[nvml::LIBRARY, nvml::PLAIN]) } else { Vec::new() };
-        let caller = std::env::var_os(VARIABLE);
-        let caller = caller.as_ref().map(|value| value.to_string_lossy());
-        Self { cpus: cores() as f64, memory: memory(), devices: visible(devices, caller.as_deref()) }
+        let caller = std::env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned());
+        let devices = visible(devices, caller.as_deref());
+        Self { cpus: cores() as f64, memory: memory(), devices, visible: caller }
+    }
+
+    fn indices(&self) -> Vec<u32> {
+        self.devices.iter().map(|device| device.index).collect()
     }
 
     /// What a task was given, for one that runs tasks of its own.
@@ -110,7 +117,7 @@ impl Found {
         let indices = std::env::var(VARIABLE).unwrap_or_default();
         let device = |text: &str| Some(Device { index: text.parse().ok()?, uuid: String::new(), memory: None });
         let devices = indices.split(',').filter_map(device).collect();
-        request.is_file().then_some(Self { cpus, memory: memory as u64, devices })
+        request.is_file().then_some(Self { cpus, memory: memory as u64, devices, visible: None })
     }
 }
 
@@ -130,12 +137,7 @@ impl Declared {
 
     /// What the machine is taken to have. Declared devices are taken at the user's word; a driver only adds their memory.
     pub fn pool(&self, found: &Found) -> Pool {
-        let there: Vec<u32> = found.devices.iter().map(|device| device.index).collect();
-        let declared: BTreeMap<u32, Option<u64>> = match &self.devices {
-            None => there.into_iter().map(|index| (index, None)).collect(),
-            Some(Devices::Count(count)) => first(*count, &there).map(|index| (index, None)).collect(),
-            Some(Devices::Listed(devices)) => devices.clone(),
-        };
+        let declared = self.devices(found);
         let indices: Vec<u32> = declared.keys().copied().collect();
         let pool = Pool::new(self.cpus.unwrap_or(found.cpus), self.memory.unwrap_or(found.memory), &indices);
         let pool = declared.into_iter().fold(pool, |pool, (index, memory)| {
@@ -147,6 +149,46 @@ impl Declared {
             }
         });
         self.tokens.iter().fold(pool, |pool, (name, amount)| pool.token(name, *amount))
+    }
+}
+
+impl Declared {
+    /// The devices, each with its memory where that is declared.
+    fn devices(&self, found: &Found) -> BTreeMap<u32, Option<u64>> {
+        let there = found.indices();
+        match &self.devices {
+            None => there.into_iter().map(|index| (index, None)).collect(),
+            Some(Devices::Count(count)) => first(*count, &there).map(|index| (index, None)).collect(),
+            Some(Devices::Listed(devices)) => devices.clone(),
+        }
+    }
+
+    /// The devices that are declared and not found.
+    pub fn beyond(&self, found: &Found) -> Vec<u32> {
+        let there = found.indices();
+        self.devices(found).into_keys().filter(|index| !there.contains(index)).collect()
+    }
+
+    /// What there is to be said where the caller's variable hides devices that are declared.
+    pub fn contradiction(&self, found: &Found) -> Option<String> {
+        let caller = found.visible.as_deref()?;
+        let named = names(caller);
+        let declared: Vec<u32> = self.devices(found).into_keys().collect();
+        let indices: Option<Vec<u32>> = named.iter().map(|name| name.parse().ok()).collect();
+        let shown = match (found.devices.is_empty(), indices) {
+            (false, _) => declared.iter().all(|index| found.indices().contains(index)),
+            (true, Some(indices)) => declared.iter().all(|index| indices.contains(index)),
+            // Nobody tells which ones have these names.
+            (true, None) => declared.len() <= named.len(),
+        };
+        let declared: Vec<String> = declared.iter().map(u32::to_string).collect();
+        let text = || {
+            format!(
+                "the caller's `{VARIABLE}={caller}` does not show all devices that are declared ({}): they are used all the same",
+                declared.join(", ")
+            )
+        };
+        (!shown).then(text)
     }
 }
 
@@ -166,7 +208,7 @@ mod tests {
     fn found(devices: &[u32]) -> Found {
         let memory = Some(DeviceMemory { total: 24 * GIB, free: 20 * GIB });
         let device = |index: &u32| Device { index: *index, uuid: format!("GPU-{index}"), memory };
-        Found { cpus: 8.0, memory: 32 * GIB, devices: devices.iter().map(device).collect() }
+        Found { cpus: 8.0, memory: 32 * GIB, devices: devices.iter().map(device).collect(), visible: None }
     }
 
     fn gpus(pool: &Pool) -> Vec<u32> {
@@ -193,6 +235,35 @@ mod tests {
         assert_eq!(gpus(&declared(2).pool(&found(&[4, 5, 6, 7]))), [4, 5]);
         assert_eq!(gpus(&declared(2).pool(&found(&[0]))), [0, 1]);
         assert!(gpus(&declared(0).pool(&found(&[0]))).is_empty());
+    }
+
+    #[test]
+    fn it_is_said_where_the_callers_variable_hides_what_is_declared() {
+        let count = |count| Some(Devices::Count(count));
+        let listed = |devices: &[u32]| Some(Devices::Listed(devices.iter().map(|device| (*device, None)).collect()));
+        for (visible, there, devices, said) in [
+            (None, &[][..], count(4), false),
+            (Some(""), &[], None, false),
+            (Some(""), &[], count(0), false),
+            (Some(""), &[], count(1), true),
+            (Some("-1"), &[], count(1), true),
+            (Some("0"), &[], count(1), false),
+            (Some("0"), &[], count(2), true),
+            (Some("4,5"), &[], count(2), true),
+            (Some("4,5"), &[], listed(&[5]), false),
+            (Some("4,-1,5"), &[], listed(&[5]), true),
+            (Some("GPU-1a,GPU-2b"), &[], count(2), false),
+            (Some("GPU-1a,GPU-2b"), &[], count(3), true),
+            (Some("GPU-4,GPU-5"), &[4, 5], count(2), false),
+            (Some("GPU-4,GPU-5"), &[4, 5], count(3), true),
+            (Some("4,5"), &[4, 5], listed(&[6]), true),
+            (Some("4,9,5"), &[4], listed(&[5]), true),
+        ] {
+            let found = Found { visible: visible.map(str::to_owned), ..found(there) };
+            let declared = Declared { devices, ..Declared::default() };
+            let told = declared.contradiction(&found);
+            assert_eq!(told.is_some(), said, "{visible:?} {declared:?}: {told:?}");
+        }
     }
 
     #[test]

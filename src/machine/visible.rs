@@ -20,6 +20,12 @@ pub fn visible(devices: Vec<Device>, value: Option<&str>) -> Vec<Device> {
     seen
 }
 
+/// What such a value names, up to the first that can name no device, where no driver tells which ones there are.
+pub(super) fn names(value: &str) -> Vec<&str> {
+    let is_name = |name: &&str| name.parse::<u32>().is_ok() || name.starts_with("GPU-") || name.starts_with("MIG-");
+    value.split(',').map(str::trim).take_while(is_name).collect()
+}
+
 /// The one device of that name.
 fn find<'d>(devices: &'d [Device], name: &str) -> Option<&'d Device> {
     if let Ok(index) = name.parse::<u32>() {

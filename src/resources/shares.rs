@@ -50,6 +50,37 @@ fn what_waits_for_memory_keeps_the_devices_that_have_it() {
     assert_eq!(free.take(&Request::new(0.0, 0.25)), Some(vec![0]), "none of 1");
 }
 
+#[test]
+fn what_a_request_avoids_it_gets_only_where_it_cannot_do_without() {
+    let machine = Pool::new(8.0, 0, &[0, 1, 2, 3]);
+    let avoiding = |count, devices: &[u32]| Request::new(0.0, count).avoiding(&devices.iter().copied().collect());
+    let given = |count, devices: &[u32]| machine.clone().take(&avoiding(count, devices)).unwrap();
+    assert_eq!(given(1.0, &[]), [0]);
+    assert_eq!(given(0.5, &[0, 2]), [1]);
+    assert_eq!(given(2.0, &[0, 1]), [2, 3]);
+    assert_eq!(given(2.0, &[0, 1, 2]), [2, 3], "one of them, as there is only one other");
+    assert_eq!(given(3.0, &[0]), [1, 2, 3]);
+    assert_eq!(given(1.0, &[0, 1, 2, 3]), [0]);
+    let busy = |taken: &[u32], request: &Request| {
+        let mut free = machine.clone();
+        free.take_devices(&Request::new(0.0, 1.0), taken);
+        free.fit(request)
+    };
+    assert_eq!(busy(&[3], &avoiding(1.0, &[0, 1, 2])), None, "the other one is worth waiting for");
+    assert_eq!(busy(&[3], &avoiding(2.0, &[0, 1, 2])), Some(vec![0, 1]), "it needs one of them anyway");
+}
+
+#[test]
+fn what_failed_the_task_itself_is_avoided_before_what_is_set_aside() {
+    let mut machine = Pool::new(8.0, 0, &[0, 1, 2]);
+    machine.set_aside(1, true);
+    let avoiding = |devices: &[u32]| Request::new(0.0, 1.0).avoiding(&devices.iter().copied().collect());
+    assert_eq!(machine.fit(&avoiding(&[0])), Some(vec![2]));
+    assert_eq!(machine.fit(&avoiding(&[0, 2])), Some(vec![1]));
+    assert_eq!(machine.fit(&avoiding(&[0, 1, 2])), Some(vec![0]), "of those that failed it, not the one set aside");
+    assert!(machine.spares(&avoiding(&[0, 1])) && !machine.spares(&avoiding(&[0, 1, 2])));
+}
+
 /// Three devices, of the last of which nobody knows the memory.
 fn three() -> Pool {
     Pool::new(64.0, 0, &[0, 1, 2]).device_memory(0, 24 * GIB, 24 * GIB).device_memory(1, 8 * GIB, GIB)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::commit::Finished;
+use super::fault::Faults;
 use super::folder::WORK;
 use super::prepare::Preparation;
 use super::task::{self, Spec, TaskError};
@@ -36,8 +37,7 @@ pub(super) struct InFlight {
     /// Held until the result is recorded, so that whoever waits for the key then finds it.
     pub(super) locks: Option<Held>,
     pub(super) metrics: BTreeMap<String, f64>,
-    /// The device that failed it once, and how long its log was then.
-    pub(super) failed_on: Option<(u32, u64)>,
+    pub(super) faults: Faults,
     /// Where it runs, where that is another machine: its name, and the devices that it got there.
     place: Option<(String, Vec<u32>)>,
 }
@@ -63,7 +63,7 @@ impl InFlight {
             apart: false,
             locks: None,
             metrics: BTreeMap::new(),
-            failed_on: None,
+            faults: Faults::default(),
             place: None,
         }
     }
@@ -85,6 +85,8 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             locks: self.locks,
             wait: self.options.wait_locks,
             delay,
+            // What was given back meanwhile.
+            anew: flight.holds.is_none(),
             stopping: Arc::clone(&self.stopping),
             timeout: self.planner.decl(id).timeout,
             here: self.options.nodes.is_empty(),
@@ -200,6 +202,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
     /// An attempt failed: another one, if there is one left.
     fn retry_or_fail(&mut self, id: InstanceId, why: &str) {
         let retries = &self.planner.decl(id).retries;
+        let elsewhere = self.had_better_move(id);
         let Some(flight) = self.flying.get_mut(&id) else { return };
         let (attempt, attempts) = (flight.attempt, retries.attempts);
         if attempt < attempts && self.interrupts == 0 {
@@ -207,11 +210,13 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             flight.metrics.clear();
             let delay = backoff(retries.backoff, retries.max, attempt, id);
             let task = self.planner.name(id);
-            let text = format!(
-                "{task} failed: {why} (attempt {attempt} of {attempts}); again in {:.1} s",
-                delay.as_secs_f64()
-            );
+            let place = if elsewhere { " on other devices" } else { "" };
+            let pause = delay.as_secs_f64();
+            let text = format!("{task} failed: {why} (attempt {attempt} of {attempts}); again{place} in {pause:.1} s");
             self.reporter.event(&Event::Notice { text });
+            if elsewhere {
+                self.leave_devices(id);
+            }
             return self.prepare(id, delay);
         }
         let mut reason = why.to_owned();

@@ -36,6 +36,8 @@ pub(super) struct Preparation<'a> {
     pub(super) wait: Option<Duration>,
     /// Pause before this attempt.
     pub(super) delay: Duration,
+    /// Whether it is then given its part of the machine anew: it has none now.
+    pub(super) anew: bool,
     /// Set when the run is interrupted: nothing that waits is started any more.
     pub(super) stopping: Arc<AtomicBool>,
     pub(super) timeout: Option<Duration>,
@@ -129,7 +131,7 @@ impl<'a> Preparation<'a> {
             return Begun::Early(Box::new(self));
         }
         if let Some(held) = self.held.take() {
-            return Begun::Ended(self.lay_out(held));
+            return Begun::Ended(if self.anew { Ok(Ready::Free(held)) } else { self.lay_out(held) });
         }
         let mut waiter = self.waiter();
         match waiter.attempt() {

@@ -51,6 +51,60 @@ fn devices_are_found_out_and_the_callers_variable_is_respected() {
     }
 }
 
+#[test]
+fn it_is_said_where_the_callers_variable_hides_devices_that_are_declared() {
+    let space = Space::with_flow(
+        "tasks:\n  a: { run: 'echo $CUDA_VISIBLE_DEVICES >>@/seen', resources: { gpu: 2 }, cache: false }\n  b: { run: 'true', cache: false }\n",
+    );
+    let run = |visible: &str, args: &[&str]| {
+        answer(space.command(&[&["run", "test"], args].concat()).env("CUDA_VISIBLE_DEVICES", visible))
+    };
+    let told = |visible: &str, devices: &str| {
+        format!(
+            "`CUDA_VISIBLE_DEVICES={visible}` does not show all devices that are declared ({devices}): they are used"
+        )
+    };
+    let hidden = run("1", &["--gpus", "2"]);
+    assert_eq!(hidden.code, 0, "{hidden:#?}");
+    assert_eq!(hidden.err.matches(&told("1", "0, 1")).count(), 1, "{}", hidden.err);
+    assert!(run("-1", &["--gpus", "2,5", "-n"]).err.contains(&told("-1", "2, 5")));
+    assert!(!run("0,1", &["--gpus", "2"]).err.contains("does not show"));
+    space.write("ghtrader.yaml", "machine: { gpus: 2 }\n");
+    assert!(run("", &[]).err.contains(&told("", "0, 1")));
+    assert_eq!(space.read("seen"), "0,1\n".repeat(3), "the user's word counts");
+}
+
+#[test]
+fn where_no_task_asks_for_devices_nothing_is_said_of_them() {
+    let space = Space::with_flow("tasks:\n  a: { run: 'true' }\n");
+    let quiet = space.run(&["--gpus", "2"]);
+    assert!(quiet.code == 0 && !quiet.err.contains("CUDA_VISIBLE_DEVICES"), "{}", quiet.err);
+}
+
+#[test]
+fn a_run_within_a_task_has_no_devices_but_those_of_its_task() {
+    let inner = Space::with_flow(
+        "tasks:\n  a: { run: 'echo $CUDA_VISIBLE_DEVICES >>@/seen', resources: { gpu: 1 }, cache: false }\n",
+    );
+    let call = |args: &str| {
+        let call = format!("{} -C {} run test {args}", env!("CARGO_BIN_EXE_ghtrader"), inner.root().display());
+        let space = Space::with_flow(&format!("tasks:\n  a: {{ run: '{call}', resources: {{ gpu: 1 }} }}\n"));
+        (space.run(&["--gpus", "3,"]), space)
+    };
+    for args in ["", "--gpus 1", "--gpus 3,"] {
+        let (ended, _) = call(args);
+        assert_eq!(ended.code, 0, "{args}: {ended:#?}");
+    }
+    assert_eq!(inner.read("seen"), "3\n3\n3\n");
+    for args in ["--gpus 4", "--gpus 0,", "--gpus 3,0"] {
+        let (ended, _) = call(args);
+        assert_eq!(ended.code, 1, "{args}: {ended:#?}");
+        let told = "error: a run within a task uses the devices that its task was given: 3";
+        assert!(ended.err.contains(told), "{args}: {}", ended.err);
+    }
+    assert_eq!(inner.read("seen").lines().count(), 3);
+}
+
 const SHARED: &str = r#"
 tasks:
   a:
@@ -144,4 +198,56 @@ fn a_task_that_fails_on_every_device_fails_and_the_devices_are_used_again() {
     let alone = space.run(&["fragile", "--gpus", "1"]);
     assert_eq!(alone.counts(), Counts(0, 0, 1, 0), "there is no other one");
     assert_eq!(space.read("tried"), "0\n1\n0\n");
+}
+
+/// A task whose attempts fail on some devices, and what it tried.
+fn tried(gpus: &str, gpu: u32, attempts: u32, broken: &str) -> (crate::space::Answer, String) {
+    let space = Space::with_flow(&format!(
+        r#"
+tasks:
+  a:
+    run: 'echo "$CUDA_VISIBLE_DEVICES" >>@/tried; case $CUDA_VISIBLE_DEVICES in {broken}) echo "HIP error: invalid device" >&2; exit 1 ;; esac'
+    resources: {{ gpu: {gpu} }}
+    retries: {{ attempts: {attempts}, backoff: 20ms }}
+  later: {{ run: 'echo "later $CUDA_VISIBLE_DEVICES" >>@/tried', needs: [a], resources: {{ gpu: 0.5 }} }}
+"#
+    ));
+    let ended = space.run(&["--gpus", gpus]);
+    (ended, space.read("tried").replace('\n', " "))
+}
+
+#[test]
+fn every_attempt_after_a_device_failed_is_on_one_that_has_not() {
+    let (ended, tried) = tried("4", 1, 4, "0|1");
+    assert_eq!(ended.counts(), Counts(2, 0, 0, 0), "{ended:#?}");
+    assert_eq!(tried, "0 1 2 later 0 ", "0 is used again");
+    assert_eq!(ended.err.matches("which is set aside").count(), 1, "{}", ended.err);
+    assert_eq!(ended.err.matches("as on device 0, which is used again: HIP error").count(), 1, "{}", ended.err);
+    assert_eq!(ended.err.matches("(attempt 1 of 4); again on other devices in 0.0 s").count(), 1, "{}", ended.err);
+}
+
+#[test]
+fn attempts_end_when_all_devices_have_failed_the_task() {
+    let (ended, tried) = tried("3", 1, 4, "*");
+    assert_eq!(ended.counts(), Counts(0, 0, 1, 1), "{ended:#?}");
+    assert_eq!(tried, "0 1 2 2 2 ", "one was free, four were attempts: with no other left, on the last one");
+    assert_eq!(ended.err.matches("which is used again").count(), 1, "{}", ended.err);
+}
+
+#[test]
+fn several_devices_that_fail_are_left_together_and_none_is_set_aside() {
+    let (ended, tried) = tried("4", 2, 1, "0,*");
+    assert_eq!(ended.counts(), Counts(2, 0, 0, 0), "{ended:#?}");
+    assert_eq!(tried, "0,1 2,3 later 0 ");
+    assert!(ended.err.contains("a failed on the devices 0, 1; again on others: HIP error"), "{}", ended.err);
+}
+
+#[test]
+fn several_devices_that_fail_are_left_as_far_as_there_are_others() {
+    let (ended, given) = tried("3", 2, 2, "0,*");
+    assert_eq!(ended.counts(), Counts(2, 0, 0, 0), "{ended:#?}");
+    assert_eq!(given, "0,1 1,2 later 0 ", "for want of two others this was an attempt");
+    let (ended, given) = tried("2", 2, 2, "0,*");
+    assert_eq!(ended.counts(), Counts(0, 0, 1, 1), "{ended:#?}");
+    assert_eq!(given, "0,1 0,1 ");
 }

@@ -83,3 +83,41 @@ fn check_says_what_run_would_refuse_here() {
     space.write("ghtrader.yaml", "machine: { gpus: 2 }\n");
     assert_eq!(space.call(&["check", "test"]).err, "");
 }
+
+#[test]
+fn what_counts_as_nothing_or_cannot_be_counted_is_refused_with_its_place() {
+    let space = Space::with_flow(
+        "tasks:\n  a: { run: 'touch @/ran', resources: { gpu: 0.0001 } }\n  b: { run: 'true', resources: { cpu: 1e300, seat: 0.0004 } }\n",
+    );
+    space.refused(
+        &["--gpus", "1"],
+        2,
+        &[
+            "`gpu` is less than 0.001",
+            "`cpu` is more than 1000000000",
+            "flows/test.yaml:3:39",
+            "`seat` is less than 0.001",
+            "flows/test.yaml:3:52",
+        ],
+    );
+    space.flow("tasks:\n  a: { run: 'touch @/ran' }\n");
+    space.write("ghtrader.yaml", "machine: { cpus: 0.0001 }\n");
+    space.refused(&[], 2, &["`cpus` is less than 0.001", "ghtrader.yaml:1:18"]);
+    assert!(!space.exists("ran"));
+}
+
+#[test]
+fn devices_have_to_be_named_where_they_are_to_be_declared() {
+    let space = Space::with_flow("tasks:\n  a: { run: 'touch @/ran', resources: { gpu: { optional: true } } }\n");
+    for (gpus, part) in [
+        ("", "names no devices"),
+        (",", "names no devices"),
+        ("2,2", "twice"),
+        ("1025", "more than 1024 devices"),
+        ("two", "neither a number nor a list"),
+    ] {
+        space.refused(&["--gpus", gpus], 2, &[part, "`--gpus 0` declares none"]);
+        space.refused(&["-n", "--gpus", gpus], 2, &[part]);
+    }
+    assert!(!space.exists("ran"));
+}
