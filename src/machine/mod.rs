@@ -150,9 +150,7 @@ impl Declared {
         });
         self.tokens.iter().fold(pool, |pool, (name, amount)| pool.token(name, *amount))
     }
-}
 
-impl Declared {
     /// The devices, each with its memory where that is declared.
     fn devices(&self, found: &Found) -> BTreeMap<u32, Option<u64>> {
         let there = found.indices();
@@ -176,7 +174,7 @@ impl Declared {
         let declared: Vec<u32> = self.devices(found).into_keys().collect();
         let indices: Option<Vec<u32>> = named.iter().map(|name| name.parse().ok()).collect();
         let shown = match (found.devices.is_empty(), indices) {
-            (false, _) => declared.iter().all(|index| found.indices().contains(index)),
+            (false, _) => self.beyond(found).is_empty(),
             (true, Some(indices)) => declared.iter().all(|index| indices.contains(index)),
             // Nobody tells which ones have these names.
             (true, None) => declared.len() <= named.len(),

@@ -86,22 +86,25 @@ fn a_run_within_a_task_has_no_devices_but_those_of_its_task() {
     let inner = Space::with_flow(
         "tasks:\n  a: { run: 'echo $CUDA_VISIBLE_DEVICES >>@/seen', resources: { gpu: 1 }, cache: false }\n",
     );
-    let call = |args: &str| {
+    let call_within = |resources: &str, args: &str| {
         let call = format!("{} -C {} run test {args}", env!("CARGO_BIN_EXE_ghtrader"), inner.root().display());
-        let space = Space::with_flow(&format!("tasks:\n  a: {{ run: '{call}', resources: {{ gpu: 1 }} }}\n"));
-        (space.run(&["--gpus", "3,"]), space)
+        let space = Space::with_flow(&format!("tasks:\n  a: {{ run: '{call}', resources: {resources} }}\n"));
+        space.run(&["--gpus", "3,"])
     };
+    let call = |args: &str| call_within("{ gpu: 1 }", args);
     for args in ["", "--gpus 1", "--gpus 3,"] {
-        let (ended, _) = call(args);
+        let ended = call(args);
         assert_eq!(ended.code, 0, "{args}: {ended:#?}");
     }
     assert_eq!(inner.read("seen"), "3\n3\n3\n");
     for args in ["--gpus 4", "--gpus 0,", "--gpus 3,0"] {
-        let (ended, _) = call(args);
+        let ended = call(args);
         assert_eq!(ended.code, 1, "{args}: {ended:#?}");
         let told = "error: a run within a task uses the devices that its task was given: 3";
         assert!(ended.err.contains(told), "{args}: {}", ended.err);
     }
+    let none = call_within("{}", "--gpus 1");
+    assert!(none.err.contains("that its task was given: none"), "{}", none.err);
     assert_eq!(inner.read("seen").lines().count(), 3);
 }
 
