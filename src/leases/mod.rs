@@ -5,8 +5,10 @@
 //!
 //! - `turn`: locked by the runner that decides what it starts. Only who has the turn takes anything.
 //! - `<ULID>.lease`: what one task uses. Locked as long as it does.
-//! - `<ULID>.wait`: what one runner waits for; one file for each request. The ULID is the time since when, so that who came first
-//!   is served first. Locked and touched from time to time by its runner; one that is not touched is of a runner that was stopped.
+//! - `<ULID>-<number>.wait`: what one runner waits for; one file for each request. The ULID is the time since when, so that who
+//!   came first is served first; what comes behind another request of its runner does so in this order too, or two runners could
+//!   wait for each other. Locked and touched from time to time by its runner; one that is not touched is of a runner that was
+//!   stopped.
 //!
 //! What a file says is never changed. It gets its name when it is whole and locked, so one that is not locked is of nobody.
 //!
@@ -104,6 +106,8 @@ pub struct Leases {
     known: BTreeMap<String, Terms>,
     /// What this runner waits for.
     waiting: BTreeMap<Request, Waiting>,
+    /// How many files have said so.
+    numbers: u64,
 }
 
 /// A lease of this runner.
@@ -117,6 +121,7 @@ struct Own {
 /// A place among those that wait.
 #[derive(Debug)]
 struct Waiting {
+    since: Ulid,
     file: Posted,
     touched: Instant,
     /// Whether one that asked for it has started: the next one has waited since then.
@@ -141,7 +146,7 @@ impl Leases {
         let folder = folder.join("v1");
         folder::create(&folder)?;
         let turn = files::turn(&folder)?;
-        Ok(Self { folder, turn, own: BTreeMap::new(), known: BTreeMap::new(), waiting: BTreeMap::new() })
+        Ok(Self { folder, turn, own: BTreeMap::new(), known: BTreeMap::new(), waiting: BTreeMap::new(), numbers: 0 })
     }
 
     /// Where they are.
@@ -276,8 +281,8 @@ impl Turn<'_> {
         Ok(Lease { file })
     }
 
-    /// Writes down what this runner waits for: the first of its tasks that do not fit, one for each request, with the devices
-    /// that it knows of.
+    /// Writes down what this runner waits for, with the devices that it knows of: the first of its tasks that do not fit, one for
+    /// each request, in the order in which they are to start.
     ///
     /// # Errors
     /// What the file system says.
@@ -291,18 +296,35 @@ impl Turn<'_> {
         let is_wanted = |request: &Request| wanted.iter().take(MOST).any(|terms| terms.request == *request);
         let over = leases.waiting.extract_if(.., |request, waiting| waiting.served || !is_wanted(request));
         over.for_each(|(_, waiting)| waiting.file.end(true));
+        // Nothing comes before what it is behind here.
+        let mut last: Option<(Ulid, String)> = None;
         for terms in wanted.iter().take(MOST) {
-            if !leases.waiting.contains_key(&terms.request) {
-                let file = Posted::new(&leases.folder, format!("{}{}", Ulid::generate(), files::WAIT), terms)?;
-                let waiting = Waiting { file, touched: Instant::now(), served: false };
-                leases.waiting.insert(terms.request.clone(), waiting);
+            let known = leases.waiting.get(&terms.request);
+            let in_order = |known: &&Waiting| last.as_ref().is_none_or(|(_, name)| known.file.name() > name.as_str());
+            if known.filter(in_order).is_none() {
+                let since = last.as_ref().map_or(Ulid::nil(), |(since, _)| *since);
+                let since = known.map_or_else(Ulid::generate, |known| known.since).max(since);
+                leases.wait_since(since, terms)?;
             }
+            last = leases.waiting.get(&terms.request).map(|it| (it.since, it.file.name().to_owned()));
         }
         leases.wait_on()
     }
 }
 
 impl Leases {
+    /// Gives a request a place behind all that this runner has waited for since then.
+    fn wait_since(&mut self, since: Ulid, terms: &Terms) -> Result<()> {
+        self.numbers += 1;
+        let name = format!("{since}-{:010}{}", self.numbers, files::WAIT);
+        let file = Posted::new(&self.folder, name, terms)?;
+        let waiting = Waiting { since, file, touched: Instant::now(), served: false };
+        if let Some(before) = self.waiting.insert(terms.request.clone(), waiting) {
+            before.file.end(true);
+        }
+        Ok(())
+    }
+
     /// Writes down once more what somebody has removed: the tasks go on. (systemd removes a user's files in `/dev/shm` with that
     /// user's last session, where it is not told otherwise: RemoveIPC.)
     fn post_again(&mut self, names: &[String]) -> Result<()> {

@@ -128,19 +128,41 @@ fn who_waits_longest_comes_first_until_it_is_served() {
     assert_eq!((before(&mut one, 4.0), before(&mut two, 0.5)), (Some(0), Some(1)));
     // Asking again, and for something else too, changes no place.
     later();
-    wait(&mut one, &[2.0, 4.0]);
+    wait(&mut one, &[4.0, 2.0]);
     assert_eq!(line(&mut two), [gpus(4.0), gpus(2.0)]);
     assert_eq!((before(&mut one, 4.0), before(&mut one, 2.0), before(&mut two, 0.5)), (Some(0), Some(1), Some(1)));
     // What asked for the same and has started did.
     later();
     let mut turn = one.turn().unwrap().unwrap();
     let _served = turn.lease(&terms(gpus(4.0), &[0, 1, 2, 3])).unwrap();
-    turn.wait_for(&[terms(gpus(4.0), &[]), terms(gpus(2.0), &[])]).unwrap();
+    turn.wait_for(&[terms(gpus(2.0), &[]), terms(gpus(4.0), &[])]).unwrap();
     drop(turn);
     assert_eq!(line(&mut two), [gpus(2.0), gpus(4.0)]);
     assert_eq!((before(&mut one, 4.0), before(&mut two, 0.5)), (Some(1), Some(0)));
     one.wait_no_more();
     eventually(|| line(&mut two).is_empty());
+}
+
+/// Else each of two could wait for the other: the first of one behind the second of the other, and that behind its first.
+#[test]
+fn what_is_behind_another_of_its_run_is_so_for_all() {
+    let machine = Machine::new();
+    let (mut one, mut two, mut busy) = (machine.runner(), machine.runner(), machine.runner());
+    let _lease = take(&mut busy, 4.0, &[0, 1, 2, 3]);
+    wait(&mut one, &[0.5]);
+    later();
+    wait(&mut two, &[1.0]);
+    later();
+    wait(&mut two, &[4.0, 1.0]);
+    later();
+    wait(&mut one, &[4.0, 2.0, 0.5]);
+    assert_eq!(line(&mut busy), [gpus(4.0), gpus(1.0), gpus(4.0), gpus(2.0), gpus(0.5)]);
+    assert_eq!((before(&mut two, 4.0), before(&mut two, 1.0), before(&mut one, 0.5)), (Some(0), Some(0), Some(2)));
+    // What is in order stays where it is.
+    let files = machine.files();
+    wait(&mut one, &[4.0, 2.0, 0.5]);
+    wait(&mut two, &[4.0, 1.0]);
+    assert_eq!(machine.files(), files);
 }
 
 #[test]
