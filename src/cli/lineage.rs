@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use super::error::print;
 use super::{CliError, Exit, Project};
 use crate::cache::{Cache, Notice};
-use crate::provenance::{Line, Lineage, LineageNode, descendants, find, lineage as walk};
+use crate::provenance::{Line, Lineage, LineageNode, descendants, find, lineage as walk, parts};
 use crate::refs::{Change, Move};
 
 #[derive(Debug, Args)]
@@ -40,7 +40,10 @@ pub(super) fn lineage(project: &Project, args: &LineageArgs) -> Result<Exit, Cli
         let hashes: Vec<_> = found.hash.into_iter().collect();
         descendants(&cache, &found.keys, &hashes)?
     } else {
-        walk(&cache, &found.keys)?
+        match found.hash.filter(|_| found.keys.is_empty()) {
+            Some(hash) => walk(&cache, &parts(&cache, &hash)?)?,
+            None => walk(&cache, &found.keys)?,
+        }
     };
     let damaged = damaged(&cache);
     if graph.nodes.is_empty() {

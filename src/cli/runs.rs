@@ -6,11 +6,13 @@ use super::error::print;
 use super::run::run_folder;
 use super::{CliError, Exit, Project, completions};
 use crate::diagnostic::{Diagnostic, nearest};
+use crate::hash::Hash;
 use crate::key::canonical;
 use crate::provenance::{
-    RunStart, events, executed, find_run, instance, is_log_kept, list, load, load_counts, log as log_path, unfinished,
+    RunStart, RunTask, events, executed, find_run, instance, is_log_kept, list, load, load_counts, log as log_path,
+    run_page, unfinished,
 };
-use crate::report::{duration, put, table};
+use crate::report::{Row, duration, put, table};
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
@@ -60,22 +62,27 @@ pub(super) fn show(project: &Project, args: &ShowArgs) -> Result<Exit, CliError>
     let run = find_run(&cache, &args.run)?;
     let (start, end) = load(&cache.runs(), &run)?;
     head(&start);
-    let Some(end) = end else {
-        print(unfinished(&cache.runs(), &run));
-        return Ok(Exit::Done);
+    let rows: Vec<_> = match end {
+        Some(end) => {
+            print(&format!("{end} in {}", duration(end.seconds)));
+            let of = |(task, told): (String, RunTask)| {
+                row(task, told.state.to_string(), told.seconds, told.key, told.reason.unwrap_or_default())
+            };
+            end.tasks.into_iter().map(of).collect()
+        }
+        None => {
+            print(unfinished(&cache.runs(), &run));
+            let of = |of: Row| row(of.task, of.state, of.seconds, of.key, of.reason);
+            run_page(&cache, &run)?.tasks.into_iter().map(of).collect()
+        }
     };
-    print(&format!("{end} in {}", duration(end.seconds)));
-    let rows = end.tasks.iter().map(|(task, entry)| {
-        vec![
-            task.clone(),
-            entry.state.to_string(),
-            entry.seconds.map(duration).unwrap_or_default(),
-            entry.key.map(|key| key.short()).unwrap_or_default(),
-            entry.reason.clone().unwrap_or_default(),
-        ]
-    });
-    print(&table(&["task", "state", "took", "key", "why"].map(str::to_owned), rows.collect()));
+    print(&table(&["task", "state", "took", "key", "why"].map(str::to_owned), rows));
     Ok(Exit::Done)
+}
+
+fn row(task: String, state: String, seconds: Option<f64>, key: Option<Hash>, why: String) -> Vec<String> {
+    let key = key.map(|key| key.short()).unwrap_or_default();
+    vec![task, state, seconds.map(duration).unwrap_or_default(), key, why]
 }
 
 fn head(start: &RunStart) {

@@ -1,6 +1,7 @@
 //! What people call an artifact or a run. ARTIFACT: a hash (8 digits are enough), a ref, a published path or any other file, or
 //! `flow:task[instance].output`. RUN: its id, its last digits, or `last`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::run::list;
@@ -159,6 +160,23 @@ fn writers(cache: &Cache, hash: &Hash) -> Result<Vec<Hash>, FindError> {
     let mut keys: Vec<Hash> = cache.produced(hash)?.into_iter().map(|(key, _)| key).collect();
     keys.dedup();
     Ok(keys)
+}
+
+/// The keys that wrote what a content was put together from, that no task wrote as it is: what a task gathered, or an entry of a
+/// JSON output.
+///
+/// # Errors
+/// Where the cache cannot be read.
+pub fn parts(cache: &Cache, hash: &Hash) -> Result<Vec<Hash>, CacheError> {
+    for (reader, name) in cache.consumed(hash)? {
+        let input = cache.manifest(&reader)?.and_then(|mut manifest| manifest.inputs.remove(&name));
+        let origins = input.into_iter().flat_map(|input| input.origins);
+        let keys: BTreeSet<Hash> = origins.filter_map(|origin| origin.key().copied()).collect();
+        if !keys.is_empty() {
+            return Ok(keys.into_iter().collect());
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// A run by its id, its last digits, or `last`.

@@ -61,6 +61,13 @@ pub enum LineageNode {
         /// What it pointed to.
         hash: Hash,
     },
+    /// What a task read that was put together from what others wrote: gathered, or an entry of a JSON output.
+    Part {
+        /// The name of the input.
+        name: String,
+        /// Its content.
+        hash: Hash,
+    },
     /// A task whose manifest is not in this cache.
     Unknown {
         /// Its key.
@@ -113,6 +120,7 @@ impl std::fmt::Display for LineageNode {
             Self::Task { task, key, .. } => write!(f, "{task}  key {}", key.short()),
             Self::Source { path, hash } => write!(f, "{path}  content {}", hash.short()),
             Self::Ref { name, hash } => write!(f, "{name}  at {}", hash.short()),
+            Self::Part { name, hash } => write!(f, "{name}, of what tasks wrote  content {}", hash.short()),
             Self::Unknown { key } => write!(f, "{} (not recorded in this cache)", key.short()),
             Self::Damaged { key } => {
                 write!(f, "{} (its manifest is damaged; `ghtrader run` of its flow makes it again)", key.short())
@@ -208,6 +216,9 @@ fn source(cache: &Cache, hash: &Hash, readers: &[(Hash, String)]) -> Result<Line
         return Ok(LineageNode::Damaged { key: *key });
     }
     let origins = manifest.and_then(|mut manifest| manifest.inputs.remove(name)).map(|input| input.origins);
+    if origins.iter().flatten().any(|origin| matches!(origin, Origin::Task { .. })) {
+        return Ok(LineageNode::Part { name: name.clone(), hash: *hash });
+    }
     let path = origins.into_iter().flatten().find_map(|origin| match origin {
         Origin::Path(path) => Some(path),
         Origin::Task { .. } | Origin::Ref { .. } => None,

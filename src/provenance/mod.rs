@@ -13,7 +13,7 @@ mod run;
 mod schema;
 
 pub use diff::{Change, PartDiff, RunDiff, Side, TaskDiff, diff};
-pub use find::{FindError, Found, find, find_run, instance};
+pub use find::{FindError, Found, find, find_run, instance, parts};
 pub use git::{Commit, commit};
 pub use lineage::{Line, Lineage, LineageNode, descendants, lineage};
 pub use log::{Tail, log_hash, open_log, tail};

@@ -40,7 +40,7 @@ pub fn run_page(cache: &Cache, run: &str) -> Result<RunPage, CacheError> {
     };
     let notes = cache.take_notices().iter().map(ToString::to_string).collect();
     let mut facts = facts(&start, end.as_ref(), unfinished(&runs, run));
-    if let Some(path) = longest_path(record.executed) {
+    if let Some(path) = longest_path(record.executed).filter(|_| end.is_some()) {
         let what = format!("no less than {}, however many ran at once", duration(path));
         facts.push(("longest path".to_owned(), what));
     }

@@ -106,7 +106,8 @@ fn summary(page: &RunPage) -> Markup {
         @for state in ["running", "killed", "ran", "cached", "failed", "skipped"] {
             @let (count, told) = (of(state), !["running", "killed"].contains(&state));
             // What is cached is not told before the end.
-            @if count > 0 || told && page.expected.is_none() { span class={ "count " (state) } { (count) " " (state) } }
+            @let class = if count > 0 { state } else { "none" };
+            @if count > 0 || told && page.expected.is_none() { span class={ "count " (class) } { (count) " " (state) } }
         }
         @if let Some(expected @ 1..) = page.expected { span.count { "of " (expected) " tasks" } }
     }

@@ -63,6 +63,7 @@ impl IntoResponse for PageError {
         let missing = matches!(self, Self::Missing(_));
         let status = if missing { StatusCode::NOT_FOUND } else { StatusCode::INTERNAL_SERVER_ERROR };
         // Something that is being written may be whole the next time.
-        (status, Page::new("Not to be shown", shown(&self)).live(!missing)).into_response()
+        (status, Page::new(if missing { "There is none" } else { "This cannot be shown" }, shown(&self)).live(!missing))
+            .into_response()
     }
 }

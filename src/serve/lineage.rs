@@ -6,7 +6,7 @@ use super::html::{Page, link, task_link};
 use super::{PageError, View};
 use crate::cache::Cache;
 use crate::hash::Hash;
-use crate::provenance::{Found, Line, Lineage, LineageNode, descendants, find, lineage as walk};
+use crate::provenance::{Found, Line, Lineage, LineageNode, descendants, find, lineage as walk, parts};
 use crate::text::visible;
 
 /// So many lines stand on a page.
@@ -23,7 +23,11 @@ pub(super) fn lineage(view: &View) -> Result<Page, PageError> {
     let down = view.query.get("down").is_some();
     let found = find(cache, None, of)?;
     let hashes: Vec<Hash> = found.hash.into_iter().collect();
-    let graph = if down { descendants(cache, &found.keys, &hashes)? } else { walk(cache, &found.keys)? };
+    let graph = match (down, found.hash.filter(|_| found.keys.is_empty())) {
+        (true, _) => descendants(cache, &found.keys, &hashes)?,
+        (false, Some(hash)) => walk(cache, &parts(cache, &hash)?)?,
+        (false, None) => walk(cache, &found.keys)?,
+    };
     let body = html! {
         @if let Some(hash) = found.hash { p { "content " code { (hash) } } }
         p {
@@ -73,7 +77,9 @@ fn named(cache: &Cache, node: &LineageNode) -> Markup {
     let text = node.to_string();
     match node {
         LineageNode::Task { task, run, .. } => task_link(cache, run, task, &text),
-        LineageNode::Source { hash, .. } => link("/lineage", &[("of", &hash.to_string()), ("down", "1")], &text),
+        LineageNode::Source { hash, .. } | LineageNode::Part { hash, .. } => {
+            link("/lineage", &[("of", &hash.to_string()), ("down", "1")], &text)
+        }
         LineageNode::Ref { name, .. } => link("/refs", &[("name", name)], &text),
         LineageNode::Unknown { .. } | LineageNode::Damaged { .. } => html! { (visible(&text)) },
     }

@@ -125,3 +125,29 @@ tasks:
     let told = |line: &str| line.contains("test:a") && line.contains(&decision[..8]) && line.contains("  20");
     assert!(moves.len() == 2 && moves.iter().all(|line| told(line)), "{log}");
 }
+
+#[test]
+fn what_was_gathered_or_taken_out_of_a_json_output_is_no_source() {
+    let space = Space::with_flow(
+        r#"
+tasks:
+  one: { run: 'echo $MATRIX_N >$OUTPUT_X', matrix: { n: [1, 2] }, outputs: { x: x } }
+  list: { run: 'echo "{\"a\": [7]}" >$OUTPUT_L', outputs: { l: l.json } }
+  all: { run: 'find $INPUT_X -type f | xargs cat >$OUTPUT_Y', inputs: { x: { from: one.x }, a: { from: list.l, at: a } }, outputs: { y: y } }
+"#,
+    );
+    space.up_to_date(&[]);
+    let manifests = manifests(&space);
+    let all = &manifests.iter().find(|(_, manifest)| manifest["task"] == "all").unwrap().1;
+    for (input, writers) in [("x", ["one[n=1]", "one[n=2]"].as_slice()), ("a", ["list"].as_slice())] {
+        let hash = all["inputs"][input]["artifact"]["hash"].as_str().unwrap();
+        let up = space.call(&["lineage", hash]);
+        assert!(up.code == 0 && !up.out.contains("source"), "{up:#?}");
+        assert!(writers.iter().all(|writer| up.out.contains(&format!("{writer}  key"))), "{up:#?}");
+        let down = space.call(&["lineage", hash, "--down"]).out;
+        assert!(
+            down.starts_with(&format!("{input}, of what tasks wrote  content")) && down.contains("all  key"),
+            "{down}"
+        );
+    }
+}

@@ -121,7 +121,7 @@ fn every_link_leads_to_a_page_and_every_name_is_text() {
     with("/", &["odd &lt;b&gt;names&lt;/b&gt;", "is not valid", "1 failed", "exit 1"]);
     with("/flow?name=test", &["a &lt;u&gt;parameter", "<td>all</td><td>a command</td><td></td><td>odd</td>"]);
     with("/flow?name=broken", &["did you mean"]);
-    with("/run?", &["odd[a=&quot;a b&amp;c=d&quot;]", "class=\"count ran\"", "this is why", "exit status 3"]);
+    with("/run?", &["odd[a=&quot;a b&amp;c=d&quot;]", "class=\"count failed\"", "this is why", "exit status 3"]);
     with("/task?", &["metric loss", "<dd>0.5</dd>", "&lt;script&gt;alert(1)"]);
     with("/log?", &["<script>alert(1)</script>\n"]);
     with("/lineage?of=model%2Fone", &["src.txt  content", "Content"]);
@@ -167,6 +167,8 @@ fn what_a_killed_run_was_doing_is_shown() {
     wait_for("its start", || site.get("/run?run=last").body.contains("1 running"));
     runner.kill().unwrap();
     runner.wait().unwrap();
+    let shown = space.call(&["show", "last"]).out;
+    assert!(shown.contains("killed") && shown.lines().any(|line| line.starts_with("slow  killed")), "{shown}");
     for path in ["/run?run=last", "/task?run=last&task=slow"] {
         let page = site.page(path);
         assert!(page.contains("killed") && !page.contains("running") && !page.contains("refresh"), "{page}");
