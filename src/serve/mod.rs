@@ -9,6 +9,7 @@ mod guard;
 mod html;
 mod lineage;
 mod locks;
+mod overview;
 mod refs;
 mod runs;
 
@@ -88,7 +89,7 @@ pub fn serve(site: Site, port: u16, ready: impl FnOnce(SocketAddr)) -> Result<()
 
 fn router(site: Site) -> Router {
     Router::new()
-        .route("/", page(runs::overview))
+        .route("/", page(overview::overview))
         .route("/flow", page(flows::flow))
         .route("/runs", page(runs::runs))
         .route("/run", page(runs::run))

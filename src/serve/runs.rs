@@ -13,7 +13,7 @@ use tokio_util::io::ReaderStream;
 
 use super::error::part;
 use super::html::{Page, address, flow_link, head, link, task_link, time};
-use super::{PageError, Site, View, flows, read};
+use super::{PageError, Site, View, read};
 use crate::cache::Cache;
 use crate::hash::Hash;
 use crate::manifest::Manifest;
@@ -26,24 +26,8 @@ use crate::text::{shell_word, visible};
 
 /// So many runs stand on one page.
 const RUNS: usize = 100;
-/// … and on the first one.
-const LAST: usize = 15;
 /// As much of a log stands on a page.
 const LOG: u64 = 64 << 10;
-
-/// The flows, and the last runs.
-pub(super) fn overview(view: &View) -> Result<Page, PageError> {
-    let last = list(&view.cache.runs()).map(|runs| table(view, runs.into_iter().rev().take(LAST)));
-    let (last, going_on) = last.unwrap_or_else(|error| (part(Err(error.into())), false));
-    let body = html! {
-        p.faint { (visible(&view.site.root.display().to_string())) }
-        h2 { "Flows" }
-        (part(flows::table(&view.site)))
-        h2 { "Last runs" }
-        (last)
-    };
-    Ok(Page::new("Overview", body).live(going_on))
-}
 
 /// All runs, the newest first; `before`: only those.
 pub(super) fn runs(view: &View) -> Result<Page, PageError> {
