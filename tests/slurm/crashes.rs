@@ -1,4 +1,4 @@
-//! What happens on Slurm when something is killed or cancelled: nothing runs twice, and nothing is lost.
+//! What happens on Slurm when something is killed or cancelled: what runs or has ended is found again.
 
 use std::process::{Child, Stdio};
 

@@ -27,7 +27,6 @@ fn ends_well(mut child: Child) {
 
 /// Waits until so many wait for something of the machine.
 fn waits(space: &Space, count: usize) {
-    wait_for("those that wait", || space.call(&["locks"]).out.matches("gpu").count() > count);
     wait_for("those that wait", || space.call(&["locks"]).out.matches("waited for by").count() == count);
 }
 
