@@ -12,7 +12,6 @@ use fs_err as fs;
 use super::files::{Unsynced, name_once, remove};
 use super::stat::Stat;
 use super::{Cache, CacheError, Notice, Result, tables};
-use crate::artifact::Artifact;
 use crate::hash::Hash;
 use crate::manifest::Manifest;
 use crate::sync::lock;
@@ -33,6 +32,8 @@ pub(super) struct Committing {
     /// What went wrong when something was synced. The kernel may have dropped it then, and says so only once: whatever is
     /// said to be synced later may rest on what is lost.
     failed: Option<String>,
+    /// Objects of tasks whose turn is still to come: they were in their place when others were synced. No result had them before.
+    early: HashSet<Hash>,
     /// Lets the next sync fail.
     #[cfg(test)]
     pub(super) fails: bool,
@@ -90,10 +91,11 @@ impl Cache {
         if let Some(why) = &committing.failed {
             return Err(CacheError::NotSynced(why.clone()));
         }
-        let (written, mut refused) = self.write_manifests(manifests)?;
+        let (written, mut refused) = self.write_manifests(&mut committing, manifests)?;
         let mut contents = Unsynced::default();
         written.iter().for_each(|temporary| contents.content(temporary.clone()));
         let new = self.sync_placed(&mut committing, contents)?;
+        committing.early.extend(&new);
         let mut names = Unsynced::default();
         let mut rows = Vec::with_capacity(written.len());
         for (temporary, manifest) in written.iter().zip(manifests) {
@@ -112,7 +114,11 @@ impl Cache {
         *recorded = rows.len();
         if matches!(&refused, Err(error) if error.is_full()) {
             let (kept, rest) = manifests.split_at(rows.len());
-            self.give_up(rest, kept, &new);
+            self.give_up(&mut committing, rest, kept);
+        }
+        if !committing.early.is_empty() {
+            let done = self.objects_of(rows.iter().map(|(manifest, _)| *manifest));
+            committing.early.retain(|hash| !done.contains(hash));
         }
         // The manifests are what counts: a row that is missing is made when it is asked for.
         if let Err(error) = self.index_commit(&new, &rows) {
@@ -123,7 +129,11 @@ impl Cache {
 
     /// Writes the manifests, to be named later, as many of the first ones as there is room for. What the last ones have placed
     /// makes room for the others.
-    fn write_manifests(&self, manifests: &[Manifest]) -> Result<(Vec<PathBuf>, Result<()>)> {
+    fn write_manifests(
+        &self,
+        committing: &mut Committing,
+        manifests: &[Manifest],
+    ) -> Result<(Vec<PathBuf>, Result<()>)> {
         let scrap = self.scrap()?;
         let mut written = Vec::with_capacity(manifests.len());
         let (mut end, mut refused) = (manifests.len(), Ok(()));
@@ -136,8 +146,7 @@ impl Cache {
                     remove(&temporary)?;
                     end -= 1;
                     let (kept, rest) = manifests.split_at(end);
-                    let new = lock(&self.placed).new.clone();
-                    self.give_up(rest, kept, &new);
+                    self.give_up(committing, rest, kept);
                     refused = Err(error);
                 }
                 Err(error) => return Err(error),
@@ -146,21 +155,13 @@ impl Cache {
         Ok((written, refused))
     }
 
-    /// Removes what tasks have placed whose results are not recorded; `new` is what no result had before.
-    fn give_up(&self, given_up: &[Manifest], kept: &[Manifest], new: &[Hash]) {
-        let new: HashSet<&Hash> = new.iter().collect();
-        let parts = |manifests: &[Manifest]| -> HashSet<Hash> {
-            let outputs = manifests.iter().flat_map(|manifest| manifest.outputs.values());
-            let inside = |artifact: &Artifact| self.listing(artifact).ok().filter(|_| artifact.folder);
-            let below = |artifact: &Artifact| -> Vec<Hash> {
-                inside(artifact).iter().flat_map(|listing| listing.files().map(|(_, hash, _)| hash)).collect()
-            };
-            outputs.flat_map(|artifact| below(artifact).into_iter().chain([artifact.hash])).collect()
-        };
-        let used = parts(kept);
-        let gone: HashSet<Hash> =
-            parts(given_up).into_iter().filter(|hash| new.contains(hash) && !used.contains(hash)).collect();
+    /// Removes what tasks have placed whose results are not recorded, but for what a result had before.
+    fn give_up(&self, committing: &mut Committing, given_up: &[Manifest], kept: &[Manifest]) {
+        let (used, mut gone) = (self.objects_of(kept), self.objects_of(given_up));
         let mut placed = lock(&self.placed);
+        let new: HashSet<&Hash> = placed.new.iter().chain(&committing.early).collect();
+        gone.retain(|hash| new.contains(hash) && !used.contains(hash));
+        committing.early.retain(|hash| !gone.contains(hash));
         placed.new.retain(|hash| !gone.contains(hash));
         placed.stats.retain(|hash, _| !gone.contains(hash));
         for place in gone.iter().map(|hash| self.object_path(hash)) {
@@ -169,6 +170,20 @@ impl Cache {
             let _ = remove(&place);
         }
         lock(&self.listings).retain(|hash, _| !gone.contains(hash));
+    }
+
+    /// The objects of which the outputs of results are made.
+    fn objects_of<'a>(&self, manifests: impl IntoIterator<Item = &'a Manifest>) -> HashSet<Hash> {
+        let mut objects = HashSet::new();
+        for output in manifests.into_iter().flat_map(|manifest| manifest.outputs.values()) {
+            objects.insert(output.hash);
+            if output.folder
+                && let Ok(listing) = self.listing(output)
+            {
+                objects.extend(listing.files().map(|(_, hash, _)| hash));
+            }
+        }
+        objects
     }
 
     /// Syncs what was placed, and `more`; gives the objects among it.
@@ -230,6 +245,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::artifact::Artifact;
     use crate::cache::State;
     use crate::manifest::{Execution, SCHEMA};
 
@@ -319,11 +335,27 @@ mod tests {
         let outputs = ["before", "kept", "kept", "gone"].map(|text| place(&cache, text));
         let manifests: Vec<Manifest> =
             outputs.iter().enumerate().map(|(n, output)| manifest(&n.to_string(), output)).collect();
-        let new = lock(&cache.placed).new.clone();
-        cache.give_up(&[manifests[0].clone(), manifests[2].clone(), manifests[3].clone()], &manifests[1..2], &new);
+        let given_up = [&manifests[0], &manifests[2], &manifests[3]].map(Clone::clone);
+        cache.give_up(&mut lock(&cache.committing), &given_up, &manifests[1..2]);
         let states = outputs.each_ref().map(|output| cache.state(output).unwrap());
         assert_eq!(states, [State::Whole, State::Whole, State::Whole, State::Missing]);
         cache.record(&manifests[1]).unwrap();
+    }
+
+    #[test]
+    fn what_was_synced_with_the_results_of_others_goes_with_its_own() {
+        let (_folder, cache) = cache();
+        let outputs = ["first", "second", "third"].map(|text| place(&cache, text));
+        let (first, second) = (manifest("1", &outputs[0]), manifest("2", &outputs[1]));
+        let mut third = manifest("3", &outputs[2]);
+        third.outputs.insert("same".to_owned(), outputs[1].clone());
+        // All three are in their place by then.
+        cache.record(&first).unwrap();
+        cache.record(&second).unwrap();
+        cache.give_up(&mut lock(&cache.committing), &[third], &[]);
+        let states = outputs.each_ref().map(|output| cache.state(output).unwrap());
+        assert_eq!(states, [State::Whole, State::Whole, State::Missing]);
+        assert!(lock(&cache.committing).early.is_empty());
     }
 
     /// The manifest is what counts.

@@ -78,16 +78,37 @@ impl Cache {
     /// Where it is a link, a link on the way leads out of the task's folder, or a folder holds what no artifact can (see the
     /// README); else what the file system says.
     pub fn place_output(&self, folder: &Path, relative: &Path) -> Result<Artifact> {
+        self.place(&inside(folder, relative)?)
+    }
+
+    /// What [`Cache::place_output`] will give. The output stays where it is, and can be placed by pieces: what is no file of its
+    /// own, the listing of a folder, gets its place here.
+    ///
+    /// # Errors
+    /// Those of [`Cache::place_output`].
+    pub fn foresee_output(&self, folder: &Path, relative: &Path) -> Result<Artifact> {
+        self.taken_in(&inside(folder, relative)?, |path, metadata| {
+            let mut file = fs::File::open(path).map_err(|error| unreadable(path, error.into()))?;
+            let (hash, size) = Kind::of_mode(metadata.mode()).hash_reader(&mut file, metadata.len())?;
+            Ok(Artifact { hash, folder: false, size })
+        })
+    }
+
+    /// Goes on with a [`Cache::place_output`] that was broken off after [`Cache::foresee_output`]: whatever file is still there
+    /// gets its place. It lasts from the next [`Cache::record_all`] on.
+    ///
+    /// # Errors
+    /// Those of [`Cache::place_output`], but not that nothing is there.
+    pub fn place_rest(&self, folder: &Path, relative: &Path) -> Result<()> {
         let path = folder.join(relative);
-        if !is_straight(folder, relative) {
-            let above =
-                fs::canonicalize(super::files::parent(&path)).map_err(|error| unreadable(&path, error.into()))?;
-            if !above.starts_with(fs::canonicalize(folder)?) {
-                let why = "a link leads it out of the task's folder; write it there instead";
-                return Err(CacheError::unfit(&path, why));
+        self.scrap()?;
+        match std::fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() => self.place_file(&path, &metadata).map(drop),
+            Ok(metadata) if metadata.is_dir() => {
+                walk(&path)?.into_par_iter().try_for_each(|seen| entry(seen, self.placing()).map(drop))
             }
+            _ => Ok(()),
         }
-        self.place(&path)
     }
 
     /// Stores a file with these bytes; it lasts from the next [`Cache::record_all`] on.
@@ -108,32 +129,29 @@ impl Cache {
 
     /// Puts all of it in its place; nothing is synced yet.
     pub(super) fn place(&self, path: &Path) -> Result<Artifact> {
+        self.taken_in(path, self.placing())
+    }
+
+    fn placing(&self) -> impl Fn(&Path, &Metadata) -> Result<Artifact> {
+        |path, metadata| self.place_file(path, metadata)
+    }
+
+    /// What lies at `path`, with `file` for each file of it; of a folder, the listing is placed.
+    fn taken_in(&self, path: &Path, file: impl Fn(&Path, &Metadata) -> Result<Artifact> + Sync) -> Result<Artifact> {
         self.scrap()?;
         let metadata = fs::symlink_metadata(path).map_err(|error| unreadable(path, error.into()))?;
         if metadata.is_file() {
-            return self.place_file(path, &metadata);
+            return file(path, &metadata);
         }
         if !metadata.is_dir() {
             return Err(CacheError::unfit(path, "an output is a file or a folder; write the content itself there"));
         }
         let seen = walk(path).map_err(|error| unreadable(path, error))?;
         let entries: Vec<(String, Entry)> =
-            seen.into_par_iter().map(|seen| self.place_entry(seen)).collect::<Result<_>>()?;
+            seen.into_par_iter().map(|seen| entry(seen, &file)).collect::<Result<_>>()?;
         let mut listing = Listing::default();
         entries.into_iter().try_for_each(|(path, entry)| listing.add(path, entry))?;
         self.place_listing(&listing)
-    }
-
-    fn place_entry(&self, seen: Seen) -> Result<(String, Entry)> {
-        let entry = match seen.what {
-            What::EmptyFolder => Entry::Folder { folder: true },
-            What::Link(link) => Entry::Link { link },
-            What::File { full, metadata } => {
-                let Artifact { hash, size, .. } = self.place_file(&full, &metadata)?;
-                Entry::File { hash, size }
-            }
-        };
-        Ok((seen.path, entry))
     }
 
     fn place_file(&self, path: &Path, metadata: &Metadata) -> Result<Artifact> {
@@ -381,6 +399,32 @@ impl Cache {
 
 /// An output that was made unreadable, or that went away: its task did that, and the store is well. Other errors, of a disk
 /// say, stay what they are.
+/// What a folder is to hold of something that lies in it, with `file` for each file.
+fn entry(seen: Seen, file: impl Fn(&Path, &Metadata) -> Result<Artifact>) -> Result<(String, Entry)> {
+    let entry = match seen.what {
+        What::EmptyFolder => Entry::Folder { folder: true },
+        What::Link(link) => Entry::Link { link },
+        What::File { full, metadata } => {
+            let Artifact { hash, size, .. } = file(&full, &metadata)?;
+            Entry::File { hash, size }
+        }
+    };
+    Ok((seen.path, entry))
+}
+
+/// Where an output lies, at `relative` in its task's folder.
+fn inside(folder: &Path, relative: &Path) -> Result<PathBuf> {
+    let path = folder.join(relative);
+    if !is_straight(folder, relative) {
+        let above = fs::canonicalize(super::files::parent(&path)).map_err(|error| unreadable(&path, error.into()))?;
+        if !above.starts_with(fs::canonicalize(folder)?) {
+            let why = "a link leads it out of the task's folder; write it there instead";
+            return Err(CacheError::unfit(&path, why));
+        }
+    }
+    Ok(path)
+}
+
 fn unreadable(path: &Path, error: CacheError) -> CacheError {
     match error {
         CacheError::Io(error) if is_own_doing(&error) => {

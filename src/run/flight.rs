@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use super::commit::Finished;
 use super::fault::Faults;
-use super::folder::WORK;
 use super::prepare::Preparation;
 use super::task::{self, Spec, TaskError};
 use super::{Message, Run};
@@ -16,8 +15,8 @@ use crate::hash::Hash;
 use crate::key::DeviceClass;
 use crate::leases::Lease;
 use crate::locks::{Held, LockRequest};
-use crate::manifest::{Execution, Manifest};
-use crate::plan::{Data, Done, InstanceId, Outcome, Resolved};
+use crate::manifest::Execution;
+use crate::plan::{Data, InstanceId, Outcome, Resolved};
 use crate::provenance::{RunTask, RunTaskState, log_hash};
 use crate::report::{Event, Failure, TaskEvent, TaskState, duration};
 use crate::schedule::Expected;
@@ -266,8 +265,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         let handover = self.handover(&resolved.key);
         self.workers.run(move || {
             let execution = Execution { log: log_hash(&log).ok(), ..execution };
-            let keep = || task::keep(cache, &spec, &resolved, flow, run, execution);
-            let kept = handed_over(handover.as_ref(), &spec, keep);
+            let kept = task::keep(cache, &spec, &resolved, flow, run, execution, handover.as_ref());
             let _ = match kept {
                 Ok((done, manifest)) => {
                     // What the flow locks is locked while the task runs, its key until it is recorded.
@@ -278,7 +276,12 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
                     let _ = folders.take_back(&spec.folder, &spec.copies(&resolved), alone);
                     told
                 }
-                Err(error) => messages.send(Message::Kept(id, Err((error, held)))),
+                Err(error) => {
+                    if let Some(handover) = handover {
+                        handover.give_up();
+                    }
+                    messages.send(Message::Kept(id, Err((error, held))))
+                }
             };
         });
     }
@@ -347,24 +350,6 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.summary.failed += 1;
         self.reporter.event(&Event::Task(event));
     }
-}
-
-/// Keeps what a task wrote, so that the next run can go on with it where this one is killed before it is recorded.
-fn handed_over(
-    handover: Option<&Handover>,
-    spec: &Spec,
-    keep: impl FnOnce() -> Result<(Done, Manifest), TaskError>,
-) -> Result<(Done, Manifest), TaskError> {
-    let Some(handover) = handover else { return keep() };
-    let kept = handover.begin(&spec.folder.join(WORK)).map_err(TaskError::Io).and_then(|()| keep());
-    let kept = kept.and_then(|(done, manifest)| {
-        handover.placed(&manifest).map_err(TaskError::Io)?;
-        Ok((done, manifest))
-    });
-    if kept.is_err() {
-        handover.give_up();
-    }
-    kept
 }
 
 /// The inputs of a task that a text names by the paths of their copies, and what those are copies of.

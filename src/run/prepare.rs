@@ -4,7 +4,7 @@
 //! those who wait keep nobody else from work.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
@@ -298,11 +298,18 @@ impl<'a> Preparation<'a> {
         Ok(self.are_usable(recorded.outputs.values())?.then_some(Done { key, outputs: recorded.outputs }))
     }
 
-    /// The result of a job of a cluster that a run had put in its place when it was killed: recorded now.
+    /// The result of a job of a cluster that a run was putting in its place when it was killed: recorded now.
     fn finished_unrecorded(&self) -> Result<Option<Done>, CacheError> {
         let key = self.resolved.key;
         let handover = Handover::of(self.cache, &key);
-        let Some(manifest) = handover.manifest().filter(|manifest| manifest.key == key) else { return Ok(None) };
+        let Some((manifest, work)) = handover.begun().filter(|(manifest, _)| manifest.key == key) else {
+            return Ok(None);
+        };
+        if let Some(work) = work {
+            for output in &self.spec.outputs {
+                self.cache.place_rest(&work, Path::new(&output.path))?;
+            }
+        }
         if !self.are_usable(manifest.outputs.values())? {
             return Ok(None);
         }

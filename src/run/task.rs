@@ -8,7 +8,9 @@ use ghtrader_kit::{CONTRACT, PathType, REQUEST_VARIABLE, Request};
 use serde_json::Value;
 
 use super::folder::{Folders, INPUTS, TMP, WORK};
+use crate::artifact::Artifact;
 use crate::cache::{Cache, CacheError};
+use crate::execute::Handover;
 use crate::graph::OutputDecl;
 use crate::hash::Hash;
 use crate::key::canonical;
@@ -111,6 +113,8 @@ pub(super) enum TaskError {
     OutputRead(String, std::io::Error),
     #[error("its output `{0}` is not JSON: {1}")]
     OutputJson(String, serde_json::Error),
+    #[error("something still wrote to its outputs after it had ended; let it wait for all that it starts")]
+    OutputsChanged,
 }
 
 impl TaskError {
@@ -121,7 +125,8 @@ impl TaskError {
             | Self::OutputType(..)
             | Self::OutputOther(..)
             | Self::OutputRead(..)
-            | Self::OutputJson(..) => true,
+            | Self::OutputJson(..)
+            | Self::OutputsChanged => true,
             Self::Cache(error) => matches!(error, CacheError::Unfit { .. }),
             Self::Io(_) | Self::Source(_) | Self::Json(_) | Self::Ref { .. } | Self::Changed(..) => false,
         }
@@ -140,7 +145,8 @@ impl TaskError {
             | Self::OutputType(..)
             | Self::OutputOther(..)
             | Self::OutputRead(..)
-            | Self::OutputJson(..) => false,
+            | Self::OutputJson(..)
+            | Self::OutputsChanged => false,
         }
     }
 }
@@ -287,7 +293,8 @@ fn environment(request: &Request, task: &Resolved, file: &Path, tmp: &Path) -> V
     env
 }
 
-/// Takes what a task wrote into the cache. Gives what it wrote, and what is to be recorded of it.
+/// Takes what a task wrote into the cache. Gives what it wrote, and what is to be recorded of it. With a `handover`, the next run
+/// can go on with it where this one is killed before it is recorded.
 pub(super) fn keep(
     cache: &Cache,
     spec: &Spec,
@@ -295,7 +302,34 @@ pub(super) fn keep(
     flow: &str,
     run: &str,
     execution: Execution,
+    handover: Option<&Handover>,
 ) -> Result<(Done, Manifest), TaskError> {
+    check_sources(cache, task)?;
+    let work = spec.folder.join(WORK);
+    for output in &spec.outputs {
+        check_output(output, &work.join(&output.path))?;
+    }
+    keep_entries(cache, task)?;
+    let mut manifest = manifest(spec, task, flow, run, execution);
+    let outputs = |how: fn(&Cache, &Path, &Path) -> Result<Artifact, CacheError>| {
+        let artifact = |output: &OutputDecl| how(cache, &work, Path::new(&output.path));
+        spec.outputs
+            .iter()
+            .map(|output| Ok((output.name.clone(), artifact(output)?)))
+            .collect::<Result<_, CacheError>>()
+    };
+    if let Some(handover) = handover {
+        manifest.outputs = outputs(Cache::foresee_output)?;
+        handover.begin(&manifest)?;
+    }
+    let foreseen = std::mem::replace(&mut manifest.outputs, outputs(Cache::place_output)?);
+    if handover.is_some() && foreseen != manifest.outputs {
+        return Err(TaskError::OutputsChanged);
+    }
+    Ok((Done { key: task.key, outputs: manifest.outputs.clone().into() }, manifest))
+}
+
+fn check_sources(cache: &Cache, task: &Resolved) -> Result<(), TaskError> {
     for input in &task.inputs {
         if let Data::Source(artifact, path) = &input.data
             && cache.hash_source(path).map_or(true, |now| now.hash != artifact.hash)
@@ -303,20 +337,16 @@ pub(super) fn keep(
             return Err(TaskError::Changed(input.name.clone(), path.clone()));
         }
     }
-    let work = spec.folder.join(WORK);
-    for output in &spec.outputs {
-        check_output(output, &work.join(&output.path))?;
-    }
-    let mut outputs = BTreeMap::new();
-    for output in &spec.outputs {
-        let artifact = cache.place_output(&work, Path::new(&output.path))?;
-        outputs.insert(output.name.clone(), artifact);
-    }
+    Ok(())
+}
+
+/// What is to be recorded, but for the outputs.
+fn manifest(spec: &Spec, task: &Resolved, flow: &str, run: &str, execution: Execution) -> Manifest {
     let inputs = task.inputs.iter().map(|input| {
         let record = Input { artifact: input.data.artifact().clone(), origins: input.origins.clone() };
         (input.name.clone(), record)
     });
-    let manifest = Manifest {
+    Manifest {
         schema: SCHEMA,
         key: task.key,
         parts: task.parts.clone(),
@@ -324,11 +354,9 @@ pub(super) fn keep(
         task: spec.name.clone(),
         run: run.to_owned(),
         inputs: inputs.collect(),
-        outputs: outputs.clone(),
+        outputs: BTreeMap::new(),
         execution,
-    };
-    keep_entries(cache, task)?;
-    Ok((Done { key: task.key, outputs: outputs.into() }, manifest))
+    }
 }
 
 /// Entries of JSON outputs are inputs too: lineage and `get` find them by hash.

@@ -47,6 +47,14 @@ const TESTS: &[Test<Cluster>] = &[
     ("a_timeout_ends_all_of_a_task", runs::a_timeout_ends_all_of_a_task),
     ("a_ray_that_is_not_there_is_told", own::a_ray_that_is_not_there_is_told),
     ("a_killed_runner_finds_its_jobs", crashes::a_killed_runner_finds_its_jobs),
+    (
+        "a_runner_that_is_killed_again_and_again_finds_what_has_ended",
+        crashes::a_runner_that_is_killed_again_and_again_finds_what_has_ended,
+    ),
+    (
+        "a_runner_that_is_killed_halfway_into_the_cache_goes_on_there",
+        crashes::a_runner_that_is_killed_halfway_into_the_cache_goes_on_there,
+    ),
     ("ctrl_c_twice_cancels", crashes::ctrl_c_twice_cancels),
     ("ctrl_c_once_takes_back_what_waits", crashes::ctrl_c_once_takes_back_what_waits),
     (

@@ -44,6 +44,10 @@ const TESTS: &[Test<Cluster>] = &[
         "a_runner_that_is_killed_again_and_again_finds_what_has_ended",
         crashes::a_runner_that_is_killed_again_and_again_finds_what_has_ended,
     ),
+    (
+        "a_runner_that_is_killed_halfway_into_the_cache_goes_on_there",
+        crashes::a_runner_that_is_killed_halfway_into_the_cache_goes_on_there,
+    ),
     ("ctrl_c_twice_ends_what_a_pilot_does", crashes::ctrl_c_twice_ends_what_a_pilot_does),
     ("ctrl_c_twice_cancels", crashes::ctrl_c_twice_cancels),
     ("ctrl_c_once_takes_back_what_waits", crashes::ctrl_c_once_takes_back_what_waits),

@@ -35,6 +35,29 @@ fn a_folder_comes_back_as_it_went_in_and_is_the_same_as_its_source() {
 }
 
 #[test]
+fn an_output_that_was_foreseen_can_be_placed_by_pieces() {
+    let bench = Bench::new();
+    let whole = bench.cache.hash_source(&full_folder(&bench, "source")).unwrap();
+    let task = bench.path("task");
+    fs::create_dir(&task).unwrap();
+    full_folder(&bench, "task/out");
+    let (out, gone) = (Path::new("out"), Path::new("gone"));
+    let foreseen = bench.cache.foresee_output(&task, out).unwrap();
+    assert_eq!((&foreseen, tree(&task.join("out"))), (&whole, tree(&bench.path("source"))), "nothing has moved");
+    // One file by one who was killed then; the others by who comes after.
+    let first = bench.cache.place_output(&task, Path::new("out/a.txt")).unwrap();
+    assert_eq!(bench.cache.state(&first).unwrap(), State::Whole);
+    assert_eq!(bench.cache.state(&foreseen).unwrap(), State::Missing);
+    let next = Cache::open(bench.cache.root()).unwrap();
+    next.place_rest(&task, out).unwrap();
+    next.place_rest(&task, gone).unwrap();
+    assert_eq!(next.state(&foreseen).unwrap(), State::Whole);
+    next.place_rest(&task, out).unwrap();
+    next.materialise(&foreseen, &bench.path("copy")).unwrap();
+    assert_eq!(tree(&bench.path("copy")), tree(&bench.path("source")));
+}
+
+#[test]
 fn every_change_in_a_folder_changes_its_hash() {
     let bench = Bench::new();
     type Edit = fn(&Path);

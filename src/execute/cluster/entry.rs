@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use fs_err as fs;
 
-use super::handover::files_below;
 use super::spool::{JobFolder, Place, Spool, Ticket};
 use super::{End, JobState, Size};
 use crate::cache::files::{parent, remove, remove_tree};
@@ -90,11 +89,12 @@ impl Entry {
 
 /// What an earlier run had submitted, where that may still come to something.
 fn found(folder: &JobFolder, fresh: bool) -> Option<Out> {
-    let Ticket { place, start, .. } = folder.ticket()?;
-    let moved = folder.moved().into_iter().map(|path| path.0);
-    let work = std::iter::once(start.cwd.0).chain(moved).map(PathBuf::from).find(|work| work.is_dir())?;
-    let whole = folder.taken().is_none_or(|files| files_below(&work).is_ok_and(|left| left == files));
+    let ticket = folder.ticket()?;
+    let work = folder.work(&ticket)?;
+    let Ticket { place, start, .. } = ticket;
     let theirs = Theirs { work, log: start.log.0.into() };
+    // Some of it may be in the cache, and what is not there any more was looked at before.
+    let whole = folder.manifest().is_none();
     // One that failed while nobody waited for it is executed again, as any task that failed.
     let counts = folder.ended(&place).is_none_or(|ended| ended.exit == Exit::Code(0) && !fresh);
     (counts && whole).then(|| Out { waits: false, theirs: Some(theirs), ..Out::new(place) })

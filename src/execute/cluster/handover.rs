@@ -1,6 +1,6 @@
 //! From the end of a job to a result that lasts: a run that is killed in between leaves to the next one what there is.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::spool::JobFolder;
@@ -18,25 +18,17 @@ impl Handover {
         Self(super::spool(cache).job(key))
     }
 
-    /// What the job wrote, in the folder `work`, is about to be moved into the cache.
+    /// What the job wrote is about to be moved into the cache, and this is to be recorded of it.
     ///
     /// # Errors
     /// What the file system says.
-    pub fn begin(&self, work: &Path) -> std::io::Result<()> {
-        self.0.write_taken(files_below(work)?)
-    }
-
-    /// All of it is there, and this is to be recorded.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn placed(&self, manifest: &Manifest) -> std::io::Result<()> {
+    pub fn begin(&self, manifest: &Manifest) -> std::io::Result<()> {
         self.0.write_manifest(manifest)
     }
 
-    /// What is to be recorded, where a run was killed before it could.
-    pub fn manifest(&self) -> Option<Manifest> {
-        self.0.manifest()
+    /// What is to be recorded, where a run was killed before it could, and where those of its files lie that have no place yet.
+    pub fn begun(&self) -> Option<(Manifest, Option<PathBuf>)> {
+        Some((self.0.manifest()?, self.0.ticket().and_then(|ticket| self.0.work(&ticket))))
     }
 
     /// It lasts.
@@ -53,13 +45,4 @@ impl Handover {
     pub fn give_up(&self) {
         self.0.remove_unclaimed();
     }
-}
-
-/// How many files there are: each that goes into the cache is one less.
-pub(super) fn files_below(folder: &Path) -> std::io::Result<usize> {
-    let mut count = 0;
-    for entry in walkdir::WalkDir::new(folder) {
-        count += usize::from(!entry?.file_type().is_dir());
-    }
-    Ok(count)
 }

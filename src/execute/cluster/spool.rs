@@ -8,8 +8,7 @@
 //! jobs/<key>/events.jsonl  what it reports while it runs
 //! jobs/<key>/exit.json     how it ended
 //! jobs/<key>/moved.json     to where runs that took it over have moved what it wrote
-//! jobs/<key>/taken.json     a run has begun to take what it wrote into the cache: how many files there were
-//! jobs/<key>/manifest.json  all of that is in its place, and this is to be recorded of it
+//! jobs/<key>/manifest.json  what it wrote is on its way into the cache, and this is to be recorded of it
 //! jobs/batches/<batch>/keys     the keys of what was submitted together, one a line
 //! jobs/batches/<batch>/<n>.out  what went wrong before a task could begin
 //! ```
@@ -193,8 +192,7 @@ impl JobFolder {
 
     /// Takes the ticket away: it will not be begun. Only for who holds the claim.
     pub(super) fn clear(&self) -> std::io::Result<()> {
-        let files =
-            ["ticket.json", "begun.json", "events.jsonl", "exit.json", "moved.json", "taken.json", "manifest.json"];
+        let files = ["ticket.json", "begun.json", "events.jsonl", "exit.json", "moved.json", "manifest.json"];
         files.iter().try_for_each(|name| crate::cache::files::remove(&self.0.join(name)))
     }
 
@@ -238,13 +236,10 @@ impl JobFolder {
         self.write("moved.json", &to)
     }
 
-    /// How many files it had written when they began to go into the cache; `None` where that has not begun.
-    pub(super) fn taken(&self) -> Option<usize> {
-        self.read("taken.json")
-    }
-
-    pub(super) fn write_taken(&self, files: usize) -> std::io::Result<()> {
-        self.write("taken.json", &files)
+    /// Where what it wrote lies now.
+    pub(super) fn work(&self, ticket: &Ticket) -> Option<PathBuf> {
+        let moved = self.moved().into_iter().map(|path| path.0);
+        std::iter::once(ticket.start.cwd.0.clone()).chain(moved).map(PathBuf::from).find(|work| work.is_dir())
     }
 
     pub(super) fn manifest(&self) -> Option<Manifest> {
