@@ -59,6 +59,12 @@ impl Cache {
         Ok(self.find_manifest(key)?.filter(|found| found.n >= next))
     }
 
+    /// The number of the newest execution of a key; `seen` is one that is known of.
+    pub fn newest_number(&self, key: &Hash, seen: Option<u64>) -> Option<u64> {
+        let next = seen.map_or(0, |seen| seen.saturating_add(1));
+        (next..).take_while(|n| self.is_taken(key, *n)).last().or(seen)
+    }
+
     fn find_manifest(&self, key: &Hash) -> Result<Option<Recorded>> {
         let Some((manifest, n)) = self.newest(key, self.is_writable())? else { return Ok(None) };
         if self.is_writable() {

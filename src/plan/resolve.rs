@@ -176,9 +176,13 @@ impl Planner<'_> {
         let (identity, variables) = self.identity(reader, &inputs)?;
         let (identity, inputs) = self.standing(id, &identity, &inputs)?.unwrap_or((identity, inputs));
         let recorded = self.context.cache.known_result(&identity.key()).map_err(failed)?;
-        let seen = recorded.as_ref().map(|recorded| recorded.n);
+        let mut seen = recorded.as_ref().map(|recorded| recorded.n);
         let reason = match recorded {
-            _ if self.is_selected(&self.force, id) => Reason::Forced,
+            _ if self.is_selected(&self.force, id) => {
+                // What was executed before now is no reason not to, and the index may know less than all of that.
+                seen = self.context.cache.newest_number(&identity.key(), seen);
+                Reason::Forced
+            }
             _ if matches!(self.tasks[reader.task].decl.cache, CachePolicy::Never) => Reason::NotCached,
             None => self.why(id, &identity, &inputs),
             Some(recorded) => match self.of_no_use(reader, &identity, &recorded)? {

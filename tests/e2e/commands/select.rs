@@ -9,6 +9,24 @@ fn forced_tasks_run_again() {
     assert_eq!(space.up_to_date(&["--force", "words"]), Counts(1, 1, 0, 0));
 }
 
+/// As where two runs at once have each rebuilt the index.
+#[test]
+fn a_forced_task_runs_again_where_the_index_does_not_know_the_newest_result() {
+    let space = chain();
+    space.up_to_date(&[]);
+    let files = ["index.db", "index.db-wal", "index.db-shm"].map(|name| space.path(&format!("cache/v1/{name}")));
+    let before = files.each_ref().map(|file| std::fs::read(file).ok());
+    assert_eq!(space.up_to_date(&["--force", "words"]), Counts(1, 1, 0, 0));
+    for (file, bytes) in files.iter().zip(before) {
+        let _ = std::fs::remove_file(file);
+        if let Some(bytes) = bytes {
+            std::fs::write(file, bytes).unwrap();
+        }
+    }
+    assert_eq!(space.up_to_date(&["--force", "words"]), Counts(1, 1, 0, 0));
+    assert_eq!(space.up_to_date(&[]), Counts(0, 2, 0, 0));
+}
+
 #[test]
 fn a_selected_task_brings_what_it_needs_and_no_more() {
     let space = Space::with_flow(
