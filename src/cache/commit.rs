@@ -24,6 +24,8 @@ pub(super) struct Placed {
     stats: HashMap<Hash, Stat>,
     /// Those of `stats` that no commit has taken yet.
     new: Vec<Hash>,
+    /// Those that got their place here and that no result has yet. One that was there already may be another result's.
+    unrecorded: HashSet<Hash>,
 }
 
 /// Held by whoever commits: a result may rest on what an earlier commit still syncs.
@@ -32,8 +34,6 @@ pub(super) struct Committing {
     /// What went wrong when something was synced. The kernel may have dropped it then, and says so only once: whatever is
     /// said to be synced later may rest on what is lost.
     failed: Option<String>,
-    /// Objects of tasks whose turn is still to come: they were in their place when others were synced. No result had them before.
-    early: HashSet<Hash>,
     /// Lets the next sync fail.
     #[cfg(test)]
     pub(super) fails: bool,
@@ -51,6 +51,7 @@ impl Cache {
         placed.unsynced.named(place);
         placed.stats.insert(hash, stat);
         placed.new.push(hash);
+        placed.unrecorded.insert(hash);
     }
 
     /// Notes an object that lasts already, and of which the file system says something new.
@@ -91,11 +92,10 @@ impl Cache {
         if let Some(why) = &committing.failed {
             return Err(CacheError::NotSynced(why.clone()));
         }
-        let (written, mut refused) = self.write_manifests(&mut committing, manifests)?;
+        let (written, mut refused) = self.write_manifests(manifests)?;
         let mut contents = Unsynced::default();
         written.iter().for_each(|temporary| contents.content(temporary.clone()));
         let new = self.sync_placed(&mut committing, contents)?;
-        committing.early.extend(&new);
         let mut names = Unsynced::default();
         let mut rows = Vec::with_capacity(written.len());
         for (temporary, manifest) in written.iter().zip(manifests) {
@@ -114,12 +114,14 @@ impl Cache {
         *recorded = rows.len();
         if matches!(&refused, Err(error) if error.is_full()) {
             let (kept, rest) = manifests.split_at(rows.len());
-            self.give_up(&mut committing, rest, kept);
+            self.give_up(rest, kept);
         }
-        if !committing.early.is_empty() {
-            let done = self.objects_of(rows.iter().map(|(manifest, _)| *manifest));
-            committing.early.retain(|hash| !done.contains(hash));
+        let done = self.objects_of(rows.iter().map(|(manifest, _)| *manifest));
+        let mut placed = lock(&self.placed);
+        for hash in done {
+            placed.unrecorded.remove(&hash);
         }
+        drop(placed);
         // The manifests are what counts: a row that is missing is made when it is asked for.
         if let Err(error) = self.index_commit(&new, &rows) {
             self.notify(Notice::NotIndexed(error.to_string()));
@@ -129,11 +131,7 @@ impl Cache {
 
     /// Writes the manifests, to be named later, as many of the first ones as there is room for. What the last ones have placed
     /// makes room for the others.
-    fn write_manifests(
-        &self,
-        committing: &mut Committing,
-        manifests: &[Manifest],
-    ) -> Result<(Vec<PathBuf>, Result<()>)> {
+    fn write_manifests(&self, manifests: &[Manifest]) -> Result<(Vec<PathBuf>, Result<()>)> {
         let scrap = self.scrap()?;
         let mut written = Vec::with_capacity(manifests.len());
         let (mut end, mut refused) = (manifests.len(), Ok(()));
@@ -146,7 +144,7 @@ impl Cache {
                     remove(&temporary)?;
                     end -= 1;
                     let (kept, rest) = manifests.split_at(end);
-                    self.give_up(committing, rest, kept);
+                    self.give_up(rest, kept);
                     refused = Err(error);
                 }
                 Err(error) => return Err(error),
@@ -156,12 +154,11 @@ impl Cache {
     }
 
     /// Removes what tasks have placed whose results are not recorded, but for what a result had before.
-    fn give_up(&self, committing: &mut Committing, given_up: &[Manifest], kept: &[Manifest]) {
+    fn give_up(&self, given_up: &[Manifest], kept: &[Manifest]) {
         let (used, mut gone) = (self.objects_of(kept), self.objects_of(given_up));
         let mut placed = lock(&self.placed);
-        let new: HashSet<&Hash> = placed.new.iter().chain(&committing.early).collect();
-        gone.retain(|hash| new.contains(hash) && !used.contains(hash));
-        committing.early.retain(|hash| !gone.contains(hash));
+        gone.retain(|hash| placed.unrecorded.contains(hash) && !used.contains(hash));
+        placed.unrecorded.retain(|hash| !gone.contains(hash));
         placed.new.retain(|hash| !gone.contains(hash));
         placed.stats.retain(|hash, _| !gone.contains(hash));
         for place in gone.iter().map(|hash| self.object_path(hash)) {
@@ -336,7 +333,7 @@ mod tests {
         let manifests: Vec<Manifest> =
             outputs.iter().enumerate().map(|(n, output)| manifest(&n.to_string(), output)).collect();
         let given_up = [&manifests[0], &manifests[2], &manifests[3]].map(Clone::clone);
-        cache.give_up(&mut lock(&cache.committing), &given_up, &manifests[1..2]);
+        cache.give_up(&given_up, &manifests[1..2]);
         let states = outputs.each_ref().map(|output| cache.state(output).unwrap());
         assert_eq!(states, [State::Whole, State::Whole, State::Whole, State::Missing]);
         cache.record(&manifests[1]).unwrap();
@@ -352,10 +349,24 @@ mod tests {
         // All three are in their place by then.
         cache.record(&first).unwrap();
         cache.record(&second).unwrap();
-        cache.give_up(&mut lock(&cache.committing), &[third], &[]);
+        cache.give_up(&[third], &[]);
         let states = outputs.each_ref().map(|output| cache.state(output).unwrap());
         assert_eq!(states, [State::Whole, State::Whole, State::Missing]);
-        assert!(lock(&cache.committing).early.is_empty());
+        assert!(lock(&cache.placed).unrecorded.is_empty());
+    }
+
+    #[test]
+    fn what_an_earlier_result_has_stays_when_a_task_that_wrote_it_again_is_given_up() {
+        let (folder, cache) = cache();
+        let output = place(&cache, "text");
+        cache.record(&manifest("before", &output)).unwrap();
+        // Old enough to be made young again when it is written once more.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let later = Cache::open(folder.path()).unwrap();
+        assert_eq!(place(&later, "text"), output);
+        assert!(lock(&later.placed).new.contains(&output.hash), "it was touched");
+        later.give_up(&[manifest("again", &output)], &[]);
+        assert_eq!(later.state(&output).unwrap(), State::Whole);
     }
 
     /// The manifest is what counts.

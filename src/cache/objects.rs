@@ -397,8 +397,6 @@ impl Cache {
     }
 }
 
-/// An output that was made unreadable, or that went away: its task did that, and the store is well. Other errors, of a disk
-/// say, stay what they are.
 /// What a folder is to hold of something that lies in it, with `file` for each file.
 fn entry(seen: Seen, file: impl Fn(&Path, &Metadata) -> Result<Artifact>) -> Result<(String, Entry)> {
     let entry = match seen.what {
@@ -425,6 +423,8 @@ fn inside(folder: &Path, relative: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// An output that was made unreadable, or that went away: its task did that, and the store is well. Other errors, of a disk
+/// say, stay what they are.
 fn unreadable(path: &Path, error: CacheError) -> CacheError {
     match error {
         CacheError::Io(error) if is_own_doing(&error) => {
