@@ -228,7 +228,7 @@ fn is_whole(hash: Hash, path: &Path, metadata: &Metadata) -> Result<bool> {
     let likely = Kind::of_mode(metadata.mode());
     let others = [Kind::File, Kind::Folder, Kind::Program].into_iter().filter(|kind| *kind != likely);
     for kind in std::iter::once(likely).chain(others) {
-        if kind.hash_reader(&mut fs::File::open(path)?, metadata.len())?.0 == hash {
+        if kind.hash_file(&fs::File::open(path)?, metadata.len())?.0 == hash {
             return Ok(true);
         }
     }

@@ -88,8 +88,8 @@ impl Cache {
     /// Those of [`Cache::place_output`].
     pub fn foresee_output(&self, folder: &Path, relative: &Path) -> Result<Artifact> {
         self.taken_in(&inside(folder, relative)?, |path, metadata| {
-            let mut file = fs::File::open(path).map_err(|error| unreadable(path, error.into()))?;
-            let (hash, size) = Kind::of_mode(metadata.mode()).hash_reader(&mut file, metadata.len())?;
+            let file = fs::File::open(path).map_err(|error| unreadable(path, error.into()))?;
+            let (hash, size) = Kind::of_mode(metadata.mode()).hash_file(&file, metadata.len())?;
             Ok(Artifact { hash, folder: false, size })
         })
     }
@@ -163,7 +163,7 @@ impl Cache {
             file = fs::File::open(copied)?;
         }
         let path = copied.as_deref().unwrap_or(path);
-        let (hash, size) = kind.hash_reader(&mut file, metadata.len())?;
+        let (hash, size) = kind.hash_file(&file, metadata.len())?;
         self.put(kind, hash, path, file)?;
         Ok(Artifact { hash, folder: false, size })
     }
@@ -298,7 +298,7 @@ impl Cache {
         let other = if likely == Kind::Program { Kind::File } else { Kind::Program };
         for kind in [likely, other] {
             // Permissions that were changed from outside are no damage.
-            if kind.hash_reader(&mut fs::File::open(&path)?, metadata.len())?.0 == hash {
+            if kind.hash_file(&fs::File::open(&path)?, metadata.len())?.0 == hash {
                 if self.is_writable() {
                     self.approve(hash, kind, &path)?;
                 }
@@ -332,7 +332,7 @@ impl Cache {
         let Some(metadata) = self.object_metadata(*hash)? else { return Ok(None) };
         let path = self.object_path(hash);
         for kind in [Kind::File, Kind::Program, Kind::Folder] {
-            if kind.hash_reader(&mut fs::File::open(&path)?, metadata.len())?.0 == *hash {
+            if kind.hash_file(&fs::File::open(&path)?, metadata.len())?.0 == *hash {
                 let found = Artifact { hash: *hash, folder: kind == Kind::Folder, size: metadata.len() };
                 let size = if found.folder { self.listing(&found)?.size() } else { found.size };
                 return Ok(Some(Artifact { size, ..found }));

@@ -130,11 +130,11 @@ fn plain(path: &Path) -> Result<Cow<'_, Path>> {
 
 fn hash_file(path: &Path) -> Result<Fresh> {
     for _ in 0..ATTEMPTS {
-        let mut file = fs::File::open(path)?;
+        let file = fs::File::open(path)?;
         let moment = now();
         let before = file.metadata()?;
         let stat = Stat::of(&before);
-        let (hash, size) = Kind::of_mode(before.mode()).hash_reader(&mut file, before.len())?;
+        let (hash, size) = Kind::of_mode(before.mode()).hash_file(&file, before.len())?;
         if Stat::of(&file.metadata()?) == stat && size == stat.size {
             return Ok(Fresh { hash, size, stat, settled: stat.is_settled(moment) });
         }

@@ -91,8 +91,8 @@ impl Pool {
 
     /// The devices that `request` would get, or `None` where it does not fit now.
     pub fn fit(&self, request: &Request) -> Option<Vec<u32>> {
-        let devices = self.devices.choose(request)?;
-        request.amounts.iter().all(|(name, asked)| self.amount(name) >= *asked).then_some(devices)
+        let enough = request.amounts.iter().all(|(name, asked)| self.amount(name) >= *asked);
+        if enough { self.devices.choose(request) } else { None }
     }
 
     /// Takes `request` out of the pool: the devices given, or `None` where it does not fit now.

@@ -292,7 +292,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             priority: self.planner.decl(id).priority,
             remaining: self.forecast.remaining(self.planner.task(id), flight.expected),
             takes: flight.expected.micros(),
-            request: self.shared_out(&flight.resolved.request),
+            request: Arc::new(self.shared_out(&flight.resolved.request)),
             locks,
         });
         self.waiting.insert(id, flight);

@@ -5,7 +5,6 @@
 //! it ends; so each end of a task costs at most one look for each request. What does not fit keeps one machine, the one
 //! on which the fewest tasks run: what comes after it may only use what it leaves there.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Room;
@@ -18,8 +17,8 @@ pub struct Cluster {
     free: Vec<Pool>,
     /// How many tasks run on each.
     running: Vec<usize>,
-    /// The machines, those with the fewest tasks first.
-    calm: BTreeSet<(usize, usize)>,
+    /// The machines on which so many run, by how many.
+    calm: Vec<Bits>,
     by_request: Vec<Fits>,
 }
 
@@ -51,7 +50,7 @@ impl Cluster {
         Self {
             free: machines.clone(),
             running: vec![0; machines.len()],
-            calm: (0..machines.len()).map(|machine| (0, machine)).collect(),
+            calm: vec![Bits::all(machines.len())],
             by_request: Vec::new(),
             whole: machines,
         }
@@ -64,9 +63,12 @@ impl Cluster {
 
     fn count(&mut self, machine: usize, count: impl FnOnce(usize) -> usize) {
         let Some(running) = self.running.get_mut(machine) else { return };
-        self.calm.remove(&(*running, machine));
+        self.calm.get_mut(*running).into_iter().for_each(|calm| calm.remove(machine));
         *running = count(*running);
-        self.calm.insert((*running, machine));
+        if self.calm.len() <= *running {
+            self.calm.resize(*running + 1, Bits::none(self.whole.len()));
+        }
+        self.calm.get_mut(*running).into_iter().for_each(|calm| calm.insert(machine));
     }
 
     /// The place of a request among those that are known. Who waits asks with the same pointer, mostly.
@@ -127,7 +129,7 @@ impl Room for Cluster {
         let fit = |machine: &usize| whole.get(*machine).is_some_and(|whole| whole.admits(request).is_ok());
         let Some(fits) = self.by_request.get_mut(known) else { return };
         if fits.keeps.is_none() {
-            let calm = || self.calm.iter().map(|(_, machine)| *machine);
+            let calm = || self.calm.iter().flat_map(Bits::iter);
             // Where all are kept, it shares one.
             fits.keeps = calm().filter(|machine| !kept(*machine)).find(fit).or_else(|| calm().find(fit));
         }
@@ -153,9 +155,14 @@ impl Room for Cluster {
 struct Bits(Vec<u64>);
 
 impl Bits {
+    /// Empty, with room for those below `count`.
+    fn none(count: usize) -> Self {
+        Self(vec![0; count.div_ceil(64)])
+    }
+
     /// All below `count`.
     fn all(count: usize) -> Self {
-        let mut bits = Self(vec![0; count.div_ceil(64)]);
+        let mut bits = Self::none(count);
         (0..count).for_each(|bit| bits.insert(bit));
         bits
     }
@@ -166,6 +173,10 @@ impl Bits {
 
     fn remove(&mut self, bit: usize) {
         self.0.get_mut(bit / 64).into_iter().for_each(|word| *word &= !(1 << (bit % 64)));
+    }
+
+    fn iter(&self) -> impl Iterator<Item = usize> {
+        std::iter::successors(self.next(0), |bit| self.next(bit + 1))
     }
 
     /// The first from `start` on.
@@ -221,7 +232,7 @@ mod tests {
             priority: 0,
             remaining,
             takes: 1,
-            request: Request::new(cpu, 0.0),
+            request: Arc::new(Request::new(cpu, 0.0)),
             locks: Vec::new(),
         };
         let on = |starts: &[Start<Place>]| -> Vec<(usize, usize)> {
@@ -249,7 +260,7 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Add { priority, remaining, takes, request, locks } => {
-                        let request = requests()[request].clone();
+                        let request = Arc::new(requests()[request].clone());
                         let candidate = Candidate { id: all.len(), priority, remaining, takes, request, locks };
                         plain.add(candidate.clone());
                         cluster.add(candidate.clone());

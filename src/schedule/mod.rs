@@ -44,7 +44,7 @@ pub struct Candidate {
     /// How long it is expected to run, in microseconds.
     pub takes: u64,
     /// What it asks for.
-    pub request: Request,
+    pub request: Arc<Request>,
     /// Lock keys that it holds while it runs, and whether it shares each.
     pub locks: LockKeys,
 }
@@ -182,7 +182,6 @@ impl<R: Room> Scheduler<R> {
         for (key, _) in locks.iter().filter(|(_, shared)| !shared) {
             self.writers.entry(key.clone()).or_default().insert(rank);
         }
-        let request = Arc::new(request);
         let class = self.classes.entry(Arc::clone(&request)).or_default();
         let line = class.lines.entry(locks.clone()).or_default();
         let before = line.first().copied();

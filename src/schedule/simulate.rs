@@ -160,7 +160,7 @@ impl<'j, R: Room> Simulation<'j, R> {
 
     fn add(&mut self, id: usize) {
         let Some(Job { priority, remaining, request, locks, .. }) = self.jobs.get(id) else { return };
-        let (request, locks) = (Request::clone(request), locks.clone());
+        let (request, locks) = (Arc::clone(request), locks.clone());
         let takes = self.takes(id);
         self.scheduler.add(Candidate { id, priority: *priority, remaining: *remaining, takes, request, locks });
     }

@@ -13,7 +13,7 @@ struct Simple {
     held: BTreeMap<String, Option<usize>>,
     ready: Vec<Candidate>,
     /// When what runs is expected to end.
-    going: Vec<(u64, Request, Vec<u32>)>,
+    going: Vec<(u64, Arc<Request>, Vec<u32>)>,
 }
 
 impl Simple {
@@ -31,7 +31,7 @@ impl Simple {
 
     fn start(&mut self, slots: usize) -> Vec<Start> {
         self.ready.sort_by_key(Candidate::rank);
-        let (mut rest, mut blocked, mut starts) = (self.free.clone(), Vec::<Request>::new(), Vec::new());
+        let (mut rest, mut blocked, mut starts) = (self.free.clone(), Vec::<Arc<Request>>::new(), Vec::new());
         let mut before: Vec<Candidate> = Vec::new();
         for candidate in &self.ready.clone() {
             let Candidate { id, request, locks, takes, .. } = candidate;
@@ -53,11 +53,11 @@ impl Simple {
                 self.free.take_devices(request, &devices);
                 hold(&mut self.held, locks);
                 before.pop();
-                self.going.push((self.now + takes, request.clone(), devices.clone()));
+                self.going.push((self.now + takes, Arc::clone(request), devices.clone()));
                 starts.push(Start { id: *id, devices });
             } else {
                 rest.reserve(request);
-                blocked.push(request.clone());
+                blocked.push(Arc::clone(request));
             }
         }
         self.ready.retain(|candidate| starts.iter().all(|start| start.id != candidate.id));
@@ -66,7 +66,7 @@ impl Simple {
 
     fn give_back(&mut self, request: &Request, devices: &[u32], locks: &LockKeys) {
         self.free.give_back(request, devices);
-        let same = |(_, going): &(usize, &(u64, Request, Vec<u32>))| going.1 == *request && going.2 == *devices;
+        let same = |(_, going): &(usize, &(u64, Arc<Request>, Vec<u32>))| *going.1 == *request && going.2 == *devices;
         let ended = self.going.iter().enumerate().filter(same).min_by_key(|(_, going)| going.0).unwrap().0;
         self.going.remove(ended);
         for (key, _) in locks {
@@ -121,7 +121,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Add { priority, remaining, takes, request, locks } => {
-                    let request = requests()[request].clone();
+                    let request = Arc::new(requests()[request].clone());
                     let candidate = Candidate { id: all.len(), priority, remaining, takes, request, locks };
                     all.push(candidate.clone());
                     scheduler.add(candidate.clone());
@@ -151,7 +151,7 @@ proptest! {
 }
 
 fn task(id: usize, cpu: f64, remaining: u64) -> Candidate {
-    Candidate { id, priority: 0, remaining, takes: 1, request: Request::new(cpu, 0.0), locks: Vec::new() }
+    Candidate { id, priority: 0, remaining, takes: 1, request: Arc::new(Request::new(cpu, 0.0)), locks: Vec::new() }
 }
 
 fn with(machine: Pool, ready: &[Candidate]) -> Scheduler {
@@ -209,14 +209,14 @@ fn what_will_have_ended_by_then_uses_what_is_kept() {
 
 #[test]
 fn of_equal_paths_the_wider_goes_first() {
-    let gang = |id, gpus| Candidate { request: Request::new(1.0, gpus), ..task(id, 1.0, 5) };
+    let gang = |id, gpus| Candidate { request: Arc::new(Request::new(1.0, gpus)), ..task(id, 1.0, 5) };
     let ready = [gang(0, 0.5), gang(1, 2.0), task(2, 2.0, 5), gang(3, 2.0), task(4, 1.0, 6)];
     assert_eq!(ids(&with(Pool::new(9.0, 0, &[0, 1, 2, 3, 4]), &ready).start(8)), [4, 1, 3, 0, 2]);
 }
 
 #[test]
 fn a_gang_that_waits_for_devices_keeps_no_cores_meanwhile() {
-    let gang = |id, gpus| Candidate { request: Request::new(2.0, gpus), ..task(id, 2.0, 9) };
+    let gang = |id, gpus| Candidate { request: Arc::new(Request::new(2.0, gpus)), ..task(id, 2.0, 9) };
     let mut scheduler = with(Pool::new(4.0, 0, &[0, 1]), &[gang(0, 1.0)]);
     assert_eq!(ids(&scheduler.start(8)), [0]);
     let late = |candidate: Candidate| Candidate { takes: 9, ..candidate };
@@ -275,11 +275,11 @@ fn readers_do_not_pass_a_writer_that_comes_before_them() {
 #[test]
 fn what_others_use_is_not_there() {
     let mut scheduler = with(Pool::new(4.0, 0, &[0, 1, 2, 3]), &[]);
-    let gang = Request::new(1.0, 2.0);
+    let gang = Arc::new(Request::new(1.0, 2.0));
     (0..2).for_each(|id| scheduler.add(Candidate { request: gang.clone(), ..task(id, 1.0, 0) }));
     let others = Others { used: vec![(Request::new(1.0, 1.0), vec![1])], ..Others::default() };
     assert_eq!(scheduler.start_among(8, &others), [Start { id: 0, devices: vec![2, 3] }]);
-    assert_eq!(scheduler.blocked().collect::<Vec<_>>(), [(1, &gang)]);
+    assert_eq!(scheduler.blocked().collect::<Vec<_>>(), [(1, &*gang)]);
     assert_eq!(scheduler.start_among(8, &Others::default()), [Start { id: 1, devices: vec![0, 1] }]);
     assert_eq!(scheduler.blocked().count(), 0);
 }
@@ -287,7 +287,7 @@ fn what_others_use_is_not_there() {
 #[test]
 fn who_has_waited_longer_elsewhere_comes_first() {
     let all = Request::new(0.0, 4.0);
-    let half = |id| Candidate { request: Request::new(0.0, 0.5), ..task(id, 0.0, 0) };
+    let half = |id| Candidate { request: Arc::new(Request::new(0.0, 0.5)), ..task(id, 0.0, 0) };
     let mut scheduler = with(Pool::new(4.0, 0, &[0, 1, 2, 3]), &[half(0), half(1)]);
     let mut gang = Others { waits: vec![(all, Vec::new())], ..Others::default() };
     assert_eq!(scheduler.start_among(8, &gang), []);
@@ -312,7 +312,8 @@ fn of_two_that_wait_elsewhere_and_here_one_goes_on() {
 #[test]
 fn what_waits_for_other_devices_is_in_nobodys_way() {
     let pair = Request::new(0.0, 2.0);
-    let mut scheduler = with(Pool::new(4.0, 0, &[0, 1]), &[Candidate { request: pair.clone(), ..task(0, 0.0, 0) }]);
+    let here = Candidate { request: Arc::new(pair.clone()), ..task(0, 0.0, 0) };
+    let mut scheduler = with(Pool::new(4.0, 0, &[0, 1]), &[here]);
     let of = |devices: &[u32]| Others { waits: vec![(pair.clone(), devices.to_vec())], ..Others::default() };
     assert_eq!(scheduler.start_among(8, &of(&[1, 2])), []);
     assert_eq!(ids(&scheduler.start_among(8, &of(&[2, 3]))), [0]);
@@ -320,8 +321,8 @@ fn what_waits_for_other_devices_is_in_nobodys_way() {
 
 #[test]
 fn all_that_waits_keeps_its_place_where_the_slots_are_used() {
-    let gang = Request::new(0.0, 4.0);
-    let tasks = [Candidate { request: gang.clone(), ..task(9, 0.0, 5) }, task(1, 1.0, 9), task(2, 1.0, 1)];
+    let gang = Arc::new(Request::new(0.0, 4.0));
+    let tasks = [Candidate { request: gang, ..task(9, 0.0, 5) }, task(1, 1.0, 9), task(2, 1.0, 1)];
     let mut scheduler = with(Pool::new(8.0, 0, &[0, 1, 2, 3]), &tasks);
     let used = Others { used: vec![(Request::new(0.0, 1.0), vec![1])], ..Others::default() };
     let waits = |scheduler: &Scheduler| scheduler.blocked().map(|(id, _)| id).collect::<Vec<_>>();
@@ -335,11 +336,11 @@ fn all_that_waits_keeps_its_place_where_the_slots_are_used() {
 
 #[test]
 fn each_request_that_does_not_fit_waits() {
-    let token = Request::new(0.0, 0.0).token("tqsdk", 1.0);
+    let token = Arc::new(Request::new(0.0, 0.0).token("tqsdk", 1.0));
     let tasks = [
-        Candidate { request: token.clone(), ..task(0, 0.0, 9) },
+        Candidate { request: Arc::clone(&token), ..task(0, 0.0, 9) },
         Candidate { request: token, ..task(1, 0.0, 8) },
-        Candidate { request: Request::new(0.0, 2.0), ..task(2, 0.0, 1) },
+        Candidate { request: Arc::new(Request::new(0.0, 2.0)), ..task(2, 0.0, 1) },
     ];
     let mut scheduler = with(Pool::new(8.0, 0, &[0, 1]).token("tqsdk", 0.0), &tasks);
     let used = Others { used: vec![(Request::new(0.0, 0.5), vec![1])], ..Others::default() };
