@@ -11,11 +11,7 @@ use crate::{Params, files};
 /// The cells of the trading days from the first on, by day.
 pub(crate) fn cells(params: &Params, clock: &Clock, market: &SyntheticFile) -> Result<BTreeMap<String, Cell>> {
     let calendar = Calendar::new(clock)?;
-    ensure!(
-        calendar.is_trading_day(market.first_day)?,
-        "`synthetic.first_day`: {} is no trading day",
-        market.first_day
-    );
+    ensure!(calendar.is_trading_day(market.first_day), "`synthetic.first_day`: {} is no trading day", market.first_day);
     let mut cells = BTreeMap::new();
     let mut day = market.first_day;
     for _ in 0..market.days {
@@ -24,7 +20,7 @@ pub(crate) fn cells(params: &Params, clock: &Clock, market: &SyntheticFile) -> R
             let synthetic = SyntheticCell { seed, first_day, day, rows, strength };
             cells.insert(day.to_string(), Cell { file: None, synthetic: Some(synthetic) });
         }
-        day = calendar.next(day)?;
+        day = calendar.next(day);
     }
     ensure!(!cells.is_empty(), "no synthetic day lies in {}: widen `from` and `to`", files::between(params));
     Ok(cells)

@@ -15,13 +15,15 @@
 mod values;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use ghtrader_kit::Result;
-use ghtrader_market::{Calendar, Cause, Contract, Day, Quarantined, Tick, TickSize, Ticks, TicksSpec};
+use ghtrader_market::{Calendar, Cause, Contract, Day, DayIndex, Quarantined, Tick, TickSize, TicksSpec};
 
 use crate::Raw;
+use crate::days::Days;
 
 /// Quarantined rows that the index lists; all are counted.
 const LISTED: usize = 1_000;
@@ -29,30 +31,24 @@ const LISTED: usize = 1_000;
 /// Fewer refused rows are no reason to refuse a file.
 const MANY: u64 = 20;
 
-/// One (contract, trading day) after cleaning.
-#[derive(Default)]
-pub(crate) struct CleanDay {
-    pub(crate) ticks: Ticks,
-    pub(crate) duplicates: u64,
-    pub(crate) replaced: u64,
-    pub(crate) quarantined: BTreeMap<Cause, u64>,
-}
-
 /// A cell after cleaning.
-#[derive(Default)]
 pub(crate) struct Cleaned {
     pub(crate) read: u64,
     pub(crate) foreign: u64,
-    pub(crate) days: BTreeMap<(Arc<str>, Day), CleanDay>,
+    /// By contract and day.
+    pub(crate) days: Vec<DayIndex>,
     pub(crate) quarantine: Vec<Quarantined>,
 }
 
 /// Takes rows and keeps the days.
 pub(crate) struct Cleaner<'a> {
     spec: &'a TicksSpec,
-    calendar: Calendar,
+    calendar: &'a Calendar,
     contracts: BTreeMap<Arc<str>, Known>,
-    cleaned: Cleaned,
+    days: Days<'a>,
+    read: u64,
+    foreign: u64,
+    quarantine: Vec<Quarantined>,
 }
 
 /// What is known of a symbol.
@@ -69,28 +65,28 @@ struct Known {
 struct Refusal(Cause, String);
 
 impl<'a> Cleaner<'a> {
-    /// For the rows of one variety.
-    pub(crate) fn new(spec: &'a TicksSpec) -> Result<Self> {
-        let calendar = spec.calendar()?;
-        Ok(Self { spec, calendar, contracts: BTreeMap::new(), cleaned: Cleaned::default() })
+    /// For the rows of one variety; the files go into `folder`.
+    pub(crate) fn new(spec: &'a TicksSpec, calendar: &'a Calendar, folder: &'a Path) -> Self {
+        let days = Days::new(folder, spec, calendar);
+        Self { spec, calendar, contracts: BTreeMap::new(), days, read: 0, foreign: 0, quarantine: Vec::new() }
     }
 
     /// Takes one row, in the order of the source.
     ///
     /// # Errors
-    /// Where the symbol is no contract, or the calendar does not cover the row's day.
+    /// Where the symbol is no contract, or the disk refuses a day.
     pub(crate) fn push(&mut self, mut row: Raw) -> Result<()> {
-        let at = |row: &Raw| format!("row {} of `{}`", row.line, row.contract);
-        self.cleaned.read += 1;
-        let Some(tick) = self.tick(&row.contract).with_context(|| at(&row))? else {
-            self.cleaned.foreign += 1;
+        self.read += 1;
+        let tick = self.tick(&row.contract).with_context(|| format!("row {} of `{}`", row.line, row.contract))?;
+        let Some(tick) = tick else {
+            self.foreign += 1;
             return Ok(());
         };
-        let day = self.calendar.trading_day(row.datetime_ns).with_context(|| at(&row))?;
+        let day = self.calendar.trading_day(row.datetime_ns);
         self.note_late_empty(&row);
-        match self.check(&mut row, tick, day).with_context(|| at(&row))? {
+        match self.check(&mut row, tick, day) {
             Some(refusal) => self.quarantine(&row, day, refusal),
-            None => self.keep(&row, day),
+            None => self.keep(&row, day)?,
         }
         Ok(())
     }
@@ -101,13 +97,14 @@ impl<'a> Cleaner<'a> {
     /// Where no row can be kept, or most of many cannot: then the specification, or one row that all others are measured
     /// by, is wrong rather than the rows.
     pub(crate) fn finish(self) -> Result<Cleaned> {
-        let cleaned = self.cleaned;
-        let kept: usize = cleaned.days.values().map(|day| day.ticks.len()).sum();
-        let refused = cleaned.days.values().flat_map(|day| &day.quarantined);
+        let Self { spec, read, foreign, quarantine, .. } = self;
+        let cleaned = Cleaned { read, foreign, days: self.days.finish()?, quarantine };
+        let kept: u64 = cleaned.days.iter().map(|day| day.rows).sum();
+        let refused = cleaned.days.iter().flat_map(|day| &day.quarantined);
         let refused: u64 = refused.filter(|(cause, _)| **cause != Cause::EmptyBook).map(|(_, count)| count).sum();
         let what = match kept {
             0 => format!("not one of {} rows can be kept", cleaned.read),
-            _ if refused >= MANY && refused > kept as u64 => {
+            _ if refused >= MANY && refused > kept => {
                 format!("{refused} of {} rows cannot be kept", cleaned.read)
             }
             _ => return Ok(cleaned),
@@ -117,7 +114,7 @@ impl<'a> Cleaner<'a> {
         bail!(
             "{what}; row {line} of `{contract}`: {cause}, {detail}; check that row and the one before it, and tick, \
              sessions and calendar of `{}` in market.yaml",
-            self.spec.variety,
+            spec.variety,
         )
     }
 
@@ -134,39 +131,32 @@ impl<'a> Cleaner<'a> {
     }
 
     /// The checks of a row by itself, in the order above; its values become canonical on the way.
-    fn check(&self, row: &mut Raw, tick: TickSize, day: Day) -> Result<Option<Refusal>> {
+    fn check(&self, row: &mut Raw, tick: TickSize, day: Day) -> Option<Refusal> {
         values::normalise(&mut row.values, self.spec.levels);
         if values::is_empty(&row.values) {
-            return Ok(Some(Refusal(Cause::EmptyBook, "no quote on either side and no last price".to_owned())));
+            return Some(Refusal(Cause::EmptyBook, "no quote on either side and no last price".to_owned()));
         }
-        if !self.calendar.is_open(row.datetime_ns, self.spec.sessions.has_night())? {
+        if !self.calendar.is_open(row.datetime_ns, self.spec.sessions.has_night()) {
             let (date, time) = self.calendar.local(row.datetime_ns);
-            return Ok(Some(Refusal(Cause::Closed, format!("no session at {date} {time}"))));
+            return Some(Refusal(Cause::Closed, format!("no session at {date} {time}")));
         }
         if let Some(stated) = row.day.filter(|stated| *stated != day) {
-            return Ok(Some(Refusal(Cause::TradingDay, format!("the file says {stated}, the calendar {day}"))));
+            return Some(Refusal(Cause::TradingDay, format!("the file says {stated}, the calendar {day}")));
         }
         let refused = values::check(&mut row.values, tick, self.spec.fractional_volume);
-        Ok(refused.map(|(cause, detail)| Refusal(cause, detail)))
+        refused.map(|(cause, detail)| Refusal(cause, detail))
     }
 
-    fn day(&mut self, contract: &Arc<str>, day: Day) -> &mut CleanDay {
-        self.cleaned
-            .days
-            .entry((Arc::clone(contract), day))
-            .or_insert_with(|| CleanDay { ticks: Ticks::new(contract.as_ref()), ..CleanDay::default() })
-    }
-
-    fn keep(&mut self, row: &Raw, trading_day: Day) {
+    fn keep(&mut self, row: &Raw, trading_day: Day) -> Result<()> {
         let tick = Tick { trading_day, datetime_ns: row.datetime_ns, values: row.values };
         let last_ns = self.contracts.get(&row.contract).map_or(i64::MIN, |known| known.last_ns);
-        let day = self.day(&row.contract, trading_day);
+        let day = self.days.day(&row.contract, trading_day)?;
         if row.datetime_ns > last_ns {
             day.ticks.push(&tick);
             if let Some(known) = self.contracts.get_mut(&row.contract) {
                 known.last_ns = row.datetime_ns;
             }
-            return;
+            return Ok(());
         }
         match day.ticks.datetime_ns.binary_search(&row.datetime_ns) {
             Ok(index) if day.ticks.row(index).is_some_and(|kept| values::same(&kept.values, &row.values)) => {
@@ -184,24 +174,25 @@ impl<'a> Cleaner<'a> {
                 self.quarantine(row, trading_day, Refusal(Cause::NonMonotonic, detail));
             }
         }
+        Ok(())
     }
 
     fn quarantine(&mut self, row: &Raw, day: Day, Refusal(cause, detail): Refusal) {
-        *self.day(&row.contract, day).quarantined.entry(cause).or_default() += 1;
+        self.days.put_aside(&row.contract, day, cause);
         let (line, contract, datetime_ns) = (row.line, row.contract.to_string(), row.datetime_ns);
-        if self.cleaned.quarantine.len() >= LISTED {
+        if self.quarantine.len() >= LISTED {
             return;
         }
-        self.cleaned.quarantine.push(Quarantined { line, contract, datetime_ns, cause, detail });
+        self.quarantine.push(Quarantined { line, contract, datetime_ns, cause, detail });
         if let (Cause::EmptyBook, Some(known)) = (cause, self.contracts.get_mut(&row.contract)) {
-            known.empty = Some(self.cleaned.quarantine.len() - 1);
+            known.empty = Some(self.quarantine.len() - 1);
         }
     }
 
     /// Says of an empty row before this one that its stamp is later, if it is: both defects stand in the list.
     fn note_late_empty(&mut self, row: &Raw) {
         let empty = self.contracts.get_mut(&row.contract).and_then(|known| known.empty.take());
-        let Some(empty) = empty.and_then(|index| self.cleaned.quarantine.get_mut(index)) else { return };
+        let Some(empty) = empty.and_then(|index| self.quarantine.get_mut(index)) else { return };
         let ahead = empty.datetime_ns.saturating_sub(row.datetime_ns);
         if ahead > 0 {
             empty.detail = format!("{}; and {} ms after the row that follows", empty.detail, ahead / 1_000_000);

@@ -1,14 +1,14 @@
 //! Kind `ingest`: one cell of a market (a tick file, or an invented day) to one canonical Parquet file per contract and
 //! trading day, and a day index.
 //!
-//! The way of a row: [`source`] or [`synthetic`] gives it as it stands, [`clean`] snaps, checks and orders it, [`write`]
-//! puts the days into files. Nothing is written before the last row was read. It knows no roll and no feature.
+//! The way of a row: [`source`] or [`synthetic`] gives it as it stands, [`clean`] snaps, checks and orders it, [`days`]
+//! puts it into a file. After an error the runner takes none of them. It knows no roll and no feature.
 
 mod clean;
+mod days;
 mod row;
 mod source;
 pub mod synthetic;
-mod write;
 
 use anyhow::{Context as _, bail};
 use ghtrader_kit::{InputFile, InputJson, Job, OutputFolder, OutputJson, Result, Task};
@@ -59,9 +59,13 @@ impl Task for Ingest {
     fn run(_: Params, inputs: Inputs, outputs: Outputs, job: &Job) -> Result<()> {
         let (cell, spec) = (inputs.cell.read()?, inputs.spec.read()?);
         let name: String = job.axis("cell")?;
-        let mut cleaner = clean::Cleaner::new(&spec)?;
+        let calendar = spec.calendar()?;
+        let mut cleaner = clean::Cleaner::new(&spec, &calendar, outputs.ticks.path());
         match (&cell.file, &cell.synthetic, &inputs.ticks) {
-            (Some(file), None, Some(ticks)) => source::read(file, ticks.path(), &spec, &mut |row| cleaner.push(row))?,
+            (Some(file), None, Some(ticks)) => {
+                let mut push = |row| cleaner.push(row).with_context(|| file.clone());
+                source::read(file, ticks.path(), &spec, &mut push)?;
+            }
             (None, Some(synthetic), None) => {
                 synthetic::invent(synthetic, &spec)?.rows.into_iter().try_for_each(|row| cleaner.push(row))?;
             }
@@ -72,12 +76,13 @@ impl Task for Ingest {
         let source = cell.file.as_deref().unwrap_or("the invented day");
         let cleaned = cleaner.finish().with_context(|| source.to_owned())?;
         report(job, &cleaned);
-        outputs.index.write(&write::days(outputs.ticks.path(), &name, &spec, cleaned)?)
+        let clean::Cleaned { read, foreign, days, quarantine } = cleaned;
+        outputs.index.write(&CellIndex { cell: name, read, foreign, rows: days, quarantine })
     }
 }
 
 fn report(job: &Job, cleaned: &clean::Cleaned) {
-    let kept: usize = cleaned.days.values().map(|day| day.ticks.len()).sum();
+    let kept: u64 = cleaned.days.iter().map(|day| day.rows).sum();
     job.metric("rows_read", cleaned.read as f64);
     job.metric("rows_kept", kept as f64);
 }

@@ -91,64 +91,56 @@ impl Calendar {
     }
 
     /// The trading day that a moment (UTC nanoseconds) belongs to.
-    ///
-    /// # Errors
-    /// Where the holiday list does not cover the day.
-    pub fn trading_day(&self, ns: i64) -> Result<Day> {
+    pub fn trading_day(&self, ns: i64) -> Day {
         let (date, time) = self.local(ns);
         match self.rule {
-            CalendarRule::UtcDay => Ok(date),
+            CalendarRule::UtcDay => date,
             CalendarRule::ChinaFutures => self.on_or_after(if time >= BOUNDARY { date.plus(1) } else { date }),
         }
     }
 
-    /// Whether there is trading on a day.
-    ///
-    /// # Errors
-    /// Where the holiday list does not cover the day.
-    pub fn is_trading_day(&self, day: Day) -> Result<bool> {
-        if day < self.first || day > self.last {
-            return Err(Error::OutsideCalendar { day, first: self.first, last: self.last });
-        }
+    /// Whether there is trading on a day. Where the holiday list does not cover it ([`Calendar::covers`]), weekdays count.
+    pub fn is_trading_day(&self, day: Day) -> bool {
         let weekend = self.rule == CalendarRule::ChinaFutures && day.is_weekend();
-        Ok(!weekend && self.closed.binary_search(&day).is_err())
+        !weekend && self.closed.binary_search(&day).is_err()
+    }
+
+    /// Whether the holiday list says something of the year of a day, so that what is said of it is no guess.
+    pub fn covers(&self, day: Day) -> bool {
+        (self.first..=self.last).contains(&day)
+    }
+
+    /// The first and the last day of which the holiday list says something.
+    pub fn covered(&self) -> (Day, Day) {
+        (self.first, self.last)
     }
 
     /// The trading day after a day.
-    ///
-    /// # Errors
-    /// Where the holiday list ends before it.
-    pub fn next(&self, day: Day) -> Result<Day> {
+    pub fn next(&self, day: Day) -> Day {
         self.on_or_after(day.plus(1))
     }
 
     /// The trading day before a day.
-    ///
-    /// # Errors
-    /// Where the holiday list begins after it.
-    pub fn previous(&self, day: Day) -> Result<Day> {
+    pub fn previous(&self, day: Day) -> Day {
         let mut day = day.plus(-1);
-        while !self.is_trading_day(day)? {
+        while !self.is_trading_day(day) {
             day = day.plus(-1);
         }
-        Ok(day)
+        day
     }
 
-    fn on_or_after(&self, mut day: Day) -> Result<Day> {
-        while !self.is_trading_day(day)? {
+    fn on_or_after(&self, mut day: Day) -> Day {
+        while !self.is_trading_day(day) {
             day = day.plus(1);
         }
-        Ok(day)
+        day
     }
 
     /// Whether the exchange opens a night session in the evening of a day: it is a trading day, and until the next one
     /// there is nothing but a weekend (there is none on the eve of a holiday, and was none in spring 2020).
-    ///
-    /// # Errors
-    /// Where the holiday list does not cover the days.
-    pub fn has_night(&self, evening: Day) -> Result<bool> {
-        if !self.is_trading_day(evening)? || (self.suspended[0]..=self.suspended[1]).contains(&evening) {
-            return Ok(false);
+    pub fn has_night(&self, evening: Day) -> bool {
+        if !self.is_trading_day(evening) || (self.suspended[0]..=self.suspended[1]).contains(&evening) {
+            return false;
         }
         let mut day = evening.plus(1);
         while day.is_weekend() {
@@ -159,18 +151,15 @@ impl Calendar {
 
     /// Whether the exchange can have sent anything at a moment: not on closed days, not in a night that has no session.
     /// `nights` says whether the variety has night sessions at all.
-    ///
-    /// # Errors
-    /// Where the holiday list does not cover the days.
-    pub fn is_open(&self, ns: i64, nights: bool) -> Result<bool> {
+    pub fn is_open(&self, ns: i64, nights: bool) -> bool {
         let (date, time) = self.local(ns);
         if self.rule == CalendarRule::UtcDay {
             return self.is_trading_day(date);
         }
         if time >= BOUNDARY {
-            Ok(nights && self.has_night(date)?)
+            nights && self.has_night(date)
         } else if time < MORNING {
-            Ok(nights && self.has_night(date.plus(-1))?)
+            nights && self.has_night(date.plus(-1))
         } else {
             self.is_trading_day(date)
         }

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::Day;
-
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -65,19 +63,6 @@ pub enum Error {
     /// A session that ends before it begins.
     #[error("the session {0} to {1} ends before it begins: after midnight, count on: 25:00:00")]
     Session(String, String),
-    /// A day outside the years that the holiday list covers.
-    #[error(
-        "{day} is outside the holiday list, which covers {first} to {last}: \
-         extend tasks/market/data/chinese_holidays.json, or use `calendar: utc-day`"
-    )]
-    OutsideCalendar {
-        /// The day asked about.
-        day: Day,
-        /// First day of the list's first year.
-        first: Day,
-        /// Last day of the list's last year.
-        last: Day,
-    },
     /// Something in `market.yaml` that does not fit.
     #[error("{}: {what}", path.display())]
     Market {

@@ -9,6 +9,7 @@
 //! | [`Contract`] | `SHFE.cu2203` taken apart |
 //! | [`TicksSpec`], [`RollSpec`], [`CostSpec`] | what `market.yaml` says, one part per task that needs it |
 //! | [`MarketFile`] | `market.yaml` itself |
+//! | [`Product`] | the contract master: what is known beforehand of SHFE copper, gold and silver |
 //! | [`Cells`], [`CellIndex`], [`DayIndex`], [`Entry`] | what tasks hand to each other as JSON |
 //!
 //! It knows no flow and no task. Stores beside Parquet (a database, say) will be a trait next to [`Ticks`].
@@ -21,6 +22,7 @@ mod entry;
 mod error;
 mod index;
 mod market_file;
+mod master;
 mod price;
 mod row_hash;
 mod sessions;
@@ -38,6 +40,7 @@ pub use entry::*;
 pub use error::{Error, Result};
 pub use index::{Cause, CellIndex, DayIndex, Hash64, Quarantined};
 pub use market_file::{CostFile, MarketFile, RollFile, RuleName, SyntheticFile, VarietyFile};
+pub use master::Product;
 pub use price::TickSize;
 pub use row_hash::{RowHashes, row_hash};
 pub use sessions::{Session, Sessions};

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CalendarRule, Clock, CostSpec, Day, Error, Expiry, Regime, Result, Reuse, RollRule, RollSpec, Session, Sessions,
-    Specs, Switch, TickOverride, TickRule, TickSize, TicksSpec, TimeOfDay,
+    CalendarRule, Clock, CostSpec, Day, Error, Expiry, Product, Regime, Result, Reuse, RollRule, RollSpec, Session,
+    Sessions, Specs, Switch, TickOverride, TickRule, TickSize, TicksSpec, TimeOfDay,
 };
 use crate::{Contract, GivenRule, OiRule};
 
@@ -52,19 +52,22 @@ pub struct VarietyFile {
     /// Levels, where they differ from the market's.
     #[serde(default)]
     pub levels: Option<u8>,
-    /// The price step.
-    pub tick: TickSize,
+    /// The price step; of products that the contract master knows, that is the default, with those of older contracts.
+    #[serde(default)]
+    pub tick: Option<TickSize>,
     /// Price steps of older contracts.
     #[serde(default)]
     pub tick_until: Vec<TickOverride>,
-    /// Units of the commodity in one lot.
-    pub multiplier: f64,
+    /// Units of the commodity in one lot; may be left out as `tick` may.
+    #[serde(default)]
+    pub multiplier: Option<f64>,
     /// Whether volumes may be fractions of a lot.
     #[serde(default)]
     pub fractional_volume: bool,
-    /// Sessions in the order of trading, the night's first; none: always open.
+    /// Sessions in the order of trading, the night's first; an empty list: always open. By default those that the contract master
+    /// knows, or always open.
     #[serde(default)]
-    pub sessions: Vec<Session>,
+    pub sessions: Option<Vec<Session>>,
     /// The last local time whose row gives the close open interest: by default 15:00:00.999 for `china-futures`.
     #[serde(default)]
     pub close_cutoff: Option<TimeOfDay>,
@@ -190,15 +193,19 @@ impl MarketFile {
         if !matches!(variety.levels.unwrap_or(self.levels), 1 | 5) {
             return Err("`levels` is 1 or 5".to_owned());
         }
-        if !(variety.multiplier.is_finite() && variety.multiplier > 0.0) {
+        if variety.multiplier.is_some_and(|multiplier| !(multiplier.is_finite() && multiplier > 0.0)) {
             return Err("`multiplier` is a positive number".to_owned());
         }
+        if variety.tick.is_none() && !variety.tick_until.is_empty() {
+            return Err("`tick_until` needs `tick`, the price step of the later contracts".to_owned());
+        }
+        variety.facts(name)?;
         match (&self.synthetic, variety.files.is_empty()) {
             (None, true) => return Err("`files` is empty: give a pattern such as ticks/*.csv".to_owned()),
             (Some(_), false) => return Err("`files` and `synthetic` exclude each other: leave one out".to_owned()),
             _ => {}
         }
-        Sessions(variety.sessions.clone()).check().map_err(|error| error.to_string())?;
+        Sessions(variety.sessions.clone().unwrap_or_default()).check().map_err(|error| error.to_string())?;
         variety.tick_until.iter().try_for_each(|rule| check_override(&variety.exchange, name, rule))?;
         variety.roll.check()
     }
@@ -225,15 +232,16 @@ impl MarketFile {
             CalendarRule::ChinaFutures => Some(TimeOfDay(TimeOfDay::at(15, 0).0 + 999_000_000)),
             CalendarRule::UtcDay => None,
         };
+        let facts = variety.facts(name)?;
         let ticks = TicksSpec {
             variety: name.to_owned(),
             exchange: variety.exchange.clone(),
             levels: variety.levels.unwrap_or(self.levels),
-            tick: TickRule { default: variety.tick, overrides: variety.tick_until.clone() },
-            multiplier: variety.multiplier,
+            tick: facts.tick,
+            multiplier: facts.multiplier,
             fractional_volume: variety.fractional_volume,
             clock: self.clock(),
-            sessions: Sessions(variety.sessions.clone()),
+            sessions: facts.sessions,
             ignore_columns: self.ignore_columns.clone(),
             close_cutoff: variety.close_cutoff.or(cutoff),
         };
@@ -242,7 +250,7 @@ impl MarketFile {
             exchange: variety.exchange.clone(),
             levels: ticks.levels,
             clock: self.clock(),
-            expiry: variety.roll.expiry,
+            expiry: variety.roll.expiry.or(facts.expiry),
             rule: variety.roll.rule(&variety.exchange, given)?,
         };
         let CostFile { fee_fixed, fee_ratio, slippage_ticks } = variety.cost;
@@ -252,9 +260,39 @@ impl MarketFile {
             }
         }
         let cost =
-            CostSpec { tick: variety.tick, multiplier: variety.multiplier, fee_fixed, fee_ratio, slippage_ticks };
+            CostSpec { tick: ticks.tick.default, multiplier: facts.multiplier, fee_fixed, fee_ratio, slippage_ticks };
         let regime = if self.synthetic.is_some() { Regime::Synthetic } else { Regime::Historical };
         Ok(Specs { ticks, roll, cost, regime })
+    }
+}
+
+/// What `market.yaml` says of a variety's contracts, or else the contract master.
+struct Facts {
+    tick: TickRule,
+    multiplier: f64,
+    sessions: Sessions,
+    expiry: Option<Expiry>,
+}
+
+impl VarietyFile {
+    fn facts(&self, name: &str) -> std::result::Result<Facts, String> {
+        let known = Product::known(&self.exchange, name).map_err(|error| error.to_string())?;
+        let missing = |key: &str| {
+            format!(
+                "`{key}` is missing: the contract master knows SHFE.ag, SHFE.au and SHFE.cu only, not {}.{name}",
+                self.exchange
+            )
+        };
+        let own = self.tick.map(|tick| TickRule { default: tick, overrides: self.tick_until.clone() });
+        let tick = own.or_else(|| known.as_ref().map(|known| known.tick.clone()));
+        let multiplier = self.multiplier.or(known.as_ref().map(|known| known.multiplier));
+        let sessions = self.sessions.clone().map(Sessions);
+        Ok(Facts {
+            tick: tick.ok_or_else(|| missing("tick"))?,
+            multiplier: multiplier.ok_or_else(|| missing("multiplier"))?,
+            sessions: sessions.or_else(|| known.as_ref().map(|known| known.sessions.clone())).unwrap_or_default(),
+            expiry: known.map(|known| known.expiry),
+        })
     }
 }
 

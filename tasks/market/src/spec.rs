@@ -165,7 +165,7 @@ impl RollSpec {
     /// The last trading day of a contract; `None` where it does not expire, or its code does not say the month.
     ///
     /// # Errors
-    /// Where the holiday list does not cover it.
+    /// Where there is no such month.
     pub fn last_trading_day(&self, contract: &Contract, calendar: &Calendar) -> Result<Option<Day>> {
         let (Some(expiry), Some((year, month))) = (self.expiry, contract.delivery) else { return Ok(None) };
         let day = match expiry {
@@ -176,7 +176,7 @@ impl RollSpec {
             }
         };
         // Both exchanges postpone to the next trading day.
-        calendar.next(day.plus(-1)).map(Some)
+        Ok(Some(calendar.next(day.plus(-1))))
     }
 }
 

@@ -26,7 +26,7 @@ struct Roll<'a> {
 /// The main contract of every day but the first, each from the close of the day before it.
 ///
 /// # Errors
-/// In strict mode, where the main contract has no open interest; where the holiday list does not cover an expiry.
+/// In strict mode, where the main contract has no open interest.
 pub(crate) fn choose(rule: &OiRule, spec: &RollSpec, calendar: &Calendar, facts: &Facts) -> Result<Vec<Chosen>> {
     let mut roll = Roll { rule, spec, calendar, main: None, used: BTreeSet::new() };
     let days = facts.0.keys().skip(1);
@@ -93,7 +93,7 @@ impl Roll<'_> {
         let Some((year, month)) = close.contract.delivery else { return Ok(None) };
         let (first, date) = (Day::of(year, month, 1)?, day.date());
         if day < first {
-            // The holiday list need not reach to contracts that are far from expiring.
+            // What is said of days beyond the holiday list is a guess.
             return Ok(None);
         }
         let listed = self.spec.last_trading_day(&close.contract, self.calendar)?;

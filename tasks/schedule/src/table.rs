@@ -78,7 +78,7 @@ pub enum Status {
 pub fn schedule(spec: &RollSpec, facts: &Facts) -> Result<Scheduled> {
     let calendar = spec.calendar()?;
     for day in facts.0.keys() {
-        if !calendar.is_trading_day(*day)? {
+        if !calendar.is_trading_day(*day) {
             bail!("there are ticks of {day}, which is no trading day of this market's calendar");
         }
     }
@@ -135,7 +135,7 @@ fn entry(
     let segment = before.map_or(0, |(_, before)| before.segment + i32::from(same.is_none()));
     let previous = same.map(|(day, _)| *day);
     if let Some(previous) = previous
-        && calendar.next(previous)? != chosen.day
+        && calendar.next(previous) != chosen.day
     {
         chosen.flags.push(Flag::DayMissing);
     }

@@ -12,7 +12,7 @@ use crate::{Raw, SourceError};
 
 /// Reads CSV with a header.
 pub(crate) fn read(file: &str, reader: impl Read, spec: &TicksSpec, sink: Sink<'_>) -> Result<()> {
-    let mut csv = csv::ReaderBuilder::new().has_headers(false).from_reader(reader);
+    let mut csv = csv::ReaderBuilder::new().has_headers(false).from_reader(Watched { reader, last: None });
     let mut record = ByteRecord::new();
     let broken = |error: csv::Error| SourceError::Line {
         file: file.to_owned(),
@@ -30,7 +30,30 @@ pub(crate) fn read(file: &str, reader: impl Read, spec: &TicksSpec, sink: Sink<'
         let line = record.position().map_or(0, csv::Position::line);
         sink(parser.row(line, &record).map_err(|what| at(line, what))?)?;
     }
-    Ok(())
+    // A number of which the end is missing is a number: only the line's end says that all of it is there.
+    match csv.get_ref().last {
+        Some(b'\n' | b'\r') => Ok(()),
+        _ => {
+            let line = record.position().or(Some(csv.position())).map_or(0, csv::Position::line);
+            let what =
+                "the file ends in the middle of this line: is it cut off? If it is whole, end it with a line break";
+            Err(at(line.max(1), what.to_owned()).into())
+        }
+    }
+}
+
+/// Remembers the last byte that was read.
+struct Watched<R> {
+    reader: R,
+    last: Option<u8>,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.last = buffer[..count].last().copied().or(self.last);
+        Ok(count)
+    }
 }
 
 fn describe(error: &csv::Error) -> String {

@@ -28,7 +28,7 @@ pub(super) struct Event {
 
 /// The events of a day, about `cell.rows` of them.
 pub(super) fn events(cell: &SyntheticCell, spec: &TicksSpec, calendar: &Calendar) -> Result<Vec<Event>> {
-    let slots = slots(cell, spec, calendar)?;
+    let slots = slots(cell, spec, calendar);
     ensure!(!slots.is_empty(), "the synthetic market needs `sessions` of `{}` in market.yaml", spec.variety);
     let wanted = f64::from(cell.rows) / slots.len() as f64;
     ensure!(wanted < 0.8, "`synthetic.rows` is {}: the day has only {} half seconds", cell.rows, slots.len());
@@ -56,12 +56,12 @@ fn shape(since_open: f64) -> f64 {
 }
 
 /// Every half second of the day's sessions, the open excluded, the close included.
-fn slots(cell: &SyntheticCell, spec: &TicksSpec, calendar: &Calendar) -> Result<Vec<Event>> {
+fn slots(cell: &SyntheticCell, spec: &TicksSpec, calendar: &Calendar) -> Vec<Event> {
     let mut slots = Vec::new();
-    let evening = calendar.previous(cell.day)?;
+    let evening = calendar.previous(cell.day);
     for Session(open, close) in &spec.sessions.0 {
         let night = *open >= EVENING;
-        if night && !calendar.has_night(evening)? {
+        if night && !calendar.has_night(evening) {
             continue;
         }
         let begin = calendar.moment(if night { evening } else { cell.day }, *open);
@@ -70,5 +70,5 @@ fn slots(cell: &SyntheticCell, spec: &TicksSpec, calendar: &Calendar) -> Result<
                 .map(|slot| Event { ns: begin + slot * SLOT_NS, since_open: slot as f64 * 0.5 }),
         );
     }
-    Ok(slots)
+    slots
 }

@@ -45,8 +45,7 @@ pub struct Planted {
 /// Invents a day.
 ///
 /// # Errors
-/// For a variety other than cu, au and ag, or one without sessions; for parameters beyond reason; where the holiday list
-/// does not cover the days.
+/// For a variety other than cu, au and ag, or one without sessions; for parameters beyond reason.
 pub fn invent(cell: &SyntheticCell, spec: &TicksSpec) -> Result<Invented> {
     ensure!((100..=1_000_000).contains(&cell.rows), "`synthetic.rows` is {}: it should be 100 to 1000000", cell.rows);
     ensure!((0.0..=3.0).contains(&cell.strength), "`synthetic.strength` is {}: it should be 0 to 3", cell.strength);
@@ -74,7 +73,7 @@ fn trading_days(calendar: &ghtrader_market::Calendar, cell: &SyntheticCell) -> R
     let mut age = 0;
     let mut day = cell.first_day;
     while day < cell.day {
-        day = calendar.next(day)?;
+        day = calendar.next(day);
         age += 1;
     }
     ensure!(day == cell.day, "the synthetic day {} is no trading day from {} on", cell.day, cell.first_day);

@@ -18,9 +18,12 @@ fn cases() -> Vec<(String, Vec<&'static str>)> {
         (change(&stamp, "2022-02-18 09:00:00"), vec!["ticks/a.csv:3", "2022-02-18 09:00:00", "nanoseconds"]),
         (change("71510,100", "71510,many"), vec!["ticks/a.csv:3", "`volume`", "`many`"]),
         (change("71510,100", "71510"), vec!["ticks/a.csv:3", "8 fields", "9"]),
-        (change("SHFE.cu2203", "cu2203"), vec!["row 2", "`cu2203`", "EXCHANGE.code"]),
+        // Cut in the last number, which is one all the same.
+        (good[..good.len() - 1].to_owned(), vec!["ticks/a.csv:3", "cut off", "line break"]),
+        (good[..good.len() - 4].to_owned(), vec!["ticks/a.csv:3", "8 fields"]),
+        (good.lines().next().unwrap().to_owned(), vec!["ticks/a.csv:1", "cut off"]),
+        (change("SHFE.cu2203", "cu2203"), vec!["ticks/a.csv: row 2", "`cu2203`", "EXCHANGE.code"]),
         (change("SHFE.cu2203", "KQ.m@SHFE.cu"), vec!["ticks/a.csv:2", "underlying_contract"]),
-        (change(&stamp, "1900000000000000000"), vec!["row 3", "2030-03-18", "holiday list"]),
     ]
 }
 
@@ -31,6 +34,22 @@ fn messages_name_the_place_and_the_remedy() {
         let message = format!("{error:#}");
         for word in words {
             assert!(message.contains(word), "`{word}` is not in `{message}`, for:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_with_their_line() {
+    let good = csv(&[("cu2203", 0, 71_500), ("cu2203", 1, 71_510)]);
+    for (text, words) in
+        [("71510,100", ["ticks/a.csv:3", "`last_price`"]), ("SHFE.cu2203", ["ticks/a.csv: row 2", "no contract"])]
+    {
+        let at = good.find(text).unwrap();
+        let mut bytes = good.clone().into_bytes();
+        bytes[at + 1] = 0xff;
+        let message = format!("{:#}", ingest_bytes(bytes, &copper()).err().expect(text));
+        for word in words {
+            assert!(message.contains(word), "`{word}` is not in `{message}`");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Days, the close, sessions, contracts: what the index says of ordinary rows.
 
+use ghtrader_market::Cause;
+
 use super::*;
 
 #[test]
@@ -21,6 +23,34 @@ fn contracts_and_days_get_their_own_files() {
     assert_eq!(friday.datetime_ns, [NINE, NINE + HALF_SECOND]);
     assert!(friday.book[1].bid_price[0].is_nan() && friday.amount[0].is_nan());
     assert_eq!(ticks(&done, "SHFE.cu2203", "2022-02-21").len(), 1);
+}
+
+/// Only one day of a contract is held in memory; what belongs to an earlier one is put to it all the same.
+#[test]
+fn a_day_may_go_on_after_another_one_has_begun() {
+    let monday = 3 * 86_400 * 2;
+    let rows = [
+        ("cu2203", 0, 71_500),
+        ("cu2203", 1, 71_510),
+        ("cu2203", monday, 71_600),
+        ("cu2203", 0, 71_500),
+        ("cu2203", 1, 71_520),
+        ("cu2203", 2, 71_530),
+        ("cu2204", 0, 71_700),
+        ("cu2203", monday + 1, 71_610),
+    ];
+    let done = ingest_bytes(csv(&rows), &copper()).unwrap();
+    let index = index(&done);
+    let facts = |contract: &str, day: &str| {
+        let day = day.parse().unwrap();
+        let of = index.rows.iter().find(|of| of.contract == contract && of.day == day).unwrap();
+        (of.rows, of.duplicates, of.replaced, of.quarantined.get(&Cause::NonMonotonic).copied().unwrap_or_default())
+    };
+    assert_eq!(facts("SHFE.cu2203", "2022-02-18"), (2, 1, 1, 1));
+    assert_eq!(facts("SHFE.cu2203", "2022-02-21"), (2, 0, 0, 0));
+    assert_eq!(facts("SHFE.cu2204", "2022-02-18"), (1, 0, 0, 0));
+    assert_eq!(ticks(&done, "SHFE.cu2203", "2022-02-18").last_price, [71_500.0, 71_520.0], "the later row's values");
+    assert_eq!(ticks(&done, "SHFE.cu2203", "2022-02-21").len(), 2);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Trading days against `shinny-calendar` (`trading_day_golden.json`), and nights.
 
-use ghtrader_market::{Calendar, CalendarRule, Clock, Contract, Day, Expiry, OiRule, RollRule, RollSpec, TimeOfDay};
+use ghtrader_market::{
+    Calendar, CalendarRule, Clock, Contract, Day, Expiry, OiRule, Product, RollRule, RollSpec, TimeOfDay,
+};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -28,7 +30,7 @@ fn golden_trading_days() {
     let cases: Vec<Golden> = serde_json::from_str(include_str!("trading_day_golden.json")).unwrap();
     assert_eq!(cases.len(), 13);
     for Golden { cst, trading_day } in cases {
-        assert_eq!(china().trading_day(moment(&cst)).unwrap(), trading_day, "{cst}");
+        assert_eq!(china().trading_day(moment(&cst)), trading_day, "{cst}");
     }
 }
 
@@ -45,14 +47,34 @@ fn years_have_as_many_trading_days_as_the_exchange_says() {
     // Counted with exchange_calendars (XSHG), and 2006 aside equal to it; figures of `../shared/design/algorithms.md`.
     for (year, days) in [(2018, 243), (2019, 244), (2020, 243), (2021, 243), (2022, 242), (2023, 242), (2024, 242)] {
         let all = (0..366).map(|n| Day::of(year, 1, 1).unwrap().plus(n)).filter(|day| day.date().year() == year);
-        let open = all.filter(|day| china().is_trading_day(*day).unwrap()).count();
+        let open = all.filter(|day| china().is_trading_day(*day)).count();
         assert_eq!(open, days, "{year}");
     }
 }
 
+/// What `oracle/xshg.py` wrote.
+#[derive(Deserialize)]
+struct Exchange {
+    first: Day,
+    last: Day,
+    sessions: usize,
+    closed: Vec<Day>,
+}
+
+#[test]
+fn the_trading_days_of_twenty_years_are_those_of_another_implementation() {
+    let exchange: Exchange = serde_json::from_str(include_str!("../oracle/xshg.json")).unwrap();
+    let days: Vec<Day> = (exchange.first.0..=exchange.last.0).map(Day).collect();
+    let is_open = |day: &Day| china().is_trading_day(*day);
+    let (open, shut): (Vec<Day>, Vec<Day>) = days.into_iter().partition(is_open);
+    let shut: Vec<Day> = shut.into_iter().filter(|day| !day.is_weekend()).collect();
+    assert_eq!((open.len(), shut), (exchange.sessions, exchange.closed));
+    assert_eq!(open.len(), 4_860);
+}
+
 #[test]
 fn nights_before_holidays_are_closed() {
-    let night = |evening: &str| china().has_night(day(evening)).unwrap();
+    let night = |evening: &str| china().has_night(day(evening));
     assert!(night("2022-02-17"), "an ordinary Thursday");
     assert!(night("2022-02-18"), "a Friday: its night belongs to Monday");
     assert!(!night("2022-01-28"), "the eve of the Spring Festival");
@@ -64,7 +86,7 @@ fn nights_before_holidays_are_closed() {
 
 #[test]
 fn the_exchange_is_closed_where_nothing_can_have_been_sent() {
-    let open = |cst: &str, nights: bool| china().is_open(moment(cst), nights).unwrap();
+    let open = |cst: &str, nights: bool| china().is_open(moment(cst), nights);
     assert!(open("2022-02-18 21:00:00", true));
     assert!(open("2022-02-19 00:30:00", true), "Friday's night, on Saturday");
     assert!(!open("2022-02-18 21:00:00", false), "a variety without night sessions");
@@ -75,11 +97,14 @@ fn the_exchange_is_closed_where_nothing_can_have_been_sent() {
 }
 
 #[test]
-fn days_outside_the_holiday_list_are_an_error() {
-    assert!(china().is_trading_day(day("2026-12-31")).unwrap());
-    let error = china().is_trading_day(day("2027-01-04")).unwrap_err().to_string();
-    assert!(error.contains("2027-01-04") && error.contains("2003-01-01 to 2026-12-31"), "{error}");
-    assert!(china().trading_day(i64::MAX).is_err());
+fn outside_the_holiday_list_every_weekday_counts() {
+    assert!(china().covers(day("2026-12-31")) && !china().covers(day("2027-01-01")));
+    assert_eq!(china().covered(), (day("2003-01-01"), day("2026-12-31")));
+    assert!(china().is_trading_day(day("2027-01-01")), "a Friday of which nothing is known");
+    assert!(!china().is_trading_day(day("2027-01-02")), "a Saturday");
+    assert_eq!(china().trading_day(moment("2027-01-01 21:00:00")), day("2027-01-04"));
+    assert!(!china().is_trading_day(day("2026-10-01")), "known to be closed");
+    assert!(china().trading_day(i64::MAX) > day("2262-01-01"));
 }
 
 #[test]
@@ -87,21 +112,45 @@ fn round_the_clock_the_local_date_counts() {
     let utc = Clock { calendar: CalendarRule::UtcDay, utc_offset: 0, closed: vec![day("2024-07-20")] };
     let calendar = Calendar::new(&utc).unwrap();
     let midnight = calendar.moment(day("2024-07-19"), TimeOfDay(0));
-    assert_eq!(calendar.trading_day(midnight - 1).unwrap(), day("2024-07-18"));
-    assert_eq!(calendar.trading_day(midnight).unwrap(), day("2024-07-19"));
-    assert_eq!(calendar.next(day("2024-07-19")).unwrap(), day("2024-07-21"), "closed days are left out");
-    assert_eq!(calendar.previous(day("2024-07-21")).unwrap(), day("2024-07-19"));
+    assert_eq!(calendar.trading_day(midnight - 1), day("2024-07-18"));
+    assert_eq!(calendar.trading_day(midnight), day("2024-07-19"));
+    assert_eq!(calendar.next(day("2024-07-19")), day("2024-07-21"), "closed days are left out");
+    assert_eq!(calendar.previous(day("2024-07-21")), day("2024-07-19"));
     assert_ne!(calendar.hash(), china().hash());
 }
 
 #[test]
 fn close_open_interest_comes_from_the_day_part() {
     let cutoff = Some("15:00:00.999".parse().unwrap());
-    let counts = |cst: &str| china().in_day_part(moment(cst), china().trading_day(moment(cst)).unwrap(), cutoff);
+    let counts = |cst: &str| china().in_day_part(moment(cst), china().trading_day(moment(cst)), cutoff);
     assert!(counts("2022-02-18 15:00:00.500"));
     assert!(!counts("2022-02-18 15:00:01"));
     assert!(!counts("2022-02-17 21:00:00"), "the night before");
     assert!(!counts("2022-02-18 00:30:00"), "the same night after midnight");
+}
+
+/// The records are the exchange's, the rule is ours: 171 contracts of five years.
+#[test]
+fn recorded_contracts_expire_as_the_rule_says() {
+    let mut contracts = 0;
+    for variety in ["cu", "au", "ag"] {
+        let product = Product::known("SHFE", variety).unwrap().unwrap();
+        let roll = RollSpec {
+            variety: variety.to_owned(),
+            exchange: "SHFE".to_owned(),
+            levels: 1,
+            clock: Clock::china(),
+            expiry: Some(product.expiry),
+            rule: RollRule::Oi(OiRule::default()),
+        };
+        for (contract, last) in &product.last_days {
+            let by_rule = roll.last_trading_day(&Contract::parse(contract).unwrap(), &china()).unwrap();
+            assert_eq!(by_rule, Some(*last), "{contract}");
+            contracts += 1;
+        }
+    }
+    assert_eq!(contracts, 171);
+    assert_eq!(Product::known("CFFEX", "cu").unwrap(), None);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ghtrader_market::{Contract, GivenRule, MarketFile, OiRule, RollRule, TickSize};
+use ghtrader_market::{Contract, Expiry, GivenRule, MarketFile, OiRule, RollRule, TickSize};
 
 const COPPER: &str = r#"
 calendar: china-futures
@@ -42,6 +42,35 @@ fn the_tick_is_the_contracts() {
     assert_eq!(tick("SHFE.au1812"), TickSize::parse("0.05").unwrap());
     assert_eq!(tick("SHFE.au1911"), TickSize::parse("0.05").unwrap());
     assert_eq!(tick("SHFE.au1912"), TickSize::parse("0.02").unwrap());
+}
+
+#[test]
+fn what_the_contract_master_knows_need_not_be_said() {
+    let copper =
+        COPPER.lines().filter(|line| !["tick:", "multiplier:", "sessions:"].iter().any(|key| line.contains(key)));
+    let copper = copper.collect::<Vec<_>>().join("\n");
+    let ticks = |text: &str, name: &str| {
+        let market = parse(text).unwrap();
+        market.specs(name, &market.varieties[name], None).unwrap()
+    };
+    let gold = ticks(&copper.replace("cu:", "au:"), "au");
+    let tick = |contract: &str| gold.ticks.tick_of(&Contract::parse(contract).unwrap()).value();
+    assert_eq!(
+        (tick("SHFE.au1601"), tick("SHFE.au1911"), tick("SHFE.au1912"), tick("SHFE.au2612")),
+        (0.05, 0.05, 0.02, 0.02)
+    );
+    assert_eq!((gold.ticks.multiplier, gold.cost.multiplier, gold.cost.tick.value()), (1000.0, 1000.0, 0.02));
+    assert_eq!(gold.ticks.sessions.0.len(), 4, "the night, too");
+    assert_eq!(gold.ticks.sessions.0[0].1.to_string(), "26:30:00");
+    assert_eq!(gold.roll.expiry, Some(Expiry::Fifteenth));
+    let said = ticks(&format!("{copper}\n    tick: 20\n    sessions: []\n    roll: {{ expiry: third-friday }}"), "cu");
+    assert_eq!(said.ticks.tick_of(&Contract::parse("SHFE.cu2203").unwrap()).value(), 20.0);
+    assert_eq!((said.ticks.sessions.0.len(), said.ticks.multiplier), (0, 5.0), "always open, if that is said");
+    assert_eq!(said.roll.expiry, Some(Expiry::ThirdFriday));
+    let tin = parse(&copper.replace("cu:", "sn:")).unwrap_err();
+    assert!(tin.contains("varieties.sn") && tin.contains("`tick` is missing") && tin.contains("SHFE.cu"), "{tin}");
+    let half = parse(&format!("{copper}\n    tick_until: [{{to: cu1911, tick: 5}}]")).unwrap_err();
+    assert!(half.contains("`tick_until` needs `tick`"), "{half}");
 }
 
 #[test]
