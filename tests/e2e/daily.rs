@@ -17,18 +17,18 @@ const SMALL: &str = include_str!("../markets/small/market.yaml");
 /// One horizon and one model, so that a test takes seconds.
 const QUICK: [&str; 6] = ["-p", "market=market", "-p", "horizons=[10]", "-p", "models=[logistic]"];
 
-fn project() -> Space {
+pub(crate) fn project() -> Space {
     let tasks = Path::new(env!("CARGO_BIN_EXE_ghtrader")).with_file_name("ghtrader-tasks");
     assert!(tasks.is_file(), "{} is not built: run ./x test, or ./x build first", tasks.display());
     let space = Space::new();
-    for flow in ["daily.yaml", "backfill.yaml"] {
+    for flow in ["daily.yaml", "backfill.yaml", "audit.yaml"] {
         std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("flows").join(flow), space.path("flows").join(flow))
             .unwrap();
     }
     space
 }
 
-fn small() -> Space {
+pub(crate) fn small() -> Space {
     let space = project();
     space.write("market/market.yaml", SMALL);
     space
@@ -41,7 +41,7 @@ fn daily(space: &Space, args: &[&str]) -> Answer {
 }
 
 /// The tasks that ran, each with the number of its instances.
-fn ran(answer: &Answer) -> BTreeMap<String, usize> {
+pub(crate) fn ran(answer: &Answer) -> BTreeMap<String, usize> {
     let mut ran = BTreeMap::new();
     for line in answer.err.lines().filter_map(|line| line.strip_prefix("ran      ")) {
         let name = line.split(['[', ' ']).next().unwrap_or_default();
@@ -128,7 +128,7 @@ fn killed_ten_times_the_flow_completes_with_the_same_results() {
 }
 
 /// The folder of real data, or a message that the test is skipped.
-fn real(folder: &str) -> Option<PathBuf> {
+pub(crate) fn real(folder: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(folder);
     if path.is_dir() {
         return Some(path);
@@ -137,7 +137,7 @@ fn real(folder: &str) -> Option<PathBuf> {
     None
 }
 
-fn market_file(space: &Space, market: &str) {
+pub(crate) fn market_file(space: &Space, market: &str) {
     let text = std::fs::read_to_string(
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/markets").join(market).join("market.yaml"),
     );

@@ -20,6 +20,9 @@ fn main() -> ExitCode {
         kind::<ghtrader_eval::Eval>(),
         kind::<ghtrader_promote::Promote>(),
         kind::<ghtrader_summary::Summary>(),
+        kind::<ghtrader_check_ticks::CheckTicks>(),
+        kind::<ghtrader_check_main::CheckMain>(),
+        kind::<ghtrader_audit::Audit>(),
     ];
     ghtrader_kit::main(&kinds, code_version)
 }

@@ -1,0 +1,101 @@
+//! One file beside its entry of the day index.
+
+use std::path::Path;
+
+use ghtrader_kit::Result;
+use ghtrader_market::{Calendar, Contract, Day, DayIndex, RowHashes, Ticks, TicksSpec};
+
+use crate::{Check, DayChecks, Findings, Params, course, rows};
+
+/// Checks the file at `path`, which has to hold what `index` says.
+///
+/// # Errors
+/// Where the contract's code is none.
+pub fn check_day(
+    path: &Path,
+    index: &DayIndex,
+    spec: &TicksSpec,
+    calendar: &Calendar,
+    params: &Params,
+) -> Result<DayChecks> {
+    let mut findings = Findings::default();
+    ingestion(index, params, &mut findings);
+    if !calendar.covers(index.day) {
+        let (first, last) = calendar.covered();
+        findings.add(Check::Calendar, || format!("holidays are known from {first} to {last}"));
+    }
+    let ticks = match (index.rows, path.exists()) {
+        (0, false) => None,
+        (_, false) => {
+            findings.add(Check::Index, || format!("the index says {} rows, and there is no file", index.rows));
+            None
+        }
+        (_, true) => Ticks::read(path)
+            .map_err(|error| {
+                // The path is one of the task's folder, which means nothing to who reads the report.
+                let what = error.to_string().replace(&path.display().to_string(), "the file");
+                findings.add(Check::Schema, || what);
+            })
+            .ok(),
+    };
+    if let Some(ticks) = &ticks {
+        compare(ticks, index, &mut findings);
+    }
+    let ticks = ticks.unwrap_or_default();
+    if !ticks.is_empty() {
+        names(&ticks, index, &mut findings);
+        let tick = spec.tick_of(&Contract::parse(&index.contract)?);
+        rows::check(&ticks, spec, calendar, tick, &mut findings);
+        course::check(&ticks, spec, calendar, params, &mut findings);
+    }
+    Ok(DayChecks {
+        contract: index.contract.clone(),
+        day: index.day,
+        rows: ticks.len() as u64,
+        coverage: (course::coverage(&ticks, spec, calendar, index.day) * 1e4).round() / 1e4,
+        findings: findings.into_list(),
+    })
+}
+
+/// What ingestion dropped and put aside.
+fn ingestion(index: &DayIndex, params: &Params, out: &mut Findings) {
+    for (cause, count) in &index.quarantined {
+        out.add_many(Check::Quarantine, *count, || format!("{cause}: {count}"));
+    }
+    let twice = index.duplicates + index.replaced;
+    let rate = twice as f64 / (index.rows + twice).max(1) as f64;
+    if rate > params.max_duplicates {
+        out.add_many(Check::Duplicates, twice, || format!("{:.2} % of the rows", 100.0 * rate));
+    }
+}
+
+/// The symbol and the day that the rows state are those under which the file lies.
+fn names(ticks: &Ticks, index: &DayIndex, out: &mut Findings) {
+    if ticks.symbol != index.contract {
+        out.add(Check::Schema, || format!("it holds {}", ticks.symbol));
+    }
+    let other = |(_, day): &(usize, &Day)| **day != index.day;
+    for (row, day) in ticks.trading_day.iter().enumerate().filter(other) {
+        out.add(Check::Schema, || format!("row {row} is of {day}"));
+    }
+}
+
+fn compare(ticks: &Ticks, index: &DayIndex, out: &mut Findings) {
+    let mut hashes = RowHashes::default();
+    ticks.row_hashes(&index.contract).for_each(|hash| hashes.add(hash));
+    let facts = [
+        ("rows", index.rows.to_string(), ticks.len().to_string()),
+        ("the first stamp", shown(index.first_ns.as_ref()), shown(ticks.datetime_ns.first())),
+        ("the last stamp", shown(index.last_ns.as_ref()), shown(ticks.datetime_ns.last())),
+        ("the smallest row hash", index.hash_min.to_string(), hashes.min.to_string()),
+        ("the largest row hash", index.hash_max.to_string(), hashes.max.to_string()),
+        ("the sum of the row hashes", index.hash_sum.to_string(), hashes.sum.to_string()),
+    ];
+    for (name, says, is) in facts.into_iter().filter(|(_, says, is)| says != is) {
+        out.add(Check::Index, || format!("{name}: the index says {says}, the file {is}"));
+    }
+}
+
+fn shown(stamp: Option<&i64>) -> String {
+    stamp.map_or_else(|| "none".to_owned(), i64::to_string)
+}

@@ -1,0 +1,180 @@
+//! A defect for every check.
+
+use ghtrader_check_ticks::{Check, Severity, coverage};
+use ghtrader_market::{Cause, Ticks};
+
+use crate::day::{ROWS, SECOND, checks, clean, found, found_in, index_of, spec};
+
+#[test]
+fn nothing_is_found_where_nothing_is_wrong() {
+    let day = found(&clean());
+    assert_eq!(day.findings, []);
+    assert_eq!((day.rows, day.coverage), (ROWS as u64, 0.0215), "ten of 465 minutes");
+}
+
+/// What is found after a change, with how often: nothing else.
+fn after(change: impl FnOnce(&mut Ticks)) -> Vec<(Check, u64)> {
+    let mut ticks = clean();
+    change(&mut ticks);
+    found(&ticks).findings.iter().map(|finding| (finding.check, finding.count)).collect()
+}
+
+#[test]
+fn stamps() {
+    assert_eq!(after(|ticks| ticks.datetime_ns.swap(10, 11)), [(Check::Order, 1)]);
+    assert_eq!(after(|ticks| ticks.datetime_ns[11] = ticks.datetime_ns[10]), [(Check::Order, 1)]);
+    let saturday = after(|ticks| ticks.datetime_ns[ROWS - 1] += 86_400 * SECOND);
+    assert_eq!(saturday, [(Check::TradingDay, 1)]);
+    // The evening before a day is the day's own, the evening after is not.
+    assert_eq!(after(|ticks| ticks.datetime_ns[ROWS - 1] += 12 * 3600 * SECOND)[0], (Check::TradingDay, 1));
+    assert_eq!(after(|ticks| ticks.datetime_ns[0] -= 12 * 3600 * SECOND).first(), Some(&(Check::Gap, 1)));
+}
+
+#[test]
+fn another_day_or_contract_than_the_file_says() {
+    let other_day = after(|ticks| ticks.trading_day[3] = ticks.trading_day[3].plus(3));
+    assert_eq!(other_day, [(Check::Schema, 1), (Check::TradingDay, 1)]);
+    assert_eq!(after(|ticks| ticks.symbol = "SHFE.cu2204".into()), [(Check::Schema, 1)]);
+}
+
+#[test]
+fn the_book() {
+    assert_eq!(after(|ticks| ticks.book[0].ask_price[7] -= 20.0), [(Check::Crossed, 1)]);
+    assert_eq!(after(|ticks| ticks.book[0].ask_price[7] -= 10.0), [], "locked is not crossed");
+    assert_eq!(after(|ticks| ticks.book[2].bid_price[7] += 10.0), [(Check::Crossed, 1)]);
+    assert_eq!(after(|ticks| ticks.book[3].ask_price[7] = ticks.book[2].ask_price[7]), [(Check::Crossed, 1)]);
+    let one_sided = after(|ticks| {
+        for level in &mut ticks.book {
+            (level.ask_price[7], level.ask_volume[7]) = (f64::NAN, f64::NAN);
+        }
+    });
+    assert_eq!(one_sided, [], "as at a price limit");
+}
+
+#[test]
+fn amounts() {
+    assert_eq!(after(|ticks| ticks.open_interest[3] = -1.0), [(Check::Negative, 1)]);
+    assert_eq!(after(|ticks| ticks.book[4].ask_volume[3] = -1.0), [(Check::Negative, 1)]);
+    assert_eq!(after(|ticks| ticks.volume[300] = ticks.volume[299] - 1.0), [(Check::Volume, 1)]);
+    assert_eq!(after(|ticks| ticks.volume[300] = f64::NAN), []);
+}
+
+#[test]
+fn prices() {
+    assert_eq!(after(|ticks| ticks.book[0].bid_price[3] += 5.0), [(Check::OffGrid, 1)]);
+    assert_eq!(after(|ticks| ticks.highest[3] += 0.001), [(Check::OffGrid, 1)], "however near to one");
+    assert_eq!(after(|ticks| ticks.last_price[3] = 71_610.0), [(Check::Extremes, 1)]);
+    assert_eq!(after(|ticks| ticks.lowest[3] = 0.0), [(Check::Limit, 1)]);
+    let far = after(|ticks| {
+        for row in 300..ROWS {
+            (ticks.last_price[row], ticks.highest[row]) = (100_000.0, 100_000.0);
+        }
+    });
+    assert_eq!(far, [(Check::Limit, 1)]);
+}
+
+#[test]
+fn a_price_that_leaps_away_and_back() {
+    let leap = |ticks: &mut Ticks, rows: std::ops::Range<usize>| {
+        for row in rows {
+            (ticks.last_price[row], ticks.highest[row]) = (72_500.0, 72_500.0);
+        }
+    };
+    assert_eq!(after(|ticks| leap(ticks, 100..101)), [(Check::Spike, 1)]);
+    assert_eq!(after(|ticks| leap(ticks, 100..ROWS)), [], "a move is none");
+    let quotes = after(|ticks| {
+        for level in &mut ticks.book {
+            (level.bid_price[100], level.ask_price[100]) = (level.bid_price[100] - 500.0, level.ask_price[100] - 500.0);
+        }
+    });
+    assert_eq!(quotes, [(Check::Spike, 1)]);
+}
+
+#[test]
+fn silence() {
+    let late = |from: usize, seconds: i64| {
+        move |ticks: &mut Ticks| ticks.datetime_ns[from..].iter_mut().for_each(|ns| *ns += seconds * SECOND)
+    };
+    assert_eq!(after(late(300, 700)), [(Check::Gap, 1)]);
+    assert_eq!(after(late(300, 500)), []);
+    // 10:10 and 10:30:10: a quarter of an hour that is none of the sessions'.
+    assert_eq!(after(|ticks| (late(0, 4200)(ticks), late(300, 900)(ticks)).0), []);
+}
+
+#[test]
+fn a_night_that_did_not_take_place_is_not_missed() {
+    let mut ticks = clean();
+    // The Monday after the Spring Festival, 11 days before.
+    ticks.datetime_ns.iter_mut().for_each(|ns| *ns -= 11 * 86_400 * SECOND);
+    let (spec, day) = (spec(), "2022-02-07".parse().unwrap());
+    let part = coverage(&ticks, &spec, &spec.calendar().unwrap(), day);
+    assert_eq!(part, 10.0 / 225.0);
+}
+
+#[test]
+fn quotes_that_stand_still() {
+    let still = |ticks: &mut Ticks| {
+        for level in &mut ticks.book {
+            for column in [&mut level.bid_price, &mut level.bid_volume, &mut level.ask_price, &mut level.ask_volume] {
+                let value = column[100];
+                column[100..300].fill(value);
+            }
+        }
+    };
+    assert_eq!(after(still), [(Check::Stale, 1)]);
+    let without_trade = after(|ticks| {
+        still(ticks);
+        let volume = ticks.volume[100];
+        ticks.volume[100..300].fill(volume);
+    });
+    assert_eq!(without_trade, [], "nobody traded");
+}
+
+#[test]
+fn what_is_no_canonical_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    clean().write(&path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    for bad in [&bytes[..bytes.len() / 2], &b"symbol,datetime_ns\n"[..], b""] {
+        std::fs::write(&path, bad).unwrap();
+        let day = found_in(&path, &index_of(&clean()));
+        assert_eq!(checks(&day), [Check::Schema]);
+        assert_eq!((day.rows, day.findings[0].severity), (0, Severity::Error));
+        assert!(!day.findings[0].first.contains("a.parquet"), "{:?}", day.findings);
+    }
+}
+
+#[test]
+fn an_index_that_does_not_say_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let (mut ticks, index) = (clean(), index_of(&clean()));
+    assert_eq!(checks(&found_in(&path, &index)), [Check::Index], "no file");
+    // One lot more, which no other check can see.
+    ticks.book[4].bid_volume[299] += 1.0;
+    ticks.write(&path).unwrap();
+    let day = found_in(&path, &index);
+    assert_eq!(checks(&day), [Check::Index]);
+    assert!(day.findings[0].first.contains("hash"), "{:?}", day.findings);
+    ticks.slice(0..0).write(&path).unwrap();
+    assert!(found_in(&path, &index).findings[0].first.contains("the index says 600, the file 0"));
+    ticks.slice(0..ROWS - 1).write(&path).unwrap();
+    assert!(found_in(&path, &index).findings[0].first.contains("the index says 600, the file 599"));
+}
+
+#[test]
+fn what_ingestion_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    clean().write(&path).unwrap();
+    let mut index = index_of(&clean());
+    index.duplicates = 6;
+    assert_eq!(checks(&found_in(&path, &index)), [], "one in a hundred");
+    index.replaced = 1;
+    index.quarantined = [(Cause::EmptyBook, 2), (Cause::OffTick, 1)].into();
+    let day = found_in(&path, &index);
+    assert_eq!(checks(&day), [Check::Duplicates, Check::Quarantine]);
+    assert_eq!(day.findings.iter().map(|finding| finding.count).collect::<Vec<_>>(), [7, 3]);
+    assert!(day.findings.iter().all(|finding| finding.severity == Severity::Warning));
+}
