@@ -32,6 +32,9 @@ pub enum CacheError {
         /// Where it lies.
         path: PathBuf,
     },
+    /// A result that lies outside the cache cannot be asked for.
+    #[error("a recorded result lies outside the cache, and whether it is still there cannot be found out: {0}")]
+    Outside(String),
     /// A listing of a folder that no version of this program writes.
     #[error("the listing of folder {hash} is not valid: {why}")]
     Listing {
@@ -106,6 +109,7 @@ impl CacheError {
             | Self::Listing { .. }
             | Self::Manifest { .. }
             | Self::NotSynced(_)
+            | Self::Outside(_)
             | Self::Remote(_)
             | Self::ReadOnly(_) => true,
             Self::Unfit { .. }

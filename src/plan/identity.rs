@@ -1,16 +1,17 @@
 //! The identity of an instance whose inputs are known, and what it takes to run it.
 
 use std::env::VarError;
-use std::path::PathBuf;
+use std::io::Write as _;
 
+use ghtrader_kit::PathType;
 use serde_json::{Map, Value};
 
 use super::input::{Data, Resolved, ResolvedInput};
 use super::prepare::InputPlan;
-use super::resolve::{Read, Reader, Step, Stop};
+use super::resolve::{Read, Reader, Step, Stop, failed};
 use super::tree::text_of;
 use super::{InstanceId, Planner, Reason};
-use crate::cache::Outputs;
+use crate::cache::{CacheError, Outputs};
 use crate::diagnostic::Diagnostic;
 use crate::flow::{Action, Resources, Spanned, Template};
 use crate::hash::Hash;
@@ -209,12 +210,30 @@ impl Planner<'_> {
     /// Asks a kind whose results lie outside the cache whether one is still there: why it is not, if so.
     pub(super) fn probe(&self, reader: Reader<'_>, identity: &Identity, outputs: &Outputs) -> Step<Option<String>> {
         let Some(kind) = self.tasks[reader.task].kind.filter(|kind| kind.spec.probes) else { return Ok(None) };
-        let outputs: Vec<(String, PathBuf)> = outputs
-            .iter()
-            .map(|(name, artifact)| (name.to_owned(), self.context.cache.object_path(&artifact.hash)))
-            .collect();
-        kind.probe(&identity.with, &outputs).map_err(|error| Stop::Error(Diagnostic::new(error.to_string())))
+        let cache = self.context.cache;
+        let is_json = |name: &str| kind.spec.outputs.get(name).is_some_and(|spec| spec.r#type == PathType::Json);
+        let mut lent = Vec::new();
+        let mut paths = Vec::new();
+        for (name, artifact) in outputs.iter() {
+            let mut path = cache.object_path(&artifact.hash);
+            // What lies in a shared cache only: a dry run brings nothing here for good.
+            if is_json(name) && !path.exists() {
+                let bytes = cache.read(&artifact.hash).map_err(failed)?;
+                let file = lend(&bytes).map_err(|error| failed(error.into()))?;
+                path = file.path().to_owned();
+                lent.push(file);
+            }
+            paths.push((name.to_owned(), path));
+        }
+        kind.probe(&identity.with, &paths).map_err(|error| Stop::Cache(CacheError::Outside(error.to_string())))
     }
+}
+
+/// A file that is gone when it is dropped.
+fn lend(bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut file = tempfile::NamedTempFile::new()?;
+    file.write_all(bytes)?;
+    Ok(file)
 }
 
 /// What a task asks of a machine.

@@ -23,6 +23,8 @@ fn main() -> ExitCode {
         kind::<ghtrader_check_ticks::CheckTicks>(),
         kind::<ghtrader_check_main::CheckMain>(),
         kind::<ghtrader_audit::Audit>(),
+        kind::<ghtrader_store_ticks::StoreTicks>(),
+        kind::<ghtrader_store_day::StoreDay>(),
     ];
     ghtrader_kit::main(&kinds, code_version)
 }

@@ -91,9 +91,20 @@ json_types! {
 impl<T: DeserializeOwned> InputJson<T> {
     /// Reads and checks it. An error names the file, and line and column of what does not fit.
     pub fn read(&self) -> Result<T> {
-        let text = fs_err::read_to_string(&self.0)?;
-        serde_json::from_str(&text).with_context(|| format!("{} is not what this task reads", self.0.display()))
+        read(&self.0)
     }
+}
+
+impl<T: DeserializeOwned> OutputJson<T> {
+    /// Reads what an earlier run wrote, for [`crate::Task::probe`].
+    pub fn read(&self) -> Result<T> {
+        read(&self.0)
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs_err::read_to_string(path)?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not what this task reads", path.display()))
 }
 
 impl<T: Serialize> OutputJson<T> {

@@ -1,0 +1,188 @@
+//! What both stores do.
+
+use std::thread;
+
+use ghtrader_market::{RowHashes, row_hash};
+use ghtrader_store::rows::{columns, digest};
+use ghtrader_store::{Digest, Slice, Table};
+
+use crate::made::{odd, rows, ticks};
+use crate::{Place, Stores};
+
+const CU: &str = "SHFE.cu2203";
+const DAY: &str = "2022-02-18";
+
+pub(crate) fn what_is_written_is_read_to_the_bit(stores: &Stores) {
+    stores.each(|place| {
+        let slice = place.slice(Table::TicksRaw, CU, DAY);
+        let made = rows(&ticks(CU, slice.day, 120_001, 7));
+        assert_eq!(place.store.put(&slice, &made).unwrap(), made);
+        assert_eq!(place.store.get(&slice, &columns(&made).unwrap()).unwrap().unwrap(), made);
+        assert_eq!(place.store.digest(&slice).unwrap(), digest(CU, &made).unwrap());
+
+        let slice = Slice { variant: "v'1".to_owned(), ..place.slice(Table::Labels, "KQ.m@SHFE.cu", DAY) };
+        let made = odd(slice.day);
+        let (stored, there) = place.store.keep(slice, &made).unwrap();
+        // Bits, not numbers: −0 is another one than 0.
+        let bits = |batch: &arrow_array::RecordBatch| format!("{batch:?}");
+        assert_eq!(bits(&there), bits(&made));
+        assert_eq!(there, made);
+        assert_eq!((stored.rows, place.store.changed(&stored).unwrap()), (6, None));
+    });
+}
+
+pub(crate) fn writing_twice_changes_nothing(stores: &Stores) {
+    stores.each(|place| {
+        let slice = place.slice(Table::TicksRaw, CU, DAY);
+        let made = rows(&ticks(CU, slice.day, 1_000, 8));
+        let count = |place: &Place<'_>| match place.behind() {
+            Ok(server) => server.number("SELECT sequencerTxn FROM wal_tables() WHERE name = 'ghtrader_ticks_raw_v2'"),
+            Err(folder) => walk(folder),
+        };
+        place.store.put(&slice, &made).unwrap();
+        let before = count(place);
+        place.store.put(&slice, &made).unwrap();
+        assert_eq!(count(place), before, "it was looked at, not written");
+    });
+}
+
+/// The times of all files.
+fn walk(folder: &std::path::Path) -> i64 {
+    let mut sum = 0;
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let metadata = entry.metadata().unwrap();
+        sum += if metadata.is_dir() {
+            walk(&entry.path())
+        } else {
+            let time = metadata.modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
+            (time.as_nanos() % 1_000_000_007) as i64
+        };
+    }
+    sum
+}
+
+pub(crate) fn other_rows_take_the_place_of_all(stores: &Stores) {
+    stores.each(|place| {
+        let slice = place.slice(Table::TicksRaw, CU, DAY);
+        for (rows_made, seed) in [(500, 1), (200, 2), (800, 3), (800, 4)] {
+            let made = rows(&ticks(CU, slice.day, rows_made, seed));
+            assert_eq!(place.store.put(&slice, &made).unwrap(), made);
+            assert_eq!(place.store.digest(&slice).unwrap(), digest(CU, &made).unwrap());
+        }
+    });
+}
+
+pub(crate) fn what_is_not_there_is_none(stores: &Stores) {
+    stores.each(|place| {
+        let made = rows(&ticks(CU, DAY.parse().unwrap(), 10, 1));
+        let slice = place.slice(Table::TicksMainL5, CU, DAY);
+        assert_eq!(place.store.get(&slice, &columns(&made).unwrap()).unwrap(), None);
+        assert_eq!(place.store.digest(&slice).unwrap(), Digest::of([]));
+    });
+}
+
+pub(crate) fn a_slice_has_no_part_in_its_neighbours(stores: &Stores) {
+    stores.each(|place| {
+        let slice = place.slice(Table::Features, CU, DAY);
+        let mut others = vec![
+            Slice { day: slice.day.plus(1), ..slice.clone() },
+            Slice { symbol: "SHFE.cu2204".to_owned(), ..slice.clone() },
+            Slice { market: format!("{}2", place.market), ..slice.clone() },
+            Slice { variant: "other".to_owned(), ..slice.clone() },
+        ];
+        others.push(slice);
+        let made: Vec<_> = others.iter().enumerate().map(|(n, slice)| odd_features(slice, n as u64)).collect();
+        for (slice, made) in others.iter().zip(&made) {
+            place.store.put(slice, made).unwrap();
+        }
+        for (slice, made) in others.iter().zip(&made) {
+            assert_eq!(place.store.digest(slice).unwrap(), digest(&slice.symbol, made).unwrap(), "{slice}");
+        }
+    });
+}
+
+fn odd_features(slice: &Slice, seed: u64) -> arrow_array::RecordBatch {
+    rows(&ticks(&slice.symbol, slice.day, 50, seed + 1))
+}
+
+pub(crate) fn what_somebody_changed_is_noticed_and_made_again(stores: &Stores) {
+    stores.each(|place| {
+        let slice = place.slice(Table::TicksRaw, CU, DAY);
+        let made = ticks(CU, slice.day, 300, 9);
+        let (stored, _) = place.store.keep(slice.clone(), &rows(&made)).unwrap();
+        assert_eq!(place.store.changed(&stored).unwrap(), None);
+        // One value of one row, its hash left as it was.
+        match place.behind() {
+            Ok(server) => server.execute(
+                &format!(
+                    "UPDATE ghtrader_ticks_raw_v2 SET ask_volume5 = 1234.5 WHERE market = '{}' AND datetime_ns = {}",
+                    place.market.replace('\'', "''"),
+                    made.datetime_ns[17]
+                ),
+                "ghtrader_ticks_raw_v2",
+            ),
+            Err(folder) => {
+                let mut other = made.clone();
+                other.book[4].ask_volume[17] = 1234.5;
+                other.write(&ghtrader_store::Folder::new(folder.to_owned()).path(&slice)).unwrap();
+            }
+        }
+        let why = place.store.changed(&stored).unwrap().unwrap();
+        assert!(why.contains("ghtrader_ticks_raw_v2 of SHFE.cu2203 on 2022-02-18"), "{why}");
+        place.store.put(&slice, &rows(&made)).unwrap();
+        assert_eq!(place.store.changed(&stored).unwrap(), None);
+    });
+}
+
+pub(crate) fn what_somebody_dropped_is_noticed_and_made_again(stores: &Stores) {
+    stores.each(|place| {
+        let slice = place.slice(Table::TicksMainL5, CU, DAY);
+        let made = rows(&ticks(CU, slice.day, 300, 9));
+        let (stored, _) = place.store.keep(slice.clone(), &made).unwrap();
+        match place.behind() {
+            Ok(server) => server.execute(
+                "ALTER TABLE ghtrader_ticks_main_l5_v2 DROP PARTITION LIST '2022-02-18'",
+                "ghtrader_ticks_main_l5_v2",
+            ),
+            Err(folder) => {
+                std::fs::remove_file(ghtrader_store::Folder::new(folder.to_owned()).path(&slice)).unwrap();
+            }
+        }
+        let why = place.store.changed(&stored).unwrap().unwrap();
+        assert!(why.ends_with("is gone"), "{why}");
+        place.store.put(&slice, &made).unwrap();
+        assert_eq!(place.store.changed(&stored).unwrap(), None);
+    });
+}
+
+pub(crate) fn writers_at_once_leave_one_slice(stores: &Stores) {
+    stores.each(|place| {
+        let slice = place.slice(Table::TicksRaw, CU, DAY);
+        let made = rows(&ticks(CU, slice.day, 20_000, 5));
+        let address = match place.behind() {
+            Ok(server) => server.address(),
+            Err(folder) => format!("parquet::{}", folder.display()),
+        };
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let store = ghtrader_store::open(&address).unwrap();
+                    assert_eq!(store.put(&slice, &made).unwrap(), made);
+                });
+            }
+        });
+        assert_eq!(place.store.digest(&slice).unwrap(), digest(CU, &made).unwrap());
+    });
+}
+
+/// The row hash of the market crate is another implementation, with goldens of its own.
+pub(crate) fn the_digest_is_that_of_the_day_index(stores: &Stores) {
+    stores.each(|place| {
+        let slice = place.slice(Table::TicksRaw, CU, DAY);
+        let made = ticks(CU, slice.day, 333, 3);
+        place.store.put(&slice, &rows(&made)).unwrap();
+        let mut hashes = RowHashes::default();
+        (0..made.len()).for_each(|row| hashes.add(row_hash(CU, &made.row(row).unwrap())));
+        assert_eq!(place.store.digest(&slice).unwrap(), Digest { rows: 333, hashes });
+    });
+}

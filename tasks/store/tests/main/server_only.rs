@@ -1,0 +1,130 @@
+//! What a server alone can do wrong, or can be done wrong with it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{Float64Array, Int64Array};
+use ghtrader_store::{Table, open};
+
+use crate::made::{batch, opening, rows, ticks};
+use crate::server::Server;
+use crate::{ROOT, Stores};
+
+const CU: &str = "SHFE.cu2203";
+const DAY: &str = "2022-02-18";
+
+pub(crate) fn a_row_that_somebody_added_is_put_away(stores: &Stores) {
+    let place = stores.questdb();
+    let slice = place.slice(Table::TicksRaw, CU, DAY);
+    let made = rows(&ticks(CU, slice.day, 300, 9));
+    let (stored, _) = place.store.keep(slice.clone(), &made).unwrap();
+    place.behind().unwrap().execute(
+        &format!(
+            "INSERT INTO ghtrader_ticks_raw_v2 (ts, symbol, ticks_lake, lake_version, market, trading_day, datetime_ns, last_price) \
+             VALUES ('2022-02-18T01:00:01.000007Z', '{CU}', 'raw', 'v2', '{}', '2022-02-18', {}, 1)",
+            place.market.replace('\'', "''"),
+            opening(slice.day) + 1_000_007_000
+        ),
+        "ghtrader_ticks_raw_v2",
+    );
+    let why = place.store.changed(&stored).unwrap().unwrap();
+    assert!(why.ends_with("has 301 rows and had 300"), "{why}");
+    place.store.put(&slice, &made).unwrap();
+    assert_eq!(place.store.changed(&stored).unwrap(), None);
+    let server = place.behind().unwrap();
+    let away = "SELECT count() FROM ghtrader_ticks_raw_v2 WHERE lake_version = 'v2 replaced' AND last_price = 1";
+    assert_eq!(server.number(away), 1, "it is not lost, only put away");
+}
+
+pub(crate) fn a_table_that_somebody_else_made_is_refused(stores: &Stores) {
+    let place = stores.questdb();
+    let table = "ghtrader_no_data_days_v2";
+    let slice = place.slice(Table::NoDataDays, CU, DAY);
+    let made = batch(vec![("rows", Arc::new(Int64Array::from(vec![1])), false)]);
+    let refused = |columns: &str, part: &str| {
+        place
+            .behind()
+            .unwrap()
+            .rows(&format!("CREATE TABLE {table} (ts TIMESTAMP, {columns}) TIMESTAMP(ts) PARTITION BY YEAR WAL"));
+        let error = place.store.put(&slice, &made).unwrap_err().to_string();
+        assert!(error.contains(table) && error.contains(part), "{error}");
+        place.behind().unwrap().rows(&format!("DROP TABLE {table}"));
+    };
+    refused("symbol SYMBOL", "`symbol` is not one of its keys");
+    refused("symbol LONG", "`symbol` should be SYMBOL and is LONG");
+    place.store.put(&slice, &made).unwrap();
+    let other = batch(vec![("rows", Arc::new(Float64Array::from(vec![1.0])), false)]);
+    let error = place.store.put(&slice, &other).unwrap_err().to_string();
+    assert!(error.contains("`rows` should be DOUBLE and is LONG"), "{error}");
+}
+
+pub(crate) fn columns_of_tomorrow_are_added(stores: &Stores) {
+    let place = stores.questdb();
+    let slice = place.slice(Table::Features, CU, DAY);
+    let with = |name| {
+        batch(vec![
+            ("datetime_ns", Arc::new(Int64Array::from(vec![opening(slice.day)])), false),
+            (name, Arc::new(Float64Array::from(vec![1.5])), true),
+        ])
+    };
+    let (stored, _) = place.store.keep(slice.clone(), &with("ofi_1")).unwrap();
+    let next = ghtrader_store::Slice { variant: "tomorrow".to_owned(), ..slice.clone() };
+    assert_eq!(place.store.put(&next, &with("ofi_2")).unwrap(), with("ofi_2"));
+    assert_eq!(place.store.changed(&stored).unwrap(), None, "what was there is as it was");
+    place.behind().unwrap().execute("ALTER TABLE ghtrader_features_v2 DROP COLUMN ofi_1", "ghtrader_features_v2");
+    let why = place.store.changed(&stored).unwrap().unwrap();
+    assert!(why.contains("no column `ofi_1`"), "{why}");
+    place.store.put(&slice, &with("ofi_1")).unwrap();
+    assert_eq!(place.store.changed(&stored).unwrap(), None);
+}
+
+pub(crate) fn names_that_it_does_not_take_are_refused(stores: &Stores) {
+    let place = stores.questdb();
+    let slice = place.slice(Table::Features, CU, DAY);
+    for name in ["a.b", "", "ts", "row_hash", "a-b", "ü"] {
+        let made = batch(vec![
+            ("datetime_ns", Arc::new(Int64Array::from(vec![opening(slice.day)])), false),
+            (name, Arc::new(Float64Array::from(vec![1.5])), true),
+        ]);
+        let error = place.store.put(&slice, &made).unwrap_err().to_string();
+        assert!(error.contains(&format!("column `{name}`")), "{error}");
+    }
+    let twice = batch(vec![("datetime_ns", Arc::new(Int64Array::from(vec![1, 1])), false)]);
+    assert!(place.store.put(&slice, &twice).unwrap_err().to_string().contains("do not ascend"));
+}
+
+pub(crate) fn a_server_that_is_away_is_told(_: &Stores) {
+    let store = open("questdb::http::addr=127.0.0.1:9;retry_timeout=300;").unwrap();
+    let slice = ghtrader_store::Slice {
+        table: Table::TicksRaw,
+        market: String::new(),
+        symbol: CU.to_owned(),
+        day: DAY.parse().unwrap(),
+        variant: String::new(),
+    };
+    let error = store.digest(&slice).unwrap_err().to_string();
+    assert!(error.contains("127.0.0.1:9") && error.contains("cannot be reached"), "{error}");
+    assert!(store.put(&slice, &rows(&ticks(CU, slice.day, 10, 1))).is_err());
+}
+
+pub(crate) fn a_password_is_asked_for(_: &Stores) {
+    let server =
+        Server::start_with(Path::new(ROOT), &[("QDB_HTTP_USER", "desk"), ("QDB_HTTP_PASSWORD", "of;tests")]).unwrap();
+    let slice = ghtrader_store::Slice {
+        table: Table::TicksRaw,
+        market: String::new(),
+        symbol: CU.to_owned(),
+        day: DAY.parse().unwrap(),
+        variant: String::new(),
+    };
+    let made = rows(&ticks(CU, slice.day, 10, 1));
+    let put = |secrets: &[(&str, &str)]| {
+        let named = |name: &str| secrets.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        ghtrader_store::open_with(&server.address(), named).and_then(|store| store.put(&slice, &made))
+    };
+    for wrong in [&[][..], &[("QUESTDB_USER", "desk"), ("QUESTDB_PASSWORD", "wrong1")]] {
+        let error = put(wrong).unwrap_err().to_string();
+        assert!(error.contains("QUESTDB_PASSWORD") && !error.contains("wrong1"), "{error}");
+    }
+    assert_eq!(put(&[("QUESTDB_USER", "desk"), ("QUESTDB_PASSWORD", "of;tests")]).unwrap(), made);
+}
