@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::daily::{market_file, project, ran, real, small};
+use crate::markets::{project, ran, shfe, small};
 use crate::space::{Answer, Space};
 
 fn audit(space: &Space) -> Answer {
@@ -89,13 +89,7 @@ fn a_task_can_demand_that_the_data_are_green() {
 
 #[test]
 fn of_the_real_shfe_files_the_two_known_defects_are_told() {
-    let Some(source) = real("shfe-2022-02-18") else { return };
-    let space = project();
-    market_file(&space, "shfe");
-    std::fs::create_dir_all(space.path("market/ticks")).unwrap();
-    for file in std::fs::read_dir(source).unwrap().map(Result::unwrap) {
-        std::fs::copy(file.path(), space.path("market/ticks").join(file.file_name())).unwrap();
-    }
+    let Some(space) = shfe() else { return };
     let answer = audit(&space);
     assert_eq!((answer.code, answer.out.as_str()), (0, "ag: green\nau: green\ncu: green\n"), "{answer:#?}");
     let quarantined = |variety: &str| {

@@ -3,51 +3,20 @@
 //! `ghtrader-tasks` has to be built: `./x test` does.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::markets::{bitcoin, if_days, index_future, market_file, project, ran, real, shfe, small, write_day};
 use crate::space::{Answer, Space, results};
-
-/// The smallest market on which a model is better than chance beyond doubt.
-const SMALL: &str = include_str!("../markets/small/market.yaml");
 
 /// One horizon and one model, so that a test takes seconds.
 const QUICK: [&str; 6] = ["-p", "market=market", "-p", "horizons=[10]", "-p", "models=[logistic]"];
-
-pub(crate) fn project() -> Space {
-    let tasks = Path::new(env!("CARGO_BIN_EXE_ghtrader")).with_file_name("ghtrader-tasks");
-    assert!(tasks.is_file(), "{} is not built: run ./x test, or ./x build first", tasks.display());
-    let space = Space::new();
-    for flow in ["daily.yaml", "backfill.yaml", "audit.yaml"] {
-        std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("flows").join(flow), space.path("flows").join(flow))
-            .unwrap();
-    }
-    space
-}
-
-pub(crate) fn small() -> Space {
-    let space = project();
-    space.write("market/market.yaml", SMALL);
-    space
-}
 
 fn daily(space: &Space, args: &[&str]) -> Answer {
     let answer = space.call(&[&["run", "daily"], &QUICK[..], args].concat());
     assert_eq!(answer.code, 0, "{answer:#?}");
     answer
-}
-
-/// The tasks that ran, each with the number of its instances.
-pub(crate) fn ran(answer: &Answer) -> BTreeMap<String, usize> {
-    let mut ran = BTreeMap::new();
-    for line in answer.err.lines().filter_map(|line| line.strip_prefix("ran      ")) {
-        let name = line.split(['[', ' ']).next().unwrap_or_default();
-        *ran.entry(name.to_owned()).or_default() += 1;
-    }
-    ran
 }
 
 fn expected(tasks: &[(&str, usize)]) -> BTreeMap<String, usize> {
@@ -127,47 +96,6 @@ fn killed_ten_times_the_flow_completes_with_the_same_results() {
     assert_eq!(results(&space.path("cache")), results(&undisturbed.path("cache")));
 }
 
-/// The folder of real data, or a message that the test is skipped.
-pub(crate) fn real(folder: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    eprintln!("skipped: {} is not here", path.display());
-    None
-}
-
-pub(crate) fn market_file(space: &Space, market: &str) {
-    let text = std::fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/markets").join(market).join("market.yaml"),
-    );
-    space.write("market/market.yaml", &text.unwrap());
-}
-
-/// The IF file, split by day: a source file is the unit of ingest.
-fn if_days(source: &Path) -> BTreeMap<String, String> {
-    let file = std::fs::File::open(source.join("if_hot_20210104_20210118_l1.csv.gz")).unwrap();
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
-    let (header, rows) = text.split_once('\n').unwrap();
-    let mut days: BTreeMap<String, String> = BTreeMap::new();
-    for row in rows.lines() {
-        let day = row.split(',').nth(2).unwrap().to_owned();
-        let text = days.entry(day).or_insert_with(|| format!("{header}\n"));
-        text.push_str(row);
-        text.push('\n');
-    }
-    days
-}
-
-fn write_day(space: &Space, day: &str, text: &str) {
-    let path = space.path(&format!("market/ticks/if_{day}.csv.gz"));
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let mut file = flate2::write::GzEncoder::new(std::fs::File::create(path).unwrap(), flate2::Compression::fast());
-    file.write_all(text.as_bytes()).unwrap();
-    file.finish().unwrap();
-}
-
 #[test]
 fn on_real_if_ticks_a_new_day_runs_that_day_alone_and_gives_the_same_hashes_as_the_whole() {
     let Some(source) = real("if-2021-01") else { return };
@@ -188,9 +116,7 @@ fn on_real_if_ticks_a_new_day_runs_that_day_alone_and_gives_the_same_hashes_as_t
     second.remove("summary");
     assert_eq!(second, expected(&once));
 
-    let whole = project();
-    market_file(&whole, "if");
-    days.iter().for_each(|(day, text)| write_day(&whole, day, text));
+    let Some(whole) = index_future() else { return };
     daily(&whole, &[]);
     let (grown, whole) = (results(&grown.path("cache")), results(&whole.path("cache")));
     let differing: Vec<_> =
@@ -203,14 +129,7 @@ fn on_real_if_ticks_a_new_day_runs_that_day_alone_and_gives_the_same_hashes_as_t
 
 #[test]
 fn the_defects_of_the_real_shfe_files_are_quarantined_and_counted() {
-    let Some(source) = real("shfe-2022-02-18") else { return };
-    let space = project();
-    market_file(&space, "shfe");
-    std::fs::create_dir_all(space.path("market/ticks")).unwrap();
-    for file in std::fs::read_dir(source).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), space.path("market/ticks").join(file.file_name())).unwrap();
-    }
+    let Some(space) = shfe() else { return };
     let answer = space.call(&["run", "backfill", "-p", "market=market"]);
     assert_eq!(answer.code, 0, "{answer:#?}");
     let counts = ran(&answer);
@@ -234,12 +153,7 @@ fn the_defects_of_the_real_shfe_files_are_quarantined_and_counted() {
 
 #[test]
 fn a_real_market_around_the_clock_runs_to_its_decision() {
-    let Some(source) = real("btcusdt-l5") else { return };
-    let space = project();
-    market_file(&space, "btc");
-    std::fs::create_dir_all(space.path("market/ticks")).unwrap();
-    let file = "derived_btcusdt_usdm_20240718-19_l5_event.csv.gz";
-    std::fs::copy(source.join(file), space.path("market/ticks").join(file)).unwrap();
+    let Some(space) = bitcoin() else { return };
     let answer = daily(&space, &[]);
     assert!(answer.out.contains("BTCUSDT"), "{answer:#?}");
     let got =

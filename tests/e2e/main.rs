@@ -11,6 +11,8 @@
 mod audit;
 mod daily;
 mod examples;
+#[path = "../markets/mod.rs"]
+mod markets;
 mod reference;
 mod space;
 
