@@ -107,8 +107,7 @@ fn compare(raw: &Ticks, ticks: &Ticks, entry: &Entry, day: Day, symbol: &str, fi
 
 /// The manifest beside the rows.
 fn describe(ticks: &Ticks, entry: &Entry, day: Day, manifest: &Manifest, findings: &mut Findings) {
-    let mut hashes = RowHashes::default();
-    ticks.row_hashes(&entry.contract).for_each(|hash| hashes.add(hash));
+    let hashes = RowHashes::of(ticks, &entry.contract);
     let stamps = (ticks.datetime_ns.first().copied(), ticks.datetime_ns.last().copied());
     let facts = [
         ("the day", manifest.day == day),

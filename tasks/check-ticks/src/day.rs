@@ -81,8 +81,7 @@ fn names(ticks: &Ticks, index: &DayIndex, out: &mut Findings) {
 }
 
 fn compare(ticks: &Ticks, index: &DayIndex, out: &mut Findings) {
-    let mut hashes = RowHashes::default();
-    ticks.row_hashes(&index.contract).for_each(|hash| hashes.add(hash));
+    let hashes = RowHashes::of(ticks, &index.contract);
     let facts = [
         ("rows", index.rows.to_string(), ticks.len().to_string()),
         ("the first stamp", shown(index.first_ns.as_ref()), shown(ticks.datetime_ns.first())),

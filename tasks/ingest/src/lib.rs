@@ -1,18 +1,23 @@
 //! Kind `ingest`: one cell of a market (a tick file, or an invented day) to one canonical Parquet file per contract and
 //! trading day, and a day index.
 //!
-//! The way of a row: [`source`] or [`synthetic`] gives it as it stands, [`clean`] snaps, checks and orders it, [`days`]
-//! puts it into a file. After an error the runner takes none of them. It knows no roll and no feature.
+//! The way of a row: [`source`] or [`synthetic`] gives it as it stands, [`check`] judges it by itself, [`clean`] beside
+//! the rows before it, [`days`] puts it into a file; [`pipeline`] has this go on on several cores. After an error the
+//! runner takes none of the files. It knows no roll and no feature.
 
+mod check;
 mod clean;
 mod days;
+mod pipeline;
 mod row;
 mod source;
 pub mod synthetic;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
+use days::Files;
 use ghtrader_kit::{InputFile, InputJson, Job, OutputFolder, OutputJson, Result, Task};
 use ghtrader_market::{Cell, CellIndex, TicksSpec};
+use rayon::ThreadPoolBuilder;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -60,21 +65,18 @@ impl Task for Ingest {
         let (cell, spec) = (inputs.cell.read()?, inputs.spec.read()?);
         let name: String = job.axis("cell")?;
         let calendar = spec.calendar()?;
-        let mut cleaner = clean::Cleaner::new(&spec, &calendar, outputs.ticks.path());
-        match (&cell.file, &cell.synthetic, &inputs.ticks) {
-            (Some(file), None, Some(ticks)) => {
-                let mut push = |row| cleaner.push(row).with_context(|| file.clone());
-                source::read(file, ticks.path(), &spec, &mut push)?;
-            }
+        let (source, pieces) = match (&cell.file, &cell.synthetic, &inputs.ticks) {
+            (Some(file), None, Some(ticks)) => (file.as_str(), source::open(file, ticks.path(), &spec)?),
             (None, Some(synthetic), None) => {
-                synthetic::invent(synthetic, &spec)?.rows.into_iter().try_for_each(|row| cleaner.push(row))?;
+                ("the invented day", source::known(synthetic::invent(synthetic, &spec)?.rows))
             }
             (Some(file), None, None) => bail!("the cell is the file `{file}`, but the input `ticks` is not there"),
             (None, Some(_), Some(_)) => bail!("an invented cell takes no input `ticks`: give null"),
             _ => bail!("the cell `{name}` has to have either `file` or `synthetic`"),
-        }
-        let source = cell.file.as_deref().unwrap_or("the invented day");
-        let cleaned = cleaner.finish().with_context(|| source.to_owned())?;
+        };
+        let files = Files { folder: outputs.ticks.path(), spec: &spec, calendar: &calendar };
+        let threads = ThreadPoolBuilder::new().num_threads(job.threads()).build()?;
+        let cleaned = threads.install(|| pipeline::run(source, pieces, files))?;
         report(job, &cleaned);
         let clean::Cleaned { read, foreign, days, quarantine } = cleaned;
         outputs.index.write(&CellIndex { cell: name, read, foreign, rows: days, quarantine })

@@ -82,8 +82,7 @@ impl Task for MainL5 {
 }
 
 fn manifest(ticks: &Ticks, entry: Entry, day: Day) -> Manifest {
-    let mut hashes = RowHashes::default();
-    ticks.row_hashes(&entry.contract).for_each(|hash| hashes.add(hash));
+    let hashes = RowHashes::of(ticks, &entry.contract);
     let stamp = |stamp: Option<&i64>| stamp.copied().unwrap_or_default();
     Manifest {
         symbol: ticks.symbol.clone(),

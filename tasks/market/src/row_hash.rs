@@ -1,7 +1,12 @@
 //! A 64-bit hash of each tick, and its minimum, maximum and sum over a day: equal where two stores hold the same rows,
 //! in whatever order they give them.
 
-use crate::{Hash64, Tick};
+use rayon::prelude::*;
+
+use crate::{Day, Hash64, Tick, Ticks};
+
+/// Rows that are worth a thread's while.
+const ROWS: usize = 4_096;
 
 /// Minimum, maximum and sum (modulo 2⁶⁴) of row hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +26,28 @@ impl Default for RowHashes {
 }
 
 impl RowHashes {
+    /// Those of a table's rows as rows of `contract`, by the threads of the calling rayon pool.
+    pub fn of(ticks: &Ticks, contract: &str) -> Self {
+        let parts = (0..ticks.len().div_ceil(ROWS)).into_par_iter().map(|part| {
+            let rows = part * ROWS..((part + 1) * ROWS).min(ticks.len());
+            let mut hashes = Self::default();
+            ticks.row_hashes_of(contract, rows).for_each(|hash| hashes.add(hash));
+            hashes
+        });
+        parts.reduce(Self::default, Self::with)
+    }
+
     /// Takes in one more row.
     pub fn add(&mut self, hash: u64) {
-        self.min.0 = self.min.0.min(hash);
-        self.max.0 = self.max.0.max(hash);
-        self.sum.0 = self.sum.0.wrapping_add(hash);
+        *self = self.with(Self { min: Hash64(hash), max: Hash64(hash), sum: Hash64(hash) });
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self {
+            min: Hash64(self.min.0.min(other.min.0)),
+            max: Hash64(self.max.0.max(other.max.0)),
+            sum: Hash64(self.sum.0.wrapping_add(other.sum.0)),
+        }
     }
 }
 
@@ -33,24 +55,36 @@ impl RowHashes {
 /// `contract ‖ 0 ‖ trading_day (i32) ‖ datetime_ns (i64) ‖ the 26 values (f64)`, each little endian; null is the one
 /// quiet NaN `7ff8000000000000`, and −0 is 0.
 pub fn row_hash(contract: &str, tick: &Tick) -> u64 {
-    let mut bytes = [0; 12 + 8 * 26];
-    let mut rest = bytes.as_mut_slice();
-    let mut put = |part: &[u8]| {
-        let (here, later) = std::mem::take(&mut rest).split_at_mut(part.len());
-        here.copy_from_slice(part);
-        rest = later;
-    };
-    put(&tick.trading_day.0.to_le_bytes());
-    put(&tick.datetime_ns.to_le_bytes());
-    for value in tick.values {
-        let bits = if value.is_nan() { 0x7ff8_0000_0000_0000 } else { (value + 0.0).to_bits() };
-        put(&bits.to_le_bytes());
+    RowHasher::new(contract).hash(tick.trading_day, tick.datetime_ns, tick.values.into_iter())
+}
+
+/// Hashes rows of one contract, with the memory for a row's bytes kept.
+pub(crate) struct RowHasher {
+    bytes: Vec<u8>,
+    /// Of `bytes`, the contract's part.
+    contract: usize,
+}
+
+impl RowHasher {
+    pub(crate) fn new(contract: &str) -> Self {
+        let mut bytes = contract.as_bytes().to_vec();
+        bytes.push(0);
+        Self { contract: bytes.len(), bytes }
     }
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(contract.as_bytes()).update(&[0]).update(&bytes);
-    let mut first = [0; 8];
-    first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    u64::from_le_bytes(first)
+
+    /// [`row_hash`], of a row in parts.
+    pub(crate) fn hash(&mut self, trading_day: Day, datetime_ns: i64, values: impl Iterator<Item = f64>) -> u64 {
+        self.bytes.truncate(self.contract);
+        self.bytes.extend_from_slice(&trading_day.0.to_le_bytes());
+        self.bytes.extend_from_slice(&datetime_ns.to_le_bytes());
+        for value in values {
+            let bits = if value.is_nan() { 0x7ff8_0000_0000_0000 } else { (value + 0.0).to_bits() };
+            self.bytes.extend_from_slice(&bits.to_le_bytes());
+        }
+        let mut first = [0; 8];
+        first.copy_from_slice(&blake3::hash(&self.bytes).as_bytes()[..8]);
+        u64::from_le_bytes(first)
+    }
 }
 
 #[cfg(test)]

@@ -1,17 +1,21 @@
 //! Any table as a Parquet file, with settings under which the same rows give the same bytes on every machine: ZSTD at
-//! level 3, a fixed size of row groups, no name of a program version, no Arrow schema beside Parquet's own.
+//! level 3, a fixed size of row groups, no name of a program version, no Arrow schema beside Parquet's own. How many
+//! threads encode the columns changes nothing.
 
 use std::path::Path;
 
 use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch};
+use arrow_buffer::NullBuffer;
+use arrow_schema::Field;
 use fs_err::File;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowWriterOptions, compute_leaves};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
+use rayon::prelude::*;
 
 use crate::{Error, Result};
 
@@ -19,7 +23,8 @@ use crate::{Error, Result};
 const GROUP_ROWS: usize = 1 << 17;
 const ZSTD_LEVEL: i32 = 3;
 
-/// Writes a table; `metadata` are key-value pairs kept with it.
+/// Writes a table of flat columns, which the threads of the calling rayon pool encode; `metadata` are key-value pairs kept
+/// with it.
 ///
 /// # Errors
 /// Where the disk or the Parquet library refuses; both name the file.
@@ -38,10 +43,36 @@ fn put(file: File, batch: &RecordBatch, metadata: &[(&str, &str)]) -> std::resul
         .set_key_value_metadata((!pairs.is_empty()).then_some(pairs))
         .build();
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(file, batch.schema(), options)?;
-    writer.write(batch)?;
+    let writer = ArrowWriter::try_new_with_options(file, batch.schema(), options)?;
+    let (mut writer, groups) = writer.into_serialized_writer()?;
+    for (number, start) in (0..batch.num_rows()).step_by(GROUP_ROWS).enumerate() {
+        let rows = batch.slice(start, GROUP_ROWS.min(batch.num_rows() - start));
+        let columns = groups.create_column_writers(number)?;
+        if columns.len() != rows.num_columns() {
+            return Err(ParquetError::General("a column of this table is not flat".to_owned()));
+        }
+        let fields = batch.schema_ref().fields();
+        let encoded = columns.into_par_iter().zip(rows.columns()).zip(&fields[..]);
+        let encoded: Vec<_> = encoded.map(|((writer, array), field)| encode(writer, field, array)).collect();
+        let mut group = writer.next_row_group()?;
+        for column in encoded {
+            column?.append_to_row_group(&mut group)?;
+        }
+        group.close()?;
+    }
     writer.close()?;
     Ok(())
+}
+
+fn encode(
+    mut writer: ArrowColumnWriter,
+    field: &Field,
+    array: &ArrayRef,
+) -> std::result::Result<ArrowColumnChunk, ParquetError> {
+    for leaf in compute_leaves(field, array)? {
+        writer.write(&leaf)?;
+    }
+    writer.close()
 }
 
 /// Reads a table whole, as one batch, with the key-value pairs kept with it.
@@ -69,7 +100,8 @@ fn get(file: File) -> std::result::Result<(RecordBatch, Vec<(String, String)>), 
 
 /// A column of numbers; NaN becomes null.
 pub fn floats(values: &[f64]) -> ArrayRef {
-    std::sync::Arc::new(Float64Array::from_iter(values.iter().map(|value| (!value.is_nan()).then_some(*value))))
+    let known = NullBuffer::from_iter(values.iter().map(|value| !value.is_nan()));
+    std::sync::Arc::new(Float64Array::new(values.to_vec().into(), Some(known)))
 }
 
 /// The column of a name and Arrow type.

@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::{Day, Error, Result, row_hash};
+use crate::row_hash::RowHasher;
+use crate::{Day, Error, Result};
 
 /// Levels of the book in the canonical table; those that a market does not have are null.
 pub const LEVELS: usize = 5;
@@ -147,9 +148,19 @@ impl Ticks {
         Some(Tick { trading_day, datetime_ns, values })
     }
 
-    /// The hash of each row as a row of `contract`.
+    /// The hash of each row as a row of `contract`; [`RowHashes::of`](crate::RowHashes::of) has them all in one.
     pub fn row_hashes(&self, contract: &str) -> impl Iterator<Item = u64> {
-        (0..self.len()).filter_map(|index| self.row(index)).map(move |tick| row_hash(contract, &tick))
+        self.row_hashes_of(contract, 0..self.len())
+    }
+
+    /// Those of a range of rows, which has to lie in the table.
+    pub(crate) fn row_hashes_of(&self, contract: &str, rows: Range<usize>) -> impl Iterator<Item = u64> {
+        let mut hasher = RowHasher::new(contract);
+        let (days, stamps) = (&self.trading_day[rows.clone()], &self.datetime_ns[rows.clone()]);
+        let columns = self.columns();
+        days.iter().zip(stamps).zip(rows).map(move |((day, stamp), row)| {
+            hasher.hash(*day, *stamp, columns.iter().map(|column| column.get(row).copied().unwrap_or(f64::NAN)))
+        })
     }
 
     /// The rows of a range as a table of their own; what lies beyond the last row is left out.

@@ -1,5 +1,6 @@
 //! Which column of a source is which, by TqSdk's names.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use ghtrader_market::{LEVELS, TicksSpec, VALUES, value_names};
@@ -100,10 +101,10 @@ fn distance(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
-/// The contract of a row, with the last answer remembered: neighbours mostly have the same.
+/// The contracts of rows, each name held once.
 #[derive(Default)]
 pub(crate) struct Symbols {
-    last: Option<(String, String, Arc<str>)>,
+    known: HashSet<Arc<str>>,
 }
 
 impl Symbols {
@@ -112,21 +113,18 @@ impl Symbols {
     /// # Errors
     /// Where that is empty.
     pub(crate) fn contract(&mut self, symbol: &str, underlying: &str) -> Result<Arc<str>, String> {
-        if let Some((last_symbol, last_underlying, contract)) = &self.last
-            && last_symbol == symbol
-            && last_underlying == underlying
-        {
-            return Ok(Arc::clone(contract));
-        }
         let series = symbol.is_empty() || symbol.starts_with("KQ.");
         let contract = if series { underlying } else { symbol };
+        if let Some(known) = self.known.get(contract) {
+            return Ok(Arc::clone(known));
+        }
         if contract.is_empty() {
             return Err(format!(
                 "`{symbol}` is no contract: a main series needs the column `underlying_contract` that names one"
             ));
         }
         let contract: Arc<str> = Arc::from(contract);
-        self.last = Some((symbol.to_owned(), underlying.to_owned(), Arc::clone(&contract)));
+        self.known.insert(Arc::clone(&contract));
         Ok(contract)
     }
 }

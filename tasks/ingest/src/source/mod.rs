@@ -1,10 +1,14 @@
 //! Tick files: what they are is told by their first bytes, since a task's input need not keep its name.
+//!
+//! A source is given in pieces, so that memory holds a part of it, and the rows of several can be taken out at once.
 
 mod columns;
 mod csv_file;
+mod lines;
+mod number;
 mod parquet_file;
 
-use std::io::{BufReader, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
@@ -14,20 +18,50 @@ use ghtrader_market::TicksSpec;
 
 use crate::Raw;
 
-/// Takes the rows of a source one by one.
+/// Rows of a piece that are known already.
+const ROWS: usize = 4_096;
+
+/// Takes rows one by one.
 pub(crate) type Sink<'a> = &'a mut dyn FnMut(Raw) -> Result<()>;
 
-/// Reads a tick file; `file` is its name for messages.
+/// The pieces of a source, in its order; none after the first error.
+pub(crate) type Pieces = Box<dyn Iterator<Item = Result<Box<dyn Piece>>> + Send>;
+
+/// Part of a source.
+pub(crate) trait Piece: Send {
+    /// Gives its rows, in their order.
+    ///
+    /// # Errors
+    /// Names the file, and the line of the row that cannot be taken out. Those of the sink.
+    fn rows(self: Box<Self>, sink: Sink<'_>) -> Result<()>;
+}
+
+impl Piece for Vec<Raw> {
+    fn rows(self: Box<Self>, sink: Sink<'_>) -> Result<()> {
+        (*self).into_iter().try_for_each(sink)
+    }
+}
+
+/// Those of rows that are known already.
+pub(crate) fn known(rows: Vec<Raw>) -> Pieces {
+    let mut rows = rows.into_iter();
+    Box::new(std::iter::from_fn(move || {
+        let piece: Vec<Raw> = rows.by_ref().take(ROWS).collect();
+        (!piece.is_empty()).then(|| Ok(Box::new(piece) as Box<dyn Piece>))
+    }))
+}
+
+/// Opens a tick file; `file` is its name for messages.
 ///
 /// # Errors
 /// Names the file, and the line where there is one.
-pub(crate) fn read(file: &str, path: &Path, spec: &TicksSpec, sink: Sink<'_>) -> Result<()> {
+pub(crate) fn open(file: &str, path: &Path, spec: &TicksSpec) -> Result<Pieces> {
     let mut first = [0; 4];
     let length = File::open(path)?.read(&mut first)?;
-    let reader = BufReader::with_capacity(1 << 16, File::open(path)?);
+    let reader = File::open(path)?;
     match &first[..length] {
-        [0x1f, 0x8b, ..] => csv_file::read(file, MultiGzDecoder::new(reader), spec, sink),
-        b"PAR1" => parquet_file::read(file, path, spec, sink),
-        _ => csv_file::read(file, reader, spec, sink),
+        [0x1f, 0x8b, ..] => csv_file::open(file, MultiGzDecoder::new(std::io::BufReader::new(reader)), spec),
+        b"PAR1" => parquet_file::open(file, reader, spec),
+        _ => csv_file::open(file, reader, spec),
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn is_empty(values: &Values) -> bool {
 }
 
 /// Whether two rows hold the same, null for null.
-pub(super) fn same(one: &Values, other: &Values) -> bool {
+pub(crate) fn same(one: &Values, other: &Values) -> bool {
     one.iter().zip(other).all(|(a, b)| a == b || a.is_nan() && b.is_nan())
 }
 

@@ -1,0 +1,121 @@
+//! A row by itself: whose it is, which day's, whether its values can be; prices snapped to integer ticks. What a row is
+//! beside the rows before it is [`clean`](crate::clean)'s to say, so rows can be checked on several cores.
+//!
+//! The order of the checks decides what a row is counted as, and it is part of the result:
+//!
+//! 1. another variety → foreign
+//! 2. no quote on either side and no last price → empty book. It comes before the order of time, because such a row may
+//!    carry a stamp *after* the row that follows it (the first rows of au2208 and cu2206 on 2022-02-18 do): it must not
+//!    make the true rows look late.
+//! 3. exchange closed; the stated trading day is another than the calendar's
+//! 4. impossible value; price between two ticks
+
+mod values;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use ghtrader_kit::Result;
+use ghtrader_market::{Calendar, Cause, Contract, Day, Tick, TickSize, TicksSpec};
+
+use crate::Raw;
+pub(crate) use values::same;
+
+/// What a calendar says changes on the hour only: days and nights begin and end on one, and so do zones.
+const HOUR_NS: i64 = 3_600_000_000_000;
+
+/// A row of the variety, checked by itself.
+pub(crate) struct Checked {
+    /// Its line in the source.
+    pub(crate) line: u64,
+    pub(crate) contract: Arc<str>,
+    /// With the calendar's trading day and canonical values.
+    pub(crate) tick: Tick,
+    /// Why it cannot be kept, where it cannot.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+/// Why a row is not kept.
+pub(crate) struct Refusal(pub(crate) Cause, pub(crate) String);
+
+/// Checks rows; remembers what neighbours share.
+pub(crate) struct Checker<'a> {
+    spec: &'a TicksSpec,
+    calendar: &'a Calendar,
+    nights: bool,
+    /// The tick of each contract; none for another variety's.
+    ticks: HashMap<Arc<str>, Option<TickSize>>,
+    hour: Option<Hour>,
+}
+
+/// What the calendar says of an hour.
+#[derive(Clone, Copy)]
+struct Hour {
+    /// Since 1970.
+    number: i64,
+    day: Day,
+    open: bool,
+}
+
+impl<'a> Checker<'a> {
+    /// For the rows of one variety.
+    pub(crate) fn new(spec: &'a TicksSpec, calendar: &'a Calendar) -> Self {
+        Self { spec, calendar, nights: spec.sessions.has_night(), ticks: HashMap::new(), hour: None }
+    }
+
+    /// Checks a row; none where it is another variety's.
+    ///
+    /// # Errors
+    /// Where the symbol is no contract.
+    pub(crate) fn check(&mut self, row: Raw) -> Result<Option<Checked>> {
+        let about = || format!("row {} of `{}`", row.line, row.contract);
+        let Some(size) = self.size(&row.contract).with_context(about)? else { return Ok(None) };
+        let hour = self.hour(row.datetime_ns);
+        let Raw { line, contract, day, datetime_ns, values } = row;
+        let mut tick = Tick { trading_day: hour.day, datetime_ns, values };
+        let refusal = self.refusal(&mut tick, day, hour.open, size);
+        Ok(Some(Checked { line, contract, tick, refusal }))
+    }
+
+    /// The tick of a contract; none for another variety's.
+    fn size(&mut self, contract: &Arc<str>) -> Result<Option<TickSize>> {
+        if let Some(known) = self.ticks.get(contract) {
+            return Ok(*known);
+        }
+        let parsed = Contract::parse(contract)?;
+        let ours = parsed.exchange == self.spec.exchange && parsed.product == self.spec.variety;
+        let size = ours.then(|| self.spec.tick_of(&parsed));
+        self.ticks.insert(Arc::clone(contract), size);
+        Ok(size)
+    }
+
+    fn hour(&mut self, ns: i64) -> Hour {
+        let number = ns.div_euclid(HOUR_NS);
+        match self.hour {
+            Some(hour) if hour.number == number => hour,
+            _ => {
+                let (day, open) = (self.calendar.trading_day(ns), self.calendar.is_open(ns, self.nights));
+                *self.hour.insert(Hour { number, day, open })
+            }
+        }
+    }
+
+    /// The checks in the order above; the values become canonical on the way.
+    fn refusal(&self, tick: &mut Tick, stated: Option<Day>, open: bool, size: TickSize) -> Option<Refusal> {
+        values::normalise(&mut tick.values, self.spec.levels);
+        if values::is_empty(&tick.values) {
+            return Some(Refusal(Cause::EmptyBook, "no quote on either side and no last price".to_owned()));
+        }
+        if !open {
+            let (date, time) = self.calendar.local(tick.datetime_ns);
+            return Some(Refusal(Cause::Closed, format!("no session at {date} {time}")));
+        }
+        let day = tick.trading_day;
+        if let Some(stated) = stated.filter(|stated| *stated != day) {
+            return Some(Refusal(Cause::TradingDay, format!("the file says {stated}, the calendar {day}")));
+        }
+        let refused = values::check(&mut tick.values, size, self.spec.fractional_volume);
+        refused.map(|(cause, detail)| Refusal(cause, detail))
+    }
+}
