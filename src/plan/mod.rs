@@ -32,6 +32,7 @@ use std::sync::{Arc, Mutex};
 use indexmap::IndexMap;
 use serde_json::Value;
 
+pub(crate) use fits::fits;
 pub use input::{Data, Resolved, ResolvedInput};
 pub use lacks::lacks;
 pub use reason::{Reason, differences};

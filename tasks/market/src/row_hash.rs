@@ -1,7 +1,7 @@
 //! A 64-bit hash of each tick, and its minimum, maximum and sum over a day: equal where two stores hold the same rows,
 //! in whatever order they give them.
 
-use crate::{Hash64, Tick};
+use crate::{Hash64, Tick, Ticks};
 
 /// Minimum, maximum and sum (modulo 2⁶⁴) of row hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,13 @@ impl Default for RowHashes {
 }
 
 impl RowHashes {
+    /// Of all rows of a table, as rows of a contract.
+    pub fn of(contract: &str, ticks: &Ticks) -> Self {
+        let mut hashes = Self::default();
+        ticks.row_hashes(contract).for_each(|hash| hashes.add(hash));
+        hashes
+    }
+
     /// Takes in one more row.
     pub fn add(&mut self, hash: u64) {
         self.min.0 = self.min.0.min(hash);
