@@ -46,7 +46,7 @@ pub fn check_day(
         names(&ticks, index, &mut findings);
         let tick = spec.tick_of(&Contract::parse(&index.contract)?);
         rows::check(&ticks, spec, calendar, tick, &mut findings);
-        course::check(&ticks, spec, calendar, params, &mut findings);
+        course::check(&ticks, index.day, spec, calendar, params, &mut findings);
     }
     Ok(DayChecks {
         contract: index.contract.clone(),
