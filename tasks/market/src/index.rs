@@ -91,7 +91,7 @@ impl CellIndex {
 impl DayIndex {
     /// What the rows of a (contract, day) say; none of them dropped or quarantined.
     pub fn of(contract: &str, day: Day, ticks: &Ticks, spec: &TicksSpec, calendar: &Calendar) -> Self {
-        let hashes = RowHashes::of(contract, ticks);
+        let hashes = RowHashes::of(ticks, contract);
         let off = |ns: &&i64| !spec.sessions.contain(calendar.local(**ns).1);
         Self {
             contract: contract.to_owned(),
@@ -114,7 +114,7 @@ impl DayIndex {
 
     /// What rows differ in from what this says of them: each with what this says, and what they are.
     pub fn differences(&self, ticks: &Ticks) -> Vec<(&'static str, String, String)> {
-        let hashes = RowHashes::of(&self.contract, ticks);
+        let hashes = RowHashes::of(ticks, &self.contract);
         let stamp = |ns: Option<&i64>| ns.map_or_else(|| "none".to_owned(), i64::to_string);
         let mut facts = vec![
             ("rows", self.rows.to_string(), ticks.len().to_string()),

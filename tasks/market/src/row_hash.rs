@@ -22,7 +22,7 @@ impl Default for RowHashes {
 
 impl RowHashes {
     /// Of all rows of a table, as rows of a contract.
-    pub fn of(contract: &str, ticks: &Ticks) -> Self {
+    pub fn of(ticks: &Ticks, contract: &str) -> Self {
         let mut hashes = Self::default();
         ticks.row_hashes(contract).for_each(|hash| hashes.add(hash));
         hashes
