@@ -139,7 +139,7 @@ fn symbols_leave_out_other_varieties_and_files_of_other_contracts() {
     };
     let named = |symbols: Value| {
         let cells: Cells = with(symbols).unwrap().json("cells").unwrap();
-        cells.into_iter().flat_map(|(_, cells)| cells.into_keys()).collect::<Vec<_>>()
+        cells.into_values().flat_map(std::collections::BTreeMap::into_keys).collect::<Vec<_>>()
     };
     assert_eq!(named(json!(["au"])), ["ticks.au2206.csv"]);
     assert_eq!(named(json!([])).len(), 5);
