@@ -348,7 +348,7 @@ mod tests {
         task(&mut board, "train[n=1]", TaskState::Failed, after(start, 20));
         // 85 of a second and 3 of twenty; in 20 seconds there were 30 of work.
         let told = board.brief(after(start, 20));
-        assert!(told.ends_with("20s, about 1m 37s left"), "{told}");
+        assert!(told.ends_with("20s, about 1m 36s left"), "{told}");
     }
 
     #[test]

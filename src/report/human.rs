@@ -254,7 +254,7 @@ mod tests {
         let mut state = human.shared.state();
         let start = state.told;
         let after = |seconds| start + Duration::from_secs(seconds);
-        let mut hear = |state: &mut State, task: &str, into, now| {
+        let hear = |state: &mut State, task: &str, into, now| {
             state.board.hear(&Event::Task(TaskEvent::new(task.to_owned(), into)), now);
         };
         state.board.hear(&Event::Expected { tasks: 40, more: vec![("t".to_owned(), 40)] }, start);
