@@ -1,5 +1,8 @@
 //! What the system takes of a command and an environment. The kernel refuses the rest at the start of a task, without a
 //! word of whose it is; here it is an error of the flow, before anything runs where it can be known.
+//!
+//! A kind has its parameters in the file that `GHTRADER_TASK` names, so one that is too long for a variable (the list of
+//! a market's files, say) is there alone.
 
 use std::sync::atomic::Ordering;
 
@@ -32,8 +35,7 @@ struct Text {
 impl Text {
     fn new(name: &str, text: &str, scope: Option<usize>, span: Span) -> Self {
         let help = "hand it over in a file, as an input";
-        // `name=text`, and its end.
-        let length = name.len() + 1 + text.len() + 1;
+        let length = length(name, text);
         Self { what: format!("`{name}`"), scope, span, length, nul: text.contains('\0'), help }
     }
 
@@ -41,6 +43,16 @@ impl Text {
         let help = "put it into a script, and read that as an input";
         Self { what: "its command".to_owned(), length: text.len() + 1, help, ..Self::new("", text, scope, span) }
     }
+}
+
+/// Whether a variable is short enough for the system.
+pub(crate) fn fits(name: &str, text: &str) -> bool {
+    length(name, text) <= ONE
+}
+
+/// `name=text`, and its end.
+fn length(name: &str, text: &str) -> usize {
+    name.len() + 1 + text.len() + 1
 }
 
 impl Planner<'_> {
@@ -126,7 +138,10 @@ impl Planner<'_> {
         for (name, value) in with {
             let given = decl.with.iter().find(|(given, _)| given.value == *name);
             let span = given.map_or(decl.name.span, |(given, _)| given.span);
-            texts.push(Text::new(&format!("PARAM_{}", name.to_uppercase()), &text_of(value), scope, span));
+            let (name, text) = (format!("PARAM_{}", name.to_uppercase()), text_of(value));
+            if fits(&name, &text) || !matches!(decl.action, Action::Kind(_)) {
+                texts.push(Text::new(&name, &text, scope, span));
+            }
         }
         for (place, (axis, value)) in plan.axes.iter().zip(reader.axes).enumerate() {
             let stage = plan.stage(place);

@@ -32,6 +32,7 @@ use std::sync::{Arc, Mutex};
 use indexmap::IndexMap;
 use serde_json::Value;
 
+pub(crate) use fits::fits;
 pub use input::{Data, Resolved, ResolvedInput};
 pub use lacks::lacks;
 pub use reason::{Reason, differences};
@@ -174,6 +175,8 @@ pub struct Planner<'a> {
     partly: Option<BTreeSet<InstanceId>>,
     /// How many instances are demanded.
     expected: usize,
+    /// Their tasks, of those since the last call.
+    demanded: Vec<usize>,
     queue: VecDeque<Item>,
     /// The nodes that are in the queue.
     queued: HashSet<(usize, NodeId)>,
@@ -229,6 +232,7 @@ impl<'a> Planner<'a> {
             instances: Vec::new(),
             waits: HashMap::new(),
             expected: 0,
+            demanded: Vec::new(),
             queue: VecDeque::new(),
             queued: HashSet::new(),
             ready: Vec::new(),
@@ -314,6 +318,16 @@ impl<'a> Planner<'a> {
     /// How many instances are known to be part of the plan.
     pub fn expected(&self) -> usize {
         self.expected
+    }
+
+    /// By task, how many of them were not known at the last call.
+    pub fn take_demanded(&mut self) -> Vec<(&'a str, usize)> {
+        let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+        for task in std::mem::take(&mut self.demanded) {
+            *counts.entry(task).or_default() += 1;
+        }
+        let tasks = self.context.graph.tasks();
+        counts.into_iter().filter_map(|(task, count)| Some((tasks.get(task)?.name.value.as_str(), count))).collect()
     }
 
     /// The errors of the flow that were found since the last call.
@@ -424,6 +438,7 @@ impl<'a> Planner<'a> {
         if !instance.demanded {
             instance.demanded = true;
             self.expected += 1;
+            self.demanded.push(instance.task);
             self.enqueue(Item::Instance(id));
         }
     }

@@ -1,7 +1,10 @@
 //! What is going on in a run, in a few lines: how much is done, how long the rest may take, and what runs the longest.
 //!
-//! It hears events and is asked for lines at any time; it prints nothing. A task costs one entry while it runs and one
-//! count afterwards, so that asking costs as much with ten thousand tasks as with ten.
+//! It hears events and is asked for lines at any time; it prints nothing. An instance costs one entry while it runs and one
+//! count afterwards, so that asking costs as much with ten thousand of them as with ten.
+//!
+//! How long the rest may take follows from this run alone: what is left of a task takes as long as those of it that have
+//! ended did on average (of a task of which none has, as long as all did), and as many run side by side as did so far.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -21,6 +24,10 @@ pub(super) struct Board {
     failed: usize,
     skipped: usize,
     running: HashMap<String, Running>,
+    /// By task, up to [`NAMES`] of them.
+    tasks: HashMap<String, OfTask>,
+    /// Seconds that those that ended took, together.
+    seconds: f64,
     /// When the first task was started: what is found in the cache says nothing of the pace.
     first: Option<Instant>,
 }
@@ -32,17 +39,49 @@ struct Running {
     progress: String,
 }
 
+/// The instances of a task.
+#[derive(Debug, Default)]
+struct OfTask {
+    expected: usize,
+    /// Ended, or not to be run.
+    done: usize,
+    /// Executed.
+    ended: usize,
+    /// Seconds that these took, together.
+    seconds: f64,
+}
+
+/// So many tasks are told apart; what is left of others is taken to last as long as the mean of all.
+const NAMES: usize = 1_000;
+
 impl Board {
     /// Nothing has happened yet.
     pub(super) fn new() -> Self {
-        Self { expected: 0, ran: 0, cached: 0, failed: 0, skipped: 0, running: HashMap::new(), first: None }
+        Self {
+            expected: 0,
+            ran: 0,
+            cached: 0,
+            failed: 0,
+            skipped: 0,
+            running: HashMap::new(),
+            tasks: HashMap::new(),
+            seconds: 0.0,
+            first: None,
+        }
     }
 
     /// Takes note of an event.
     pub(super) fn hear(&mut self, event: &Event, now: Instant) {
         match event {
-            Event::Expected { tasks } => self.expected = *tasks,
-            Event::Task(TaskEvent { task, state, .. }) => self.task(task, *state, now),
+            Event::Expected { tasks, more } => {
+                self.expected = *tasks;
+                for (name, count) in more {
+                    if let Some(of) = self.of_task(name) {
+                        of.expected += count;
+                    }
+                }
+            }
+            Event::Task(TaskEvent { task, state, seconds, .. }) => self.task(task, *state, *seconds, now),
             Event::Progress { task, done, total, text } => {
                 if let Some(running) = self.running.get_mut(task) {
                     running.progress = visible_line(format!("{done}/{total} {text}").trim_end()).into_owned();
@@ -52,14 +91,28 @@ impl Board {
         }
     }
 
-    fn task(&mut self, task: &str, state: TaskState, now: Instant) {
+    fn of_task(&mut self, name: &str) -> Option<&mut OfTask> {
+        if self.tasks.len() < NAMES && !self.tasks.contains_key(name) {
+            self.tasks.insert(name.to_owned(), OfTask::default());
+        }
+        self.tasks.get_mut(name)
+    }
+
+    fn task(&mut self, task: &str, state: TaskState, seconds: Option<f64>, now: Instant) {
         if state == TaskState::Running {
             self.first.get_or_insert(now);
             // An attempt that is repeated has run since its first.
             self.running.entry(task.to_owned()).or_insert(Running { since: now, progress: String::new() });
             return;
         }
-        self.running.remove(task);
+        let since = self.running.remove(task).map(|running| now.duration_since(running.since).as_secs_f64());
+        let took = seconds.or(since).filter(|_| matches!(state, TaskState::Ran | TaskState::Failed));
+        self.seconds += took.unwrap_or_default();
+        if let Some(of) = self.of_task(task.split_once('[').map_or(task, |(name, _)| name)) {
+            of.done += 1;
+            of.ended += usize::from(took.is_some());
+            of.seconds += took.unwrap_or_default();
+        }
         match state {
             TaskState::Ran => self.ran += 1,
             TaskState::Cached => self.cached += 1,
@@ -88,7 +141,20 @@ impl Board {
         let rest = self.total().saturating_sub(self.done());
         let took = now.duration_since(self.first?).as_secs_f64();
         // Few or quick tasks tell nothing.
-        (ended >= 3 && took > 2.0 && rest > 0).then(|| Duration::from_secs_f64(took / ended as f64 * rest as f64))
+        if ended < 3 || took <= 2.0 || rest == 0 {
+            return None;
+        }
+        let mean = self.seconds / ended as f64;
+        let (mut known, mut work) = (0, 0.0);
+        for of in self.tasks.values() {
+            let left = of.expected.saturating_sub(of.done);
+            known += left;
+            work += left as f64 * if of.ended > 0 { of.seconds / of.ended as f64 } else { mean };
+        }
+        work += rest.saturating_sub(known) as f64 * mean;
+        // Where nothing is known of how long they took, their number is all there is to go by.
+        let left = if self.seconds > 0.0 { work * took / self.seconds } else { took / ended as f64 * rest as f64 };
+        Duration::try_from_secs_f64(left).ok()
     }
 
     /// `1,234 of 10,000 tasks, 2 failed, 8 running, 2m 5s, about 10m 0s left`.
@@ -205,7 +271,7 @@ mod tests {
     #[test]
     fn ten_thousand_tasks_are_a_bar_and_the_longest_running() {
         let (mut board, start) = (Board::new(), Instant::now());
-        board.hear(&Event::Expected { tasks: 10_000 }, start);
+        board.hear(&Event::Expected { tasks: 10_000, more: Vec::new() }, start);
         for n in 0..4_000 {
             task(&mut board, &format!("c{n}"), TaskState::Cached, start);
         }
@@ -255,13 +321,47 @@ mod tests {
     #[test]
     fn an_estimate_needs_something_to_go_by() {
         let (mut board, start) = (Board::new(), Instant::now());
-        board.hear(&Event::Expected { tasks: 10 }, start);
+        board.hear(&Event::Expected { tasks: 10, more: Vec::new() }, start);
         task(&mut board, "a", TaskState::Running, start);
         assert!(!board.brief(after(start, 60)).contains("left"));
         for name in ["a", "b", "c"] {
             task(&mut board, name, TaskState::Ran, after(start, 6));
         }
         assert_eq!(board.brief(after(start, 6)), "3 of 10 tasks, 6s, about 14s left");
+    }
+
+    #[test]
+    fn what_is_left_takes_as_long_as_those_of_its_task_did() {
+        let (mut board, start) = (Board::new(), Instant::now());
+        let more = vec![("data/ingest".to_owned(), 100), ("train".to_owned(), 4)];
+        board.hear(&Event::Expected { tasks: 104, more }, start);
+        // Ten quick ones one after the other, beside a slow one; five were there already.
+        for n in 0..10 {
+            let name = format!("data/ingest[cell={n}]");
+            task(&mut board, &name, TaskState::Running, after(start, n));
+            task(&mut board, &name, TaskState::Ran, after(start, n + 1));
+        }
+        (0..5).for_each(|n| task(&mut board, &format!("data/ingest[cell=c{n}]"), TaskState::Cached, start));
+        // 85 of a second and 4 of the mean, a second, one at a time.
+        assert!(board.brief(after(start, 10)).ends_with("10s, about 1m 29s left"), "{}", board.brief(after(start, 10)));
+        task(&mut board, "train[n=1]", TaskState::Running, start);
+        task(&mut board, "train[n=1]", TaskState::Failed, after(start, 20));
+        // 85 of a second and 3 of twenty; in 20 seconds there were 30 of work.
+        let told = board.brief(after(start, 20));
+        assert!(told.ends_with("20s, about 1m 36s left"), "{told}");
+    }
+
+    #[test]
+    fn tasks_beyond_those_told_apart_take_the_mean() {
+        let (mut board, start) = (Board::new(), Instant::now());
+        let more = (0..5_000).map(|n| (format!("t{n}"), 1)).collect();
+        board.hear(&Event::Expected { tasks: 5_000, more }, start);
+        for n in 0..2_500 {
+            task(&mut board, &format!("t{n}"), TaskState::Running, start);
+            task(&mut board, &format!("t{n}"), TaskState::Ran, after(start, 10));
+        }
+        assert!(board.brief(after(start, 10)).ends_with("about 10s left"), "{}", board.brief(after(start, 10)));
+        assert_eq!(board.tasks.len(), NAMES);
     }
 
     #[test]

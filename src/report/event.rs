@@ -20,6 +20,9 @@ pub enum Event {
     Expected {
         /// All of them, those that have ended included.
         tasks: usize,
+        /// How many of them were not known before, by the task's name.
+        #[serde(skip)]
+        more: Vec<(String, usize)>,
     },
     /// Something people should know that is neither an error nor about one task.
     Notice {

@@ -20,8 +20,8 @@ use crate::sync::lock;
 const FRAME: Duration = Duration::from_millis(100);
 /// Times go on also when nothing happens.
 const IDLE: Duration = Duration::from_secs(1);
-/// Without live lines, silence is broken after this long.
-const SILENCE: Duration = Duration::from_secs(30);
+/// Without live lines, how far the run is is told this often.
+const PROGRESS: Duration = Duration::from_secs(30);
 
 /// How to show a run.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +63,8 @@ struct State {
     stale: bool,
     /// When something was last written.
     written: Instant,
+    /// When it was last told how far the run is, without live lines.
+    told: Instant,
     ended: bool,
 }
 
@@ -76,6 +78,7 @@ impl Human {
             said: Vec::new(),
             stale: false,
             written: Instant::now(),
+            told: Instant::now(),
             ended: false,
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), ended: Condvar::new() });
@@ -175,10 +178,18 @@ impl State {
             if (self.stale && since >= FRAME) || since >= IDLE {
                 self.draw(now);
             }
-        } else if since >= SILENCE && self.board.is_busy() && !self.quiet {
-            let running = self.board.running_brief(3, now);
-            self.say(format!("progress {}: {running}", self.board.brief(now)), now);
+        } else if let Some(text) = self.progress(now) {
+            self.say(text, now);
         }
+    }
+
+    /// How far the run is, where that is due: between the lines of what ran, too, which do not say it.
+    fn progress(&mut self, now: Instant) -> Option<String> {
+        if now.duration_since(self.told) < PROGRESS || !self.board.is_busy() || self.quiet {
+            return None;
+        }
+        self.told = now;
+        Some(format!("progress {}: {}", self.board.brief(now), self.board.running_brief(3, now)))
     }
 
     fn draw(&mut self, now: Instant) {
@@ -230,4 +241,36 @@ fn size() -> Size {
 
 fn eprint_line(text: &str) {
     let _ = writeln!(stderr().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::TaskEvent;
+
+    #[test]
+    fn without_live_lines_progress_is_told_now_and_then_whatever_else_is_written() {
+        let human = Human::new(Style::default());
+        let mut state = human.shared.state();
+        let start = state.told;
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let hear = |state: &mut State, task: &str, into, now| {
+            state.board.hear(&Event::Task(TaskEvent::new(task.to_owned(), into)), now);
+        };
+        state.board.hear(&Event::Expected { tasks: 40, more: vec![("t".to_owned(), 40)] }, start);
+        for n in 0..10 {
+            hear(&mut state, &format!("t[n={n}]"), TaskState::Running, after(3 * n));
+            hear(&mut state, &format!("t[n={n}]"), TaskState::Ran, after(3 * n + 3));
+        }
+        assert_eq!(state.progress(after(30)), None, "nothing runs");
+        hear(&mut state, "t[n=10]", TaskState::Running, after(30));
+        state.written = after(30);
+        assert_eq!(state.progress(after(29)), None, "too soon");
+        let told = state.progress(after(30)).unwrap();
+        assert_eq!(told, "progress 10 of 40 tasks, 1 running, 30s, about 1m 30s left: t[n=10]  0s");
+        assert_eq!(state.progress(after(59)), None);
+        assert!(state.progress(after(60)).unwrap().contains("1m 0s, about 3m 0s left"));
+        state.quiet = true;
+        assert_eq!(state.progress(after(90)), None);
+    }
 }

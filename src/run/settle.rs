@@ -13,7 +13,9 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
             self.report_unplanned(name);
         }
         if std::mem::replace(&mut self.expected, self.planner.expected()) != self.expected {
-            self.reporter.event(&Event::Expected { tasks: self.expected });
+            let more = self.planner.take_demanded();
+            let more = more.into_iter().map(|(task, count)| (task.to_owned(), count)).collect();
+            self.reporter.event(&Event::Expected { tasks: self.expected, more });
         }
         for id in self.planner.take_settled() {
             let name = self.planner.name(id);

@@ -15,7 +15,7 @@ use crate::graph::OutputDecl;
 use crate::hash::Hash;
 use crate::key::canonical;
 use crate::manifest::{Execution, Input, Manifest, Origin, SCHEMA};
-use crate::plan::{AxisValue, Data, Done, InstanceId, Planner, Resolved, ResolvedInput, text_of};
+use crate::plan::{AxisValue, Data, Done, InstanceId, Planner, Resolved, ResolvedInput, fits, text_of};
 use crate::provenance::tail;
 
 /// The kind of a task.
@@ -272,7 +272,11 @@ fn environment(request: &Request, task: &Resolved, file: &Path, tmp: &Path) -> V
         set(format!("OUTPUT_{}", name.to_uppercase()), path.into());
     }
     for (name, value) in &task.with {
-        set(format!("PARAM_{}", name.to_uppercase()), text_of(value).into());
+        let (name, text) = (format!("PARAM_{}", name.to_uppercase()), text_of(value));
+        // Of a command, a longer one was refused; a kind has it in the file.
+        if fits(&name, &text) {
+            set(name, text.into());
+        }
     }
     for (name, value) in &request.matrix {
         set(format!("MATRIX_{}", name.to_uppercase()), text_of(value).into());

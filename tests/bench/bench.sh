@@ -19,6 +19,10 @@ data)
     shift
     exec python3 -B "$here/data" --ghtrader "$ghtrader" "$@"
     ;;
+backfill)
+    shift
+    exec python3 -B "$here/backfill" --ghtrader "$ghtrader" "$@"
+    ;;
 histories)
     echo "history by history beside the reference interpreter; ${2:-10000} of them, seeds from ${HISTORY_SEED:-1}" >&2
     HISTORIES=${2:-10000} HISTORY_WAY=${HISTORY_WAY:-inside} exec \
@@ -33,6 +37,7 @@ usage: ./x bench runner [--full] …     ghtrader beside other runners: seconds,
                                        (without --full: small graphs, some minutes; --help lists the options)
        ./x bench devices               tasks on four declared devices, beside GNU make -j with flock and HyperQueue
        ./x bench data [--small] …      CSV to Parquet, row hashes, main_l5 and memory, beside polars and pandas
+       ./x bench backfill [--days N]   the flow backfill on 12 contracts × 3 varieties × 1,000 days: planning, running, a day more
        ./x bench histories [N]         N drawn histories (10,000) through the library, without processes; with processes:
                                        HISTORY_WAY=processes; HISTORY_SEED is the first seed
        ./x bench schedule              the scheduler on a simulated cluster: decisions a second, makespan and bound, memory

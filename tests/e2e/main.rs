@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod backfill;
 mod daily;
 mod examples;
 #[path = "../markets/mod.rs"]

@@ -13,6 +13,8 @@ fn main() -> ExitCode {
     let kinds = [
         kind::<ghtrader_cells::ListCells>(),
         kind::<ghtrader_ingest::Ingest>(),
+        kind::<ghtrader_index::Index>(),
+        kind::<ghtrader_ledger::KeepLedger>(),
         kind::<ghtrader_schedule::Schedule>(),
         kind::<ghtrader_main_l5::MainL5>(),
         kind::<ghtrader_build::Build>(),

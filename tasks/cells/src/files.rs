@@ -7,10 +7,11 @@ use ghtrader_kit::Result;
 use ghtrader_market::Cell;
 use globset::{GlobBuilder, GlobMatcher};
 
+use crate::codes::Wanted;
 use crate::{Params, dates};
 
 /// The cells of the files that match any of the patterns, by name.
-pub(crate) fn cells(params: &Params, patterns: &[String]) -> Result<BTreeMap<String, Cell>> {
+pub(crate) fn cells(params: &Params, patterns: &[String], contracts: &Wanted<'_>) -> Result<BTreeMap<String, Cell>> {
     let matchers = patterns.iter().map(|pattern| matcher(pattern)).collect::<Result<Vec<_>>>()?;
     let inside = params.files.iter().map(|file| inside(&params.root, file)).collect::<Result<Vec<_>>>()?;
     for (pattern, matcher) in patterns.iter().zip(&matchers) {
@@ -18,7 +19,7 @@ pub(crate) fn cells(params: &Params, patterns: &[String]) -> Result<BTreeMap<Str
     }
     let mut cells = BTreeMap::new();
     for file in inside.iter().filter(|file| matchers.iter().any(|matcher| matcher.is_match(file))) {
-        if !wanted(params, file) {
+        if !wanted(params, file) || !contracts.may_be_in(file) {
             continue;
         }
         let name = file.replace('/', ".");
@@ -27,7 +28,12 @@ pub(crate) fn cells(params: &Params, patterns: &[String]) -> Result<BTreeMap<Str
             bail!("`{other}` and `{file}` would both be the cell `{name}`: rename one of the files");
         }
     }
-    ensure!(!cells.is_empty(), "no file lies in {}: widen `from` and `to`", between(params));
+    ensure!(
+        !cells.is_empty(),
+        "no file lies in {}{}: widen `from` and `to`, or `symbols`",
+        between(params),
+        contracts.text()
+    );
     Ok(cells)
 }
 

@@ -4,6 +4,7 @@
 //! its declared inputs, so it cannot look itself); writes one cell per tick file, or per day of a synthetic market, and
 //! the specifications of each variety in parts. It opens no tick file.
 
+mod codes;
 mod dates;
 mod files;
 mod rolls;
@@ -11,10 +12,9 @@ mod synthetic;
 
 use anyhow::Context as _;
 use ghtrader_kit::{InputFile, InputFolder, Job, OutputJson, Result, Task};
-use ghtrader_market::{AllSpecs, Cell, Cells, Day, MarketFile, VarietyFile};
+use ghtrader_market::{AllSpecs, Cells, Day, MarketFile, Symbols};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// The kind.
 pub struct ListCells;
@@ -31,6 +31,9 @@ pub struct Params {
     pub from: Option<Day>,
     /// Leave out files, and synthetic days, after this day.
     pub to: Option<Day>,
+    /// Varieties (`cu`) and contracts (`SHFE.au2206`) that are asked for: leave out other varieties, and of a variety
+    /// of which contracts are named, files whose path names others only. None: all.
+    pub symbols: Vec<String>,
 }
 
 /// What it reads.
@@ -50,7 +53,7 @@ pub struct Outputs {
     /// {variety: {cell: {file, synthetic}}}
     #[schemars(extend("path" = "cells.json"))]
     cells: OutputJson<Cells>,
-    /// {variety: {ticks, roll, cost}}
+    /// {variety: {ticks, roll, cost, regime, listing}}
     #[schemars(extend("path" = "specs.json"))]
     specs: OutputJson<AllSpecs>,
 }
@@ -64,23 +67,27 @@ impl Task for ListCells {
 
     fn run(params: Params, inputs: Inputs, outputs: Outputs, _: &Job) -> Result<()> {
         let market = MarketFile::read(inputs.market.path())?;
+        let symbols = Symbols::parse(&params.symbols).context("parameter `symbols`")?;
+        let varieties = market.varieties.iter().map(|(name, variety)| (variety.exchange.as_str(), name.as_str()));
+        symbols.check(varieties).context("parameter `symbols`")?;
         let mut cells = Cells::new();
         let mut specs = AllSpecs::new();
         for (name, variety) in &market.varieties {
+            if !symbols.name(&variety.exchange, name) {
+                continue;
+            }
             let about = || format!("variety `{name}` of the market `{}`", params.root);
-            cells.insert(name.clone(), variety_cells(&params, &market, variety).with_context(about)?);
+            let contracts = symbols.contracts(&variety.exchange, name);
+            let found = match &market.synthetic {
+                Some(synthetic) => synthetic::cells(&params, &market.clock(), synthetic),
+                None => files::cells(&params, &variety.files, &codes::Wanted::new(name, contracts.as_deref())),
+            };
+            cells.insert(name.clone(), found.with_context(about)?);
             let given = inputs.rolls.as_ref().map(|rolls| rolls::read(rolls.path(), name)).transpose()?.flatten();
             let spec = market.specs(name, variety, given).map_err(anyhow::Error::msg).with_context(about)?;
             specs.insert(name.clone(), spec);
         }
         outputs.cells.write(&cells)?;
         outputs.specs.write(&specs)
-    }
-}
-
-fn variety_cells(params: &Params, market: &MarketFile, variety: &VarietyFile) -> Result<BTreeMap<String, Cell>> {
-    match &market.synthetic {
-        Some(synthetic) => synthetic::cells(params, &market.clock(), synthetic),
-        None => files::cells(params, &variety.files),
     }
 }

@@ -2,21 +2,27 @@
 
 use std::collections::BTreeSet;
 
-use ghtrader_market::{Calendar, Day, Ticks, TicksSpec, TimeOfDay};
+use ghtrader_market::{Calendar, CalendarRule, Day, Sessions, Ticks, TicksSpec};
 
 use crate::{Check, Findings, Params};
 
 /// A silence this many times as long as the mean time between two rows is none of a quiet contract's own.
 const QUIET: f64 = 30.0;
-/// Sessions that open from here on are the night's.
-const EVENING: TimeOfDay = TimeOfDay::at(18, 0);
 
 /// Checks the course of a day: gaps, quotes that stand still, spikes, the range of prices.
-pub(crate) fn check(ticks: &Ticks, spec: &TicksSpec, calendar: &Calendar, params: &Params, out: &mut Findings) {
+pub(crate) fn check(
+    ticks: &Ticks,
+    day: Day,
+    spec: &TicksSpec,
+    calendar: &Calendar,
+    params: &Params,
+    out: &mut Findings,
+) {
     let time = |ns: &i64| calendar.local(*ns).1;
     let elapsed: Vec<f64> = ticks.datetime_ns.iter().map(|ns| spec.sessions.elapsed(time(ns))).collect();
     let at = |row: usize| ticks.datetime_ns.get(row).map_or_else(String::new, |ns| time(ns).to_string());
-    gaps(&elapsed, params, &at, out);
+    let took_place = held(spec, calendar, day).total();
+    gaps(&elapsed, spec.sessions.total() - took_place, took_place, params, &at, out);
     stale(ticks, &elapsed, params, &at, out);
     let [best, ..] = &ticks.book;
     let mids: Vec<f64> = best.bid_price.iter().zip(&best.ask_price).map(|(bid, ask)| (bid + ask) / 2.0).collect();
@@ -26,13 +32,24 @@ pub(crate) fn check(ticks: &Ticks, spec: &TicksSpec, calendar: &Calendar, params
     range(&ticks.last_price, params, out);
 }
 
-/// Silence within the sessions; the time between two sessions does not count.
-fn gaps(elapsed: &[f64], params: &Params, at: &impl Fn(usize) -> String, out: &mut Findings) {
+/// Silence within the sessions, from the first open, `begin` seconds of trading after that of a whole day, to the last close,
+/// `length` seconds later; the time between two sessions does not count.
+fn gaps(elapsed: &[f64], begin: f64, length: f64, params: &Params, at: &impl Fn(usize) -> String, out: &mut Findings) {
     let (Some(first), Some(last)) = (elapsed.first(), elapsed.last()) else { return };
     let mean = (last - first) / elapsed.len() as f64;
     let most = params.max_gap_s.max(QUIET * mean);
     for (row, pair) in elapsed.windows(2).enumerate().filter(|(_, pair)| pair[1] - pair[0] > most) {
         out.add(Check::Gap, || format!("{:.0} s of trading from {} to {}", pair[1] - pair[0], at(row), at(row + 1)));
+    }
+    // Of a quiet contract a few rows may lie close together, so that here the whole day says how quiet it is.
+    let most = params.max_gap_s.max(QUIET * length / elapsed.len() as f64);
+    let (before, after) = (first - begin, begin + length - last);
+    if before > most {
+        out.add(Check::Gap, || format!("{before:.0} s of trading from the open to the first row, {}", at(0)));
+    }
+    if after > most {
+        let row = at(elapsed.len() - 1);
+        out.add(Check::Gap, || format!("{after:.0} s of trading from the last row, {row}, to the close"));
     }
 }
 
@@ -86,22 +103,16 @@ fn range(prices: &[f64], params: &Params, out: &mut Findings) {
 
 /// The part of the minutes of the day's sessions in which there is a row: 0 to 1. A night that did not take place does not count.
 pub fn coverage(ticks: &Ticks, spec: &TicksSpec, calendar: &Calendar, day: Day) -> f64 {
-    let times = ticks.datetime_ns.iter().map(|ns| calendar.local(*ns).1);
-    let inside = times.filter(|time| spec.sessions.contain(*time));
-    let all = minutes(spec.sessions.total());
-    // What is stamped just after the last close belongs to its last minute.
-    let minute = |time| (spec.sessions.elapsed(time) / 60.0).min(all - 1.0) as u64;
-    let seen: BTreeSet<u64> = inside.map(minute).collect();
-    let night = spec
-        .sessions
-        .0
-        .iter()
-        .filter(|session| session.0 >= EVENING)
-        .map(|session| session.1.seconds() - session.0.seconds());
-    let lost = if calendar.has_night(calendar.previous(day)) { 0.0 } else { night.sum() };
-    (seen.len() as f64 / minutes(spec.sessions.total() - lost)).min(1.0)
+    let sessions = held(spec, calendar, day);
+    let minute = |ns: &i64| sessions.minute(calendar.local(*ns).1);
+    let seen: BTreeSet<u64> = ticks.datetime_ns.iter().filter_map(minute).collect();
+    seen.len() as f64 / sessions.minutes() as f64
 }
 
-fn minutes(seconds: f64) -> f64 {
-    (seconds / 60.0).ceil().max(1.0)
+/// The sessions of a day that took place.
+fn held(spec: &TicksSpec, calendar: &Calendar, day: Day) -> Sessions {
+    let night = spec.clock.calendar != CalendarRule::ChinaFutures || calendar.has_night(calendar.previous(day));
+    // A variety that trades at night alone would have no session left, which says that it is always open.
+    let without = spec.sessions.without_nights();
+    if night || without.0.is_empty() { spec.sessions.clone() } else { without }
 }

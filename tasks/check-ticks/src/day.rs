@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ghtrader_kit::Result;
-use ghtrader_market::{Calendar, Contract, Day, DayIndex, RowHashes, Ticks, TicksSpec};
+use ghtrader_market::{Calendar, Contract, Day, DayIndex, Ticks, TicksSpec};
 
 use crate::{Check, DayChecks, Findings, Params, course, rows};
 
@@ -46,7 +46,7 @@ pub fn check_day(
         names(&ticks, index, &mut findings);
         let tick = spec.tick_of(&Contract::parse(&index.contract)?);
         rows::check(&ticks, spec, calendar, tick, &mut findings);
-        course::check(&ticks, spec, calendar, params, &mut findings);
+        course::check(&ticks, index.day, spec, calendar, params, &mut findings);
     }
     Ok(DayChecks {
         contract: index.contract.clone(),
@@ -81,20 +81,7 @@ fn names(ticks: &Ticks, index: &DayIndex, out: &mut Findings) {
 }
 
 fn compare(ticks: &Ticks, index: &DayIndex, out: &mut Findings) {
-    let hashes = RowHashes::of(ticks, &index.contract);
-    let facts = [
-        ("rows", index.rows.to_string(), ticks.len().to_string()),
-        ("the first stamp", shown(index.first_ns.as_ref()), shown(ticks.datetime_ns.first())),
-        ("the last stamp", shown(index.last_ns.as_ref()), shown(ticks.datetime_ns.last())),
-        ("the smallest row hash", index.hash_min.to_string(), hashes.min.to_string()),
-        ("the largest row hash", index.hash_max.to_string(), hashes.max.to_string()),
-        ("the sum of the row hashes", index.hash_sum.to_string(), hashes.sum.to_string()),
-    ];
-    for (name, says, is) in facts.into_iter().filter(|(_, says, is)| says != is) {
+    for (name, says, is) in index.differences(ticks) {
         out.add(Check::Index, || format!("{name}: the index says {says}, the file {is}"));
     }
-}
-
-fn shown(stamp: Option<&i64>) -> String {
-    stamp.map_or_else(|| "none".to_owned(), i64::to_string)
 }

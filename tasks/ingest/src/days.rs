@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ghtrader_kit::Result;
-use ghtrader_market::{Calendar, Cause, Day, DayIndex, RowHashes, Ticks, TicksSpec};
+use ghtrader_market::{Calendar, Cause, Day, DayIndex, Ticks, TicksSpec};
 use rayon::prelude::*;
 
 /// So many days of a contract are open: rows of two that are mixed send none of them to the disk and back.
@@ -161,36 +161,6 @@ impl<'a> Days<'a> {
 /// What the index says of a day; what was quarantined is added in the end.
 fn facts(contract: &str, day: Day, clean: &CleanDay, spec: &TicksSpec, calendar: &Calendar) -> DayIndex {
     let CleanDay { ticks, duplicates, replaced, .. } = clean;
-    let hashes = RowHashes::of(ticks, contract);
-    let off = |ns: &&i64| !spec.sessions.contain(calendar.local(**ns).1);
-    DayIndex {
-        contract: contract.to_owned(),
-        day,
-        rows: ticks.len() as u64,
-        first_ns: ticks.datetime_ns.first().copied(),
-        last_ns: ticks.datetime_ns.last().copied(),
-        close_oi: close_oi(spec, calendar, ticks),
-        volume: ticks.volume.iter().rev().copied().find(|volume| !volume.is_nan()),
-        l5_present: l5_present(ticks),
-        hash_min: hashes.min,
-        hash_max: hashes.max,
-        hash_sum: hashes.sum,
-        duplicates: *duplicates,
-        replaced: *replaced,
-        off_session: ticks.datetime_ns.iter().filter(off).count() as u64,
-        quarantined: BTreeMap::new(),
-    }
-}
-
-/// The open interest of the last row with a positive one in the day part, at or before the cutoff.
-fn close_oi(spec: &TicksSpec, calendar: &Calendar, ticks: &Ticks) -> Option<f64> {
-    let rows = ticks.datetime_ns.iter().zip(&ticks.trading_day).zip(&ticks.open_interest);
-    let counts = |((ns, day), _): &((&i64, &Day), &f64)| calendar.in_day_part(**ns, **day, spec.close_cutoff);
-    rows.rev().filter(|row| *row.1 > 0.0).find(counts).map(|(_, oi)| *oi)
-}
-
-/// Whether any price or volume of levels 2 to 5 is positive.
-fn l5_present(ticks: &Ticks) -> bool {
-    let columns = ticks.columns();
-    columns.iter().skip(10).any(|column| column.iter().any(|value| *value > 0.0))
+    let facts = DayIndex::of(contract, day, ticks, spec, calendar);
+    DayIndex { duplicates: *duplicates, replaced: *replaced, ..facts }
 }

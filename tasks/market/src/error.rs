@@ -60,6 +60,14 @@ pub enum Error {
     /// A text that is not a contract.
     #[error("`{0}` is no contract: write EXCHANGE.code, such as SHFE.cu2203")]
     Contract(String),
+    /// A variety or contract that the market does not have.
+    #[error("`{symbol}` is no variety or contract of this market, which has {there}: write `cu` or `SHFE.cu2203`")]
+    Symbol {
+        /// What was asked for.
+        symbol: String,
+        /// The varieties with their exchanges.
+        there: String,
+    },
     /// A session that ends before it begins.
     #[error("the session {0} to {1} ends before it begins: after midnight, count on: 25:00:00")]
     Session(String, String),

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Day;
+use crate::{Calendar, Day, Error, RowHashes, Ticks, TicksSpec, tick_files};
 
 /// `index.json`: one cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +60,86 @@ pub struct DayIndex {
     pub off_session: u64,
     /// Rows quarantined, by cause.
     pub quarantined: BTreeMap<Cause, u64>,
+}
+
+impl CellIndex {
+    /// The index of tick files that have none, from what is in them: `<contract>/<trading day>.parquet`.
+    ///
+    /// What was dropped or quarantined when they were written cannot be known: it is 0 here.
+    ///
+    /// # Errors
+    /// Where a file does not lie so, is not the canonical table, or holds rows of another contract or day.
+    pub fn from_ticks(cell: &str, folder: &Path, spec: &TicksSpec) -> crate::Result<Self> {
+        let calendar = spec.calendar()?;
+        let mut rows = Vec::new();
+        for ((contract, day), path) in tick_files(folder)? {
+            let ticks = Ticks::read(&path)?;
+            let wrong = |what: String| Error::Table { path: path.clone(), what };
+            if ticks.symbol != contract {
+                return Err(wrong(format!("it holds {}, and lies under {contract}", ticks.symbol)));
+            }
+            if let Some(other) = ticks.trading_day.iter().find(|other| **other != day) {
+                return Err(wrong(format!("it holds rows of {other}, and is named {day}")));
+            }
+            rows.push(DayIndex::of(&contract, day, &ticks, spec, &calendar));
+        }
+        let read = rows.iter().map(|day| day.rows).sum();
+        Ok(Self { cell: cell.to_owned(), read, foreign: 0, rows, quarantine: Vec::new() })
+    }
+}
+
+impl DayIndex {
+    /// What the rows of a (contract, day) say; none of them dropped or quarantined.
+    pub fn of(contract: &str, day: Day, ticks: &Ticks, spec: &TicksSpec, calendar: &Calendar) -> Self {
+        let hashes = RowHashes::of(ticks, contract);
+        let off = |ns: &&i64| !spec.sessions.contain(calendar.local(**ns).1);
+        Self {
+            contract: contract.to_owned(),
+            day,
+            rows: ticks.len() as u64,
+            first_ns: ticks.datetime_ns.first().copied(),
+            last_ns: ticks.datetime_ns.last().copied(),
+            close_oi: close_oi(spec, calendar, ticks),
+            volume: ticks.volume.iter().rev().copied().find(|volume| !volume.is_nan()),
+            l5_present: l5_present(ticks),
+            hash_min: hashes.min,
+            hash_max: hashes.max,
+            hash_sum: hashes.sum,
+            duplicates: 0,
+            replaced: 0,
+            off_session: ticks.datetime_ns.iter().filter(off).count() as u64,
+            quarantined: BTreeMap::new(),
+        }
+    }
+
+    /// What rows differ in from what this says of them: each with what this says, and what they are.
+    pub fn differences(&self, ticks: &Ticks) -> Vec<(&'static str, String, String)> {
+        let hashes = RowHashes::of(ticks, &self.contract);
+        let stamp = |ns: Option<&i64>| ns.map_or_else(|| "none".to_owned(), i64::to_string);
+        let mut facts = vec![
+            ("rows", self.rows.to_string(), ticks.len().to_string()),
+            ("the first stamp", stamp(self.first_ns.as_ref()), stamp(ticks.datetime_ns.first())),
+            ("the last stamp", stamp(self.last_ns.as_ref()), stamp(ticks.datetime_ns.last())),
+            ("the smallest row hash", self.hash_min.to_string(), hashes.min.to_string()),
+            ("the largest row hash", self.hash_max.to_string(), hashes.max.to_string()),
+            ("the sum of the row hashes", self.hash_sum.to_string(), hashes.sum.to_string()),
+        ];
+        facts.retain(|(_, says, is)| says != is);
+        facts
+    }
+}
+
+/// The open interest of the last row with a positive one in the day part, at or before the cutoff.
+fn close_oi(spec: &TicksSpec, calendar: &Calendar, ticks: &Ticks) -> Option<f64> {
+    let rows = ticks.datetime_ns.iter().zip(&ticks.trading_day).zip(&ticks.open_interest);
+    let counts = |((ns, day), _): &((&i64, &Day), &f64)| calendar.in_day_part(**ns, **day, spec.close_cutoff);
+    rows.rev().filter(|row| *row.1 > 0.0).find(counts).map(|(_, oi)| *oi)
+}
+
+/// Whether any price or volume of levels 2 to 5 is positive.
+fn l5_present(ticks: &Ticks) -> bool {
+    let columns = ticks.columns();
+    columns.iter().skip(10).any(|column| column.iter().any(|value| *value > 0.0))
 }
 
 /// Why a row was quarantined.

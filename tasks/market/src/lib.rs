@@ -9,6 +9,8 @@
 //! | [`Contract`] | `SHFE.cu2203` taken apart |
 //! | [`TicksSpec`], [`RollSpec`], [`CostSpec`] | what `market.yaml` says, one part per task that needs it |
 //! | [`MarketFile`] | `market.yaml` itself |
+//! | [`ListingSpec`], [`Symbols`] | which contracts there are and from when to when; which are asked for |
+//! | [`NoData`] | days of which it is known that there is nothing |
 //! | [`Product`] | the contract master: what is known beforehand of SHFE copper, gold and silver |
 //! | [`Cells`], [`CellIndex`], [`DayIndex`], [`Entry`] | what tasks hand to each other as JSON |
 //!
@@ -21,13 +23,16 @@ mod day;
 mod entry;
 mod error;
 mod index;
+mod listing;
 mod market_file;
 mod master;
+mod no_data;
 mod price;
 mod row_hash;
 mod sessions;
 mod spec;
 pub mod table;
+mod tick_files;
 mod ticks;
 mod ticks_parquet;
 mod time;
@@ -39,8 +44,10 @@ pub use day::Day;
 pub use entry::*;
 pub use error::{Error, Result};
 pub use index::{Cause, CellIndex, DayIndex, Hash64, Quarantined};
-pub use market_file::{CostFile, MarketFile, RollFile, RuleName, SyntheticFile, VarietyFile};
+pub use listing::{Lifetime, ListingRule, ListingSpec, Symbols};
+pub use market_file::{CostFile, ListingFile, MarketFile, RollFile, RuleName, SyntheticFile, VarietyFile};
 pub use master::Product;
+pub use no_data::{NoData, read_no_data};
 pub use price::TickSize;
 pub use row_hash::{RowHashes, row_hash};
 pub use sessions::{Session, Sessions};
@@ -48,5 +55,6 @@ pub use spec::{
     AllSpecs, CostSpec, Expiry, GivenRule, OiRule, Regime, Reuse, RollRule, RollSpec, Specs, Switch, TickOverride,
     TickRule, TicksSpec,
 };
+pub use tick_files::tick_files;
 pub use ticks::{LEVELS, Level, MainColumns, Tick, Ticks, VALUES, Values, value_names};
 pub use time::{NANOS_PER_DAY, NANOS_PER_SECOND, TimeOfDay};

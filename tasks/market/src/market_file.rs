@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CalendarRule, Clock, CostSpec, Day, Error, Expiry, Product, Regime, Result, Reuse, RollRule, RollSpec, Session,
-    Sessions, Specs, Switch, TickOverride, TickRule, TickSize, TicksSpec, TimeOfDay,
+    CalendarRule, Clock, CostSpec, Day, Error, Expiry, Lifetime, ListingRule, ListingSpec, Product, Regime, Result,
+    Reuse, RollRule, RollSpec, Session, Sessions, Specs, Switch, TickOverride, TickRule, TickSize, TicksSpec,
+    TimeOfDay,
 };
 use crate::{Contract, GivenRule, OiRule};
 
@@ -74,6 +75,9 @@ pub struct VarietyFile {
     /// How the main contract is chosen.
     #[serde(default)]
     pub roll: RollFile,
+    /// When contracts are listed; by default as the contract master knows, or not known. `{}`: not known.
+    #[serde(default)]
+    pub listing: Option<ListingFile>,
     /// What trading costs.
     #[serde(default)]
     pub cost: CostFile,
@@ -101,6 +105,20 @@ pub struct RollFile {
     pub first: Option<String>,
     /// `given`: the switches, where they are not in `rolls/<variety>.json`.
     pub switches: Option<Vec<Switch>>,
+}
+
+/// When contracts are listed: a rule, and what is stated of single contracts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListingFile {
+    /// All of the nearest so many months of delivery.
+    pub months: Option<u16>,
+    /// And of the nearest `within` months those that this divides: 2 the even ones, 3 the quarters' last.
+    pub every: u16,
+    /// See `every`.
+    pub within: u16,
+    /// By code (`au2206`): the first and the last trading day.
+    pub contracts: BTreeMap<String, Lifetime>,
 }
 
 /// The name of a roll rule.
@@ -207,6 +225,7 @@ impl MarketFile {
         }
         Sessions(variety.sessions.clone().unwrap_or_default()).check().map_err(|error| error.to_string())?;
         variety.tick_until.iter().try_for_each(|rule| check_override(&variety.exchange, name, rule))?;
+        self.listing(name, variety)?;
         variety.roll.check()
     }
 
@@ -262,7 +281,38 @@ impl MarketFile {
         let cost =
             CostSpec { tick: ticks.tick.default, multiplier: facts.multiplier, fee_fixed, fee_ratio, slippage_ticks };
         let regime = if self.synthetic.is_some() { Regime::Synthetic } else { Regime::Historical };
-        Ok(Specs { ticks, roll, cost, regime })
+        let listing = self.listing(name, variety)?;
+        Ok(Specs { ticks, roll, cost, regime, listing })
+    }
+
+    /// When contracts are listed, and when they expire. What is invented is listed nowhere: there, nothing is known but
+    /// what is said.
+    fn listing(&self, name: &str, variety: &VarietyFile) -> std::result::Result<ListingSpec, String> {
+        let known = if self.synthetic.is_some() { None } else { Some(variety.facts(name)?) };
+        let usual = known.as_ref().and_then(|known| known.listing);
+        let rule = match &variety.listing {
+            Some(said) => {
+                if said.months.is_none() && (said.every, said.within) != (0, 0) {
+                    return Err("`listing`: `every` and `within` need `months`; `months: 0` lists no others".to_owned());
+                }
+                said.months.map(|months| ListingRule { months, every: said.every, within: said.within })
+            }
+            None => usual,
+        };
+        let listing = ListingSpec {
+            variety: name.to_owned(),
+            exchange: variety.exchange.clone(),
+            clock: self.clock(),
+            expiry: if self.synthetic.is_some() && rule.is_none() {
+                None
+            } else {
+                variety.roll.expiry.or(known.and_then(|known| known.expiry))
+            },
+            rule,
+            contracts: variety.listing.as_ref().map(|said| said.contracts.clone()).unwrap_or_default(),
+        };
+        listing.check()?;
+        Ok(listing)
     }
 }
 
@@ -272,6 +322,7 @@ struct Facts {
     multiplier: f64,
     sessions: Sessions,
     expiry: Option<Expiry>,
+    listing: Option<ListingRule>,
 }
 
 impl VarietyFile {
@@ -291,7 +342,8 @@ impl VarietyFile {
             tick: tick.ok_or_else(|| missing("tick"))?,
             multiplier: multiplier.ok_or_else(|| missing("multiplier"))?,
             sessions: sessions.or_else(|| known.as_ref().map(|known| known.sessions.clone())).unwrap_or_default(),
-            expiry: known.map(|known| known.expiry),
+            expiry: known.as_ref().map(|known| known.expiry),
+            listing: known.map(|known| known.listing),
         })
     }
 }

@@ -6,10 +6,15 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::{Contract, Day, Error, Expiry, Result, Session, Sessions, TickOverride, TickRule, TickSize};
+use crate::{Contract, Day, Error, Expiry, ListingRule, Result, Session, Sessions, TickOverride, TickRule, TickSize};
 
 /// The records, by contract.
 const SHFE: &str = include_str!("../data/shfe_contracts.json");
+
+/// Copper and silver: the twelve nearest months (SHFE's contract specifications, as of 2017 to 2024).
+const MONTHLY: ListingRule = ListingRule::nearest(12);
+/// Gold: the three nearest months, and the even ones of the thirteen nearest (SHFE's gold futures rules of 2024, article 6).
+const GOLD: ListingRule = ListingRule { months: 3, every: 2, within: 13 };
 
 /// What is known of a product.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +27,8 @@ pub struct Product {
     pub sessions: Sessions,
     /// The rule of the last trading day.
     pub expiry: Expiry,
+    /// Which months are listed.
+    pub listing: ListingRule,
     /// The last trading day of each contract that is recorded.
     pub last_days: BTreeMap<String, Day>,
 }
@@ -57,7 +64,7 @@ impl Product {
 
     /// From its records in the order of delivery.
     fn of(records: &[(Contract, Record)]) -> Option<Self> {
-        let (_, latest) = records.last()?;
+        let (contract, latest) = records.last()?;
         let mut overrides = Vec::new();
         for pair in records.windows(2) {
             if let [(before, old), (_, new)] = pair
@@ -74,6 +81,7 @@ impl Product {
             multiplier: latest.multiplier,
             sessions: Sessions(sessions),
             expiry: Expiry::Fifteenth,
+            listing: if contract.product == "au" { GOLD } else { MONTHLY },
             last_days: records.iter().map(|(contract, record)| (contract.to_string(), record.last_day)).collect(),
         })
     }

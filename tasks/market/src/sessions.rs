@@ -73,6 +73,34 @@ impl Sessions {
         self.0.iter().map(Session::length).sum::<i64>() as f64 / NANOS_PER_SECOND as f64
     }
 
+    /// Those of the day alone.
+    #[must_use]
+    pub fn without_nights(&self) -> Self {
+        Self(self.0.iter().copied().filter(|session| session.0 < EVENING).collect())
+    }
+
+    /// Minutes of trading in a day, those that a session ends in the middle of included.
+    pub fn minutes(&self) -> u64 {
+        if self.0.is_empty() { 1_440 } else { self.0.iter().map(Session::minutes).sum() }
+    }
+
+    /// The minute of trading that a time lies in, from 0 on; `None` outside of the sessions. A close, and what is stamped
+    /// less than two seconds after it, lies in the last minute of its session, not in the first one of the next.
+    pub fn minute(&self, time: TimeOfDay) -> Option<u64> {
+        const MINUTE: i64 = 60 * NANOS_PER_SECOND;
+        if self.0.is_empty() {
+            return Some((time.0 / MINUTE).unsigned_abs());
+        }
+        let mut before = 0;
+        for session in &self.0 {
+            if let Some(inside) = session.holds(time) {
+                return Some(before + ((inside / MINUTE).unsigned_abs()).min(session.minutes() - 1));
+            }
+            before += session.minutes();
+        }
+        None
+    }
+
     /// Whether a night session is over at a time of the following day, or past its close in the same night.
     fn is_over(&self, session: &Session, time: TimeOfDay) -> bool {
         session.0 >= EVENING && time < EVENING && TimeOfDay(time.0 + NANOS_PER_DAY) > session.1
@@ -82,6 +110,11 @@ impl Sessions {
 impl Session {
     fn length(&self) -> i64 {
         self.1.0 - self.0.0
+    }
+
+    /// At least one.
+    fn minutes(&self) -> u64 {
+        self.length().unsigned_abs().div_ceil(60 * NANOS_PER_SECOND.unsigned_abs()).max(1)
     }
 
     /// Nanoseconds since the open, where the time lies in the session.
@@ -138,6 +171,20 @@ mod tests {
         }
         assert_eq!(copper().total(), 27_900.0);
         assert_eq!(Sessions::default().elapsed(TimeOfDay::at(1, 0)), 3_600.0);
+    }
+
+    #[test]
+    fn a_close_lies_in_the_last_minute_of_its_own_session() {
+        let minute = |time: &str| copper().minute(time.parse().unwrap());
+        assert_eq!((minute("21:00:00"), minute("00:59:59"), minute("01:00:00.500")), (Some(0), Some(239), Some(239)));
+        assert_eq!((minute("09:00:00"), minute("10:15:00"), minute("10:30:00")), (Some(240), Some(314), Some(315)));
+        assert_eq!((minute("11:30:01.500"), minute("13:30:00"), minute("15:00:01")), (Some(374), Some(375), Some(464)));
+        assert_eq!((minute("10:20:00"), minute("20:59:00"), minute("15:44:00")), (None, None, None));
+        assert_eq!((copper().minutes(), copper().without_nights().minutes()), (465, 225));
+        let odd = Sessions(vec![Session("09:00:00".parse().unwrap(), "09:01:30".parse().unwrap())]);
+        assert_eq!((odd.minutes(), odd.minute("09:01:30".parse().unwrap())), (2, Some(1)));
+        let always = Sessions::default();
+        assert_eq!((always.minutes(), always.minute(TimeOfDay::at(23, 59))), (1_440, Some(1_439)));
     }
 
     #[test]

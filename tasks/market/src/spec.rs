@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Calendar, Clock, Contract, Day, Result, Sessions, TickSize, TimeOfDay};
+use crate::{Calendar, Clock, Contract, Day, ListingSpec, Result, Sessions, TickSize, TimeOfDay};
 
 /// `specs.json`: by variety.
 pub type AllSpecs = BTreeMap<String, Specs>;
@@ -22,6 +22,8 @@ pub struct Specs {
     pub cost: CostSpec,
     /// Where its ticks come from: for `eval` and `promote`.
     pub regime: Regime,
+    /// For `ledger`.
+    pub listing: ListingSpec,
 }
 
 /// Where data come from, the less trusted first. A model is judged within its regime.
@@ -167,16 +169,8 @@ impl RollSpec {
     /// # Errors
     /// Where there is no such month.
     pub fn last_trading_day(&self, contract: &Contract, calendar: &Calendar) -> Result<Option<Day>> {
-        let (Some(expiry), Some((year, month))) = (self.expiry, contract.delivery) else { return Ok(None) };
-        let day = match expiry {
-            Expiry::Fifteenth => Day::of(year, month, 15)?,
-            Expiry::ThirdFriday => {
-                let first = Day::of(year, month, 1)?;
-                first.plus((4 - first.weekday()).rem_euclid(7) + 14)
-            }
-        };
-        // Both exchanges postpone to the next trading day.
-        Ok(Some(calendar.next(day.plus(-1))))
+        let (Some(expiry), Some(month)) = (self.expiry, contract.delivery) else { return Ok(None) };
+        expiry.last_trading_day(month, calendar).map(Some)
     }
 }
 

@@ -37,15 +37,19 @@ impl Folder {
 }
 
 impl Store for Folder {
+    fn write(&self, slice: &Slice, rows: &RecordBatch) -> Result<()> {
+        let path = self.path(slice);
+        let folder = path.parent().unwrap_or(&self.root);
+        fs_err::create_dir_all(folder)?;
+        replace(folder, &path, rows)
+    }
+
     fn put(&self, slice: &Slice, rows: &RecordBatch) -> Result<RecordBatch> {
         let there = self.read(slice).ok().flatten();
         if let Some(there) = there.filter(|there| same(there, rows)) {
             return Ok(there);
         }
-        let path = self.path(slice);
-        let folder = path.parent().unwrap_or(&self.root);
-        fs_err::create_dir_all(folder)?;
-        replace(folder, &path, rows)?;
+        self.write(slice, rows)?;
         self.read(slice)?.filter(|there| same(there, rows)).ok_or_else(|| Error::Differs(Box::new(slice.clone())))
     }
 

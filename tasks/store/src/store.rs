@@ -7,6 +7,12 @@ use crate::{Column, Digest, Result, Slice, Stored};
 
 /// Holds slices. Writing one twice changes nothing; after [`Store::put`] it holds these rows and no others.
 pub trait Store {
+    /// Writes the rows of a slice without a look before or after: other rows of it stay. Each is acknowledged.
+    ///
+    /// # Errors
+    /// Where the store cannot be reached for long, or refuses.
+    fn write(&self, slice: &Slice, rows: &RecordBatch) -> Result<()>;
+
     /// Writes the rows of a slice, unless it holds just these; then reads them back and compares every bit.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ import hashes
 import ingest
 import main_l5
 import memory
+import questdb
 from market import Market
 from report import Results, render
 from work import Run, Setting, empty, take
@@ -27,8 +28,7 @@ ROOT = Path(__file__).parents[3]
 README = Path(__file__).parents[1] / "README.md"
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 MARKS = ("<!-- data: begin -->", "<!-- data: end -->")
-# The place for a part of its own: a module `questdb.py` with `PART` and `runs(setting)`, and its title in `report.py`.
-PARTS = {part.PART: part for part in (ingest, hashes, main_l5, memory)}
+PARTS = {part.PART: part for part in (ingest, hashes, main_l5, memory, questdb)}
 DAYS = {"busy": (120, 21_000), "year": (250, 7_000)}
 SMALL = {"busy": (6, 4_000), "year": (10, 2_000)}
 
@@ -62,11 +62,11 @@ def install() -> Path:
     return tools / "bin/python"
 
 
-def build(target: Path) -> Path:
-    """The program that makes row-hash aggregates and does nothing else."""
-    command = ["cargo", "build", "--quiet", "--release", "--locked", "-p", "ghtrader-market", "--example", "row-hashes"]
+def build(target: Path, package: str, name: str) -> Path:
+    """A program that does one thing that is measured, and nothing else."""
+    command = ["cargo", "build", "--quiet", "--release", "--locked", "-p", package, "--example", name]
     subprocess.run(command, cwd=ROOT, check=True)
-    return target / "examples/row-hashes"
+    return target / "examples" / name
 
 
 def setting(asked: argparse.Namespace) -> Setting:
@@ -81,7 +81,8 @@ def setting(asked: argparse.Namespace) -> Setting:
     days = made["year"].days
     spans = [max(2, days // 50), days // 5, days]
     cores = sorted({1, min(2, len(os.sched_getaffinity(0)))})
-    return Setting(empty(kept / "work"), tasks, build(programs), python, **made, spans=spans, cores=cores)
+    hashes, stores = build(programs, "ghtrader-market", "row-hashes"), build(programs, "ghtrader-store", "slices")
+    return Setting(empty(kept / "work"), tasks, hashes, stores, python, **made, spans=spans, cores=cores)
 
 
 def about(setting: Setting) -> dict[str, str]:
@@ -93,14 +94,16 @@ def about(setting: Setting) -> dict[str, str]:
         f"five levels, {size:,.0f} MB of CSV; ours are {len(busy.files(busy.days)):,} files, the others' is one.",
         "hashes": f"{busy.total(busy.days):,} rows in {len(busy.files(busy.days)):,} files.",
         "main_l5": f"{year.days} days; ours is a process for each, so many at a time as it has cores.",
+        "questdb": f"About {questdb.ROWS:,} rows in slices of a contract and day, one after another, each acknowledged; the server "
+        f"on the same {setting.cores[-1]} cores. `write, compare` looks first, waits until the rows can be seen, and reads them back.",
         "memory": f"With {setting.cores[-1]} cores; contracts among each other in the order of time.",
     }
 
 
 def versions(python: Path) -> dict[str, str]:
-    code = "import json, polars, pandas, pyarrow as a; print(json.dumps([polars.__version__, pandas.__version__, a.__version__]))"
+    code = "import json, polars, pandas, pyarrow as a, questdb as q; print(json.dumps([m.__version__ for m in (polars, pandas, a, q)]))"
     found = json.loads(subprocess.run([str(python), "-c", code], check=True, capture_output=True).stdout)
-    return dict(zip(("polars", "pandas", "pyarrow"), found))
+    return dict(zip(("polars", "pandas", "pyarrow", "questdb"), found))
 
 
 def run(asked: argparse.Namespace) -> None:

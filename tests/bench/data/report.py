@@ -16,6 +16,7 @@ TITLES = {
     "ingest": "CSV to canonical Parquet",
     "hashes": "Row-hash aggregates of each day",
     "main_l5": "main_l5 of each day",
+    "questdb": "QuestDB: rows with five levels in, and back",
 }
 
 
@@ -68,6 +69,10 @@ def judge(results: Results) -> list[list[str]]:
             what = f"CSV to canonical Parquet with all checks, {threads(case)}"
             measured = f"{ours / polars:.2f} ×: {millions(ours)} beside {millions(polars)}"
             rows.append([what, f"≥ {LEAST} × polars' scan and sink", measured, met(ours / polars >= LEAST)])
+    ours, client = (results.rate("questdb", "write", peer) for peer in (OURS, "questdb"))
+    if ours and client:
+        measured = f"{ours / client:.2f} ×: {millions(ours)} beside {millions(client)}"
+        rows.append(["rows into QuestDB, acknowledged", "≥ 1.0 × the official Python client", measured, met(ours >= client)])
     for kind in ("csv", "parquet"):
         cases = [case for case in results.cases("memory") if case.split()[0] == kind][1:]
         peaks = [results.median("memory", case, OURS, "rss") for case in cases]
@@ -89,6 +94,9 @@ def name(kind: str) -> str:
 
 
 def threads(case: str) -> str:
+    """A case that is a number of threads, in words."""
+    if not case.isdigit():
+        return case
     return "one thread" if case == "1" else f"{case} threads"
 
 

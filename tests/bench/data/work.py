@@ -24,6 +24,7 @@ class Setting:
     folder: Path  # of what is written
     tasks: Path  # ghtrader-tasks
     hashes: Path  # the example `row-hashes`
+    stores: Path  # the example `slices`
     python: Path  # with the peers
     busy: Market  # large days
     year: Market  # many days

@@ -126,3 +126,35 @@ fn the_real_switches_of_copper_are_read() {
         switches.iter().filter(|switch| switch.to == "SHFE.cu2204").map(|switch| switch.day.to_string()).collect();
     assert_eq!(of_2022, ["2022-02-23"]);
 }
+
+#[test]
+fn symbols_leave_out_other_varieties_and_files_of_other_contracts() {
+    let with = |symbols: Value| {
+        let mut params = params();
+        params["symbols"] = symbols;
+        let mut files: Vec<&str> = FILES.to_vec();
+        files.push("markets/m/ticks/cu2204_20220218.csv");
+        params["files"] = json!(files);
+        run(MARKET, params)
+    };
+    let named = |symbols: Value| {
+        let cells: Cells = with(symbols).unwrap().json("cells").unwrap();
+        cells.into_values().flat_map(std::collections::BTreeMap::into_keys).collect::<Vec<_>>()
+    };
+    assert_eq!(named(json!(["au"])), ["ticks.au2206.csv"]);
+    assert_eq!(named(json!([])).len(), 5);
+    assert_eq!(named(json!(["cu", "SHFE.cu2204"])).len(), 4, "all of copper");
+    let one = ["ticks.au2206.csv", "ticks.cu2204_20220218.csv", "ticks.night.a.x.parquet"];
+    assert_eq!(named(json!(["au", "SHFE.cu2204"])), one, "a path that names no contract may hold any");
+    let specs: AllSpecs = with(json!(["au"])).unwrap().json("specs").unwrap();
+    assert_eq!(specs.into_keys().collect::<Vec<_>>(), ["au"]);
+    for (symbols, said) in [
+        (json!(["zn"]), "`zn` is no variety or contract of this market, which has au of SHFE, cu of SHFE"),
+        (json!(["INE.cu2203"]), "`INE.cu2203` is no variety"),
+        (json!(["SHFE."]), "`SHFE.` is no contract"),
+        (json!(["SHFE.au2212"]), "no file lies in … to … and names au2212: widen `from` and `to`, or `symbols`"),
+    ] {
+        let error = error(with(symbols));
+        assert!(error.contains(said), "{error}");
+    }
+}

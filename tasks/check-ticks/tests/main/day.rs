@@ -1,4 +1,5 @@
-//! Ten minutes of copper on the morning of 2022-02-18, a row a second, with nothing wrong.
+//! Ten minutes of copper on the morning of 2022-02-18, a row a second, with nothing wrong: in a market that trades no longer, or
+//! in one with a night and a whole day.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,6 +14,7 @@ pub(crate) const ROWS: usize = 600;
 const OPEN_NS: i64 = 1_645_146_000_000_000_000;
 pub(crate) const SECOND: i64 = 1_000_000_000;
 
+/// With SHFE's sessions.
 pub(crate) fn spec() -> TicksSpec {
     let session = |open: &str, close: &str| Session(open.parse().unwrap(), close.parse().unwrap());
     TicksSpec {
@@ -32,6 +34,11 @@ pub(crate) fn spec() -> TicksSpec {
         ignore_columns: Vec::new(),
         close_cutoff: None,
     }
+}
+
+/// With the ten minutes alone.
+pub(crate) fn short() -> TicksSpec {
+    TicksSpec { sessions: Sessions(vec![Session("09:00:00".parse().unwrap(), "09:10:00".parse().unwrap())]), ..spec() }
 }
 
 pub(crate) fn clean() -> Ticks {
@@ -73,18 +80,21 @@ pub(crate) fn index_of(ticks: &Ticks) -> DayIndex {
     }
 }
 
-/// What is found in a file beside an index.
+/// What is found in a file beside an index, in the market that trades no longer.
 pub(crate) fn found_in(path: &Path, index: &DayIndex) -> DayChecks {
-    let spec = spec();
-    check_day(path, index, &spec, &spec.calendar().unwrap(), &Params::default()).unwrap()
+    checked(path, index, &short())
 }
 
 /// What is found in rows of which the index says what they are.
-pub(crate) fn found(ticks: &Ticks) -> DayChecks {
+pub(crate) fn found(ticks: &Ticks, spec: &TicksSpec) -> DayChecks {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("2022-02-18.parquet");
     ticks.write(&path).unwrap();
-    found_in(&path, &index_of(ticks))
+    checked(&path, &index_of(ticks), spec)
+}
+
+fn checked(path: &Path, index: &DayIndex, spec: &TicksSpec) -> DayChecks {
+    check_day(path, index, spec, &spec.calendar().unwrap(), &Params::default()).unwrap()
 }
 
 pub(crate) fn checks(day: &DayChecks) -> Vec<Check> {

@@ -1,22 +1,27 @@
 //! A defect for every check.
 
 use ghtrader_check_ticks::{Check, Severity, coverage};
-use ghtrader_market::{Cause, Ticks};
+use ghtrader_market::{Cause, Ticks, TicksSpec};
 
-use crate::day::{ROWS, SECOND, checks, clean, found, found_in, index_of, spec};
+use crate::day::{ROWS, SECOND, checks, clean, found, found_in, index_of, short, spec};
 
 #[test]
 fn nothing_is_found_where_nothing_is_wrong() {
-    let day = found(&clean());
+    let day = found(&clean(), &short());
     assert_eq!(day.findings, []);
-    assert_eq!((day.rows, day.coverage), (ROWS as u64, 0.0215), "ten of 465 minutes");
+    assert_eq!((day.rows, day.coverage), (ROWS as u64, 1.0));
+    assert_eq!(found(&clean(), &spec()).coverage, 0.0215, "ten of 465 minutes");
 }
 
 /// What is found after a change, with how often: nothing else.
 fn after(change: impl FnOnce(&mut Ticks)) -> Vec<(Check, u64)> {
+    after_in(&short(), change)
+}
+
+fn after_in(spec: &TicksSpec, change: impl FnOnce(&mut Ticks)) -> Vec<(Check, u64)> {
     let mut ticks = clean();
     change(&mut ticks);
-    found(&ticks).findings.iter().map(|finding| (finding.check, finding.count)).collect()
+    found(&ticks, spec).findings.iter().map(|finding| (finding.check, finding.count)).collect()
 }
 
 #[test]
@@ -26,8 +31,10 @@ fn stamps() {
     let saturday = after(|ticks| ticks.datetime_ns[ROWS - 1] += 86_400 * SECOND);
     assert_eq!(saturday, [(Check::TradingDay, 1)]);
     // The evening before a day is the day's own, the evening after is not.
-    assert_eq!(after(|ticks| ticks.datetime_ns[ROWS - 1] += 12 * 3600 * SECOND)[0], (Check::TradingDay, 1));
-    assert_eq!(after(|ticks| ticks.datetime_ns[0] -= 12 * 3600 * SECOND).first(), Some(&(Check::Gap, 1)));
+    let late = after_in(&spec(), |ticks| ticks.datetime_ns[ROWS - 1] += 12 * 3600 * SECOND);
+    assert_eq!(late[0], (Check::TradingDay, 1));
+    let early = after_in(&spec(), |ticks| ticks.datetime_ns[0] -= 12 * 3600 * SECOND);
+    assert_eq!(early, [(Check::Gap, 2)], "the rest of the night, and the rest of the day");
 }
 
 #[test]
@@ -90,15 +97,76 @@ fn a_price_that_leaps_away_and_back() {
     assert_eq!(quotes, [(Check::Spike, 1)]);
 }
 
+/// All rows from one on, so many seconds later.
+fn late(from: usize, seconds: i64) -> impl FnOnce(&mut Ticks) {
+    move |ticks: &mut Ticks| ticks.datetime_ns[from..].iter_mut().for_each(|ns| *ns += seconds * SECOND)
+}
+
 #[test]
 fn silence() {
-    let late = |from: usize, seconds: i64| {
-        move |ticks: &mut Ticks| ticks.datetime_ns[from..].iter_mut().for_each(|ns| *ns += seconds * SECOND)
-    };
-    assert_eq!(after(late(300, 700)), [(Check::Gap, 1)]);
-    assert_eq!(after(late(300, 500)), []);
+    // The whole night before, and the day after.
+    let edges = (Check::Gap, 2);
+    assert_eq!(after_in(&spec(), |_| {}), [edges]);
+    assert_eq!(after_in(&spec(), late(300, 700)), [(Check::Gap, 3)]);
+    assert_eq!(after_in(&spec(), late(300, 500)), [edges]);
     // 10:10 and 10:30:10: a quarter of an hour that is none of the sessions'.
-    assert_eq!(after(|ticks| (late(0, 4200)(ticks), late(300, 900)(ticks)).0), []);
+    assert_eq!(after_in(&spec(), |ticks| (late(0, 4200)(ticks), late(300, 900)(ticks)).0), [edges]);
+}
+
+#[test]
+fn silence_before_the_first_row_and_after_the_last_one() {
+    let morning = |close: &str| {
+        let mut spec = short();
+        spec.sessions.0[0].1 = close.parse().unwrap();
+        spec
+    };
+    let first = |spec: &TicksSpec, change: fn(&mut Ticks)| {
+        let mut ticks = clean();
+        change(&mut ticks);
+        let found = found(&ticks, spec).findings;
+        found.first().map_or_else(String::new, |finding| finding.first.clone())
+    };
+    assert_eq!(first(&morning("09:19:00"), |_| {}), "", "nine minutes are not too long");
+    assert_eq!(first(&morning("09:40:00"), |_| {}), "1801 s of trading from the last row, 09:09:59, to the close");
+    let second = |ticks: &mut Ticks| late(0, 1_800)(ticks);
+    assert_eq!(first(&morning("09:40:00"), second), "1800 s of trading from the open to the first row, 09:30:00");
+    // Of a contract that hardly trades, nobody expects more.
+    let quiet = |ticks: &mut Ticks| *ticks = ticks.slice(0..3);
+    assert_eq!(first(&morning("15:00:00"), quiet), "");
+    // The Monday after the Spring Festival: the night before did not take place.
+    let mut ticks = clean();
+    ticks.datetime_ns.iter_mut().for_each(|ns| *ns -= 11 * 86_400 * SECOND);
+    ticks.trading_day.fill("2022-02-07".parse().unwrap());
+    let mut index = index_of(&ticks);
+    index.day = "2022-02-07".parse().unwrap();
+    let (folder, spec) = (tempfile::tempdir().unwrap(), spec());
+    let path = folder.path().join("a.parquet");
+    ticks.write(&path).unwrap();
+    let day = ghtrader_check_ticks::check_day(&path, &index, &spec, &spec.calendar().unwrap(), &Default::default());
+    let day = day.unwrap();
+    assert_eq!(
+        day.findings.iter().map(|finding| (finding.check, finding.count)).collect::<Vec<_>>(),
+        [(Check::Gap, 1)]
+    );
+    assert!(day.findings[0].first.contains("to the close"), "{:?}", day.findings);
+}
+
+#[test]
+fn a_row_at_a_close_covers_the_minute_before_it_and_none_of_the_next_session() {
+    let spec = spec();
+    let calendar = spec.calendar().unwrap();
+    let covered = |times: &[&str]| {
+        let mut ticks = clean().slice(0..times.len());
+        let day = "2022-02-18".parse().unwrap();
+        for (ns, time) in ticks.datetime_ns.iter_mut().zip(times) {
+            *ns = calendar.moment(day, time.parse().unwrap());
+        }
+        (coverage(&ticks, &spec, &calendar, day) * 465.0).round()
+    };
+    assert_eq!(covered(&["10:14:30", "10:15:00"]), 1.0);
+    assert_eq!(covered(&["10:15:00", "10:30:00"]), 2.0);
+    assert_eq!(covered(&["11:29:59", "11:30:01.500", "13:30:00"]), 2.0);
+    assert_eq!(covered(&["14:59:59", "15:00:00.500", "15:10:00"]), 1.0);
 }
 
 #[test]

@@ -58,7 +58,10 @@ fn thirteen_contracts_of_shfe() {
     let late =
         [("SHFE.ag2204", 24), ("SHFE.ag2205", 17), ("SHFE.ag2206", 4), ("SHFE.ag2207", 29), ("SHFE.cu2207", 134)];
     assert_eq!(of(Check::Extremes), late);
-    assert!(all.keys().all(|(_, check)| [Check::Quarantine, Check::Extremes].contains(check)), "{all:?}");
+    // Recorded from 11:20 into the early afternoon: the night and morning before, and the rest of the day.
+    assert!(of(Check::Gap).len() == 13 && of(Check::Gap).iter().all(|(_, count)| *count == 2), "{all:?}");
+    let told = [Check::Quarantine, Check::Extremes, Check::Gap];
+    assert!(all.keys().all(|(_, check)| told.contains(check)), "{all:?}");
 }
 
 #[test]
@@ -72,5 +75,6 @@ fn eleven_days_of_if() {
 fn a_book_round_the_clock() {
     let Some(folder) = data("btcusdt-l5") else { return };
     let all = found(&folder.join("derived_btcusdt_usdm_20240718-19_l5_event.csv.gz"), "btc", "BTCUSDT");
-    assert!(all.is_empty(), "{all:?}");
+    let gaps = [(("BINANCE.BTCUSDT".to_owned(), Check::Gap), 2)];
+    assert_eq!(all, gaps.into(), "five minutes before midnight and five after, of two days");
 }

@@ -6,7 +6,7 @@ use ghtrader_kit::Bench;
 use ghtrader_market::{CellIndex, MarketFile};
 use serde_json::json;
 
-use crate::day::{clean, index_of, spec};
+use crate::day::{clean, index_of, short};
 
 #[test]
 fn a_file_that_the_index_does_not_know() {
@@ -23,7 +23,7 @@ fn a_file_that_the_index_does_not_know() {
         quarantine: Vec::new(),
     };
     let bench = Bench::<CheckTicks>::new().unwrap().input("ticks", folder.path());
-    let bench = bench.input_json("index", &index).unwrap().input_json("spec", &spec()).unwrap();
+    let bench = bench.input_json("index", &index).unwrap().input_json("spec", &short()).unwrap();
     let checks: CellChecks = bench.run(json!({})).unwrap().json("checks").unwrap();
     assert_eq!(
         checks.findings.iter().map(|finding| (finding.check, finding.count)).collect::<Vec<_>>(),

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a helper of tests fails them by panicking")]
 
 mod calendar;
+mod listing;
 mod market_file;
 mod ticks;

@@ -93,6 +93,13 @@ impl QuestDb {
 }
 
 impl Store for QuestDb {
+    fn write(&self, slice: &Slice, rows: &RecordBatch) -> Result<()> {
+        let wanted = columns(rows)?;
+        schema::check(slice, rows, &wanted)?;
+        schema::ensure(&self.client, slice.table, &wanted)?;
+        write::rows(&self.client, slice, rows, &wanted)
+    }
+
     fn put(&self, slice: &Slice, rows: &RecordBatch) -> Result<RecordBatch> {
         let wanted = columns(rows)?;
         schema::check(slice, rows, &wanted)?;
