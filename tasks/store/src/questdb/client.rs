@@ -1,5 +1,6 @@
 //! Questions over HTTP. While the server is away, or busy starting, they are asked again: all of them may be asked twice.
 
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde_json::Value;
 use ureq::http::StatusCode;
+use ureq::tls::TlsConfig;
 use ureq::{Agent, Body, http};
 
 use crate::address::{Login, Server};
@@ -33,7 +35,9 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(server: Server) -> Self {
-        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).build();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider).build();
+        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).tls_config(tls).build();
         Self { server, agent: config.into() }
     }
 
