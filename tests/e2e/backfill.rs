@@ -60,7 +60,7 @@ fn what_is_missing_is_told_and_a_second_run_tries_nothing() {
     let space = market();
     let first = backfill(&space, &[]);
     assert_eq!(ran(&first)["ingest"], 9, "{first:#?}");
-    let told = "au: 2 of 2 expected days of 1 contracts complete, 2022-02-14 to 2022-02-18
+    let told = "au: 2 of 2 expected days of 1 contract complete, 2022-02-14 to 2022-02-18
 cu: 7 of 8 expected days of 2 contracts complete, 1 missing, 2022-02-14 to 2022-02-18
   SHFE.cu2203  missing 2022-02-16\n";
     assert_eq!(first.out, told);
@@ -121,7 +121,7 @@ fn some_varieties_or_contracts_alone() {
     let contract = backfill(&space, &["-p", "symbols=[au, SHFE.cu2203]"]);
     assert_eq!(ran(&contract).get("ingest"), Some(&4), "{contract:#?}");
     assert_eq!(ran(&contract).get("schedule"), None, "of one contract there is no main one: {contract:#?}");
-    assert!(contract.out.contains("cu: 4 of 5 expected days of 1 contracts"), "{contract:#?}");
+    assert!(contract.out.contains("cu: 4 of 5 expected days of 1 contract"), "{contract:#?}");
     let all = backfill(&space, &[]);
     assert_eq!((ran(&all)["ingest"], ran(&all)["schedule"]), (3, 1), "what was read is there: {all:#?}");
     let wrong = space.call(&[&FLOW[..], &["-p", "symbols=[zn]"]].concat());

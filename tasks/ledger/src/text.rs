@@ -13,10 +13,10 @@ pub fn text(ledger: &Ledger) -> String {
     let Counts { expected, .. } = ledger.counts;
     let mut text = match (ledger.from, ledger.to) {
         (Some(from), Some(to)) => format!(
-            "{}: {} of {expected} expected days of {} contracts complete{}, {from} to {to}\n",
+            "{}: {} of {expected} expected days of {} complete{}, {from} to {to}\n",
             ledger.variety,
             ledger.counts.complete,
-            ledger.contracts.len(),
+            counted(ledger.contracts.len(), "contract"),
             others(&ledger.counts)
         ),
         _ => format!("{}: no ticks, and no days asked for\n", ledger.variety),
@@ -28,13 +28,14 @@ pub fn text(ledger: &Ledger) -> String {
         let _ = writeln!(text, "  {name}  {told}");
     }
     if told.len() > CONTRACTS {
-        let _ = writeln!(text, "  and {} more contracts: see ledger.json", told.len() - CONTRACTS);
+        let _ = writeln!(text, "  and {} more: see ledger.json", counted(told.len() - CONTRACTS, "contract"));
     }
     let guessed = ledger.contracts.values().filter(|contract| contract.listed.known == Known::Ticks).count();
     if guessed > 0 {
         let _ = writeln!(
             text,
-            "  of {guessed} contracts it is not known when they were listed: expected from their first ticks on"
+            "  of {} the listing day is not known: ticks are expected from the first ones on",
+            counted(guessed, "contract")
         );
     }
     text
@@ -58,14 +59,14 @@ fn of_contract(contract: &ContractLedger) -> Option<String> {
     let mut parts: Vec<String> = spans.iter().take(SPANS).map(|span| of_span(span)).collect();
     if spans.len() > SPANS {
         let days: u64 = spans.iter().skip(SPANS).map(|span| span.days).sum();
-        parts.push(format!("{days} more days"));
+        parts.push(format!("{} more", counted(days as usize, "day")));
     }
     for (days, what) in [
         (&contract.unexpected, "with ticks outside of its life"),
         (&contract.contradicted, "with ticks although marked as having none"),
     ] {
         if let Some(first) = days.first() {
-            parts.push(format!("{} days {what}, from {first}", days.len()));
+            parts.push(format!("{} {what}, from {first}", counted(days.len(), "day")));
         }
     }
     (!parts.is_empty()).then(|| parts.join("; "))
@@ -77,6 +78,11 @@ fn of_span(span: &Span) -> String {
     let when = if days == &1 { from.to_string() } else { format!("{from} to {to} ({days} days)") };
     let why = reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
     format!("{} {when}{why}", name(*state))
+}
+
+/// `1 day`, `2 days`.
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn name(state: State) -> &'static str {

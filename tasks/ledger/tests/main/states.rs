@@ -73,7 +73,7 @@ fn a_marker_that_the_ticks_contradict_is_told_and_does_not_hide_them() {
     let ledger = case.ledger(json!({}));
     assert_eq!(ledger.counts, Counts { expected: 1, complete: 1, ..Counts::default() });
     assert_eq!(ledger.contracts[CU].contradicted, [day("2022-02-14")]);
-    assert!(case.text(json!({})).contains("1 days with ticks although marked as having none, from 2022-02-14"));
+    assert!(case.text(json!({})).contains("1 day with ticks although marked as having none, from 2022-02-14"));
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn where_the_life_is_not_known_it_is_from_the_first_ticks_to_the_last_and_the_le
     assert_eq!((contract.listed.day, contract.listed.known), (Some(day("2022-02-14")), Known::Ticks));
     assert_eq!((contract.last.day, contract.last.known), (Some(day("2022-02-16")), Known::Ticks));
     assert_eq!(contract.counts, Counts { expected: 3, complete: 2, missing: 1, ..Counts::default() });
-    assert!(case.text(json!({})).contains("of 1 contracts it is not known when they were listed"));
+    assert!(case.text(json!({})).contains("of 1 contract the listing day is not known"));
 }
 
 #[test]
