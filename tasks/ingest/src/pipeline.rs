@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use ghtrader_kit::Result;
 use rayon::prelude::*;
 
+use crate::Raw;
 use crate::check::{Checked, Checker};
 use crate::clean::{Cleaned, Cleaner};
 use crate::days::Files;
@@ -68,7 +69,7 @@ fn read(name: &str, pieces: &mut Pieces, files: Files<'_>) -> Vec<Rows> {
 fn check(name: &str, piece: Result<Box<dyn Piece>>, files: Files<'_>) -> Rows {
     let mut rows = Rows::default();
     let mut checker = Checker::new(files.spec, files.calendar);
-    let mut take = |row| {
+    let mut take = |row: &mut Raw| {
         match checker.check(row).with_context(|| name.to_owned())? {
             Some(row) => rows.ours.push(row),
             None => rows.foreign += 1,

@@ -9,6 +9,9 @@ const POWERS: [f64; 23] = [
 
 /// The number that a text says, as `str::parse` reads it; blanks around it do not count. Nothing is NaN.
 pub(crate) fn number(text: &[u8]) -> Option<f64> {
+    if text.is_empty() {
+        return Some(f64::NAN);
+    }
     plain(text).or_else(|| {
         let text = std::str::from_utf8(text).ok()?.trim();
         if text.is_empty() { Some(f64::NAN) } else { text.parse().ok() }
