@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use ghtrader_market::{Calendar, Day, Ticks, TicksSpec, TimeOfDay};
+use ghtrader_market::{Calendar, Day, Ticks, TicksSpec};
 
 use crate::{Check, Findings, Params};
 
 /// A silence this many times as long as the mean time between two rows is none of a quiet contract's own.
 const QUIET: f64 = 30.0;
-/// Sessions that open from here on are the night's.
-const EVENING: TimeOfDay = TimeOfDay::at(18, 0);
 
 /// Checks the course of a day: gaps, quotes that stand still, spikes, the range of prices.
 pub(crate) fn check(ticks: &Ticks, spec: &TicksSpec, calendar: &Calendar, params: &Params, out: &mut Findings) {
@@ -92,14 +90,7 @@ pub fn coverage(ticks: &Ticks, spec: &TicksSpec, calendar: &Calendar, day: Day) 
     // What is stamped just after the last close belongs to its last minute.
     let minute = |time| (spec.sessions.elapsed(time) / 60.0).min(all - 1.0) as u64;
     let seen: BTreeSet<u64> = inside.map(minute).collect();
-    let night = spec
-        .sessions
-        .0
-        .iter()
-        .filter(|session| session.0 >= EVENING)
-        .map(|session| session.1.seconds() - session.0.seconds());
-    let lost = if calendar.has_night(calendar.previous(day)) { 0.0 } else { night.sum() };
-    (seen.len() as f64 / minutes(spec.sessions.total() - lost)).min(1.0)
+    (seen.len() as f64 / minutes(spec.sessions.total_on(day, calendar))).min(1.0)
 }
 
 fn minutes(seconds: f64) -> f64 {
