@@ -67,7 +67,8 @@ fn read(name: &str, pieces: &mut Pieces, files: Files<'_>) -> Vec<Rows> {
 }
 
 fn check(name: &str, piece: Result<Box<dyn Piece>>, files: Files<'_>) -> Rows {
-    let mut rows = Rows::default();
+    let size = piece.as_ref().map_or(0, |piece| piece.size());
+    let mut rows = Rows { ours: Vec::with_capacity(size), ..Rows::default() };
     let mut checker = Checker::new(files.spec, files.calendar);
     let mut take = |row: &mut Raw| {
         match checker.check(row).with_context(|| name.to_owned())? {
@@ -76,6 +77,6 @@ fn check(name: &str, piece: Result<Box<dyn Piece>>, files: Files<'_>) -> Rows {
         }
         Ok(())
     };
-    let error = piece.and_then(|piece| piece.rows(&mut take)).err();
-    Rows { error, ..rows }
+    rows.error = piece.and_then(|piece| piece.rows(&mut take)).err();
+    rows
 }

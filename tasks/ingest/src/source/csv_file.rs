@@ -56,7 +56,7 @@ fn header(file: &str, mut lines: Lines, spec: &TicksSpec) -> Result<(Layout, Lin
     let names: Vec<String> = record.iter().map(name).collect();
     let columns = Columns::of(&names, spec).map_err(|what| at(1, what))?;
     let end = usize::try_from(csv.position().byte())?;
-    lines.first += count(&lines.text[..end]);
+    lines.first += count(&lines.text[..end]) as u64;
     lines.text.drain(..end);
     Ok((Layout { file: file.to_owned(), columns, fields: names.len() }, lines))
 }
@@ -87,8 +87,12 @@ struct Chunk {
 }
 
 impl Piece for Chunk {
+    fn size(&self) -> usize {
+        self.lines.count
+    }
+
     fn rows(self: Box<Self>, sink: Sink<'_>) -> Result<()> {
-        let Lines { text, first, cut } = &self.lines;
+        let Lines { text, first, cut, .. } = &self.lines;
         let mut parser = Parser::new(&self.layout);
         let mut fields = Vec::with_capacity(self.layout.fields);
         let (mut start, mut number) = (0, *first);
@@ -110,7 +114,7 @@ impl Piece for Chunk {
         if *cut {
             let what =
                 "the file ends in the middle of this line: is it cut off? If it is whole, end it with a line break";
-            return Err(self.layout.at(first + count(text), what.to_owned()));
+            return Err(self.layout.at(first + count(text) as u64, what.to_owned()));
         }
         Ok(())
     }

@@ -29,6 +29,9 @@ pub(crate) type Pieces = Box<dyn Iterator<Item = Result<Box<dyn Piece>>> + Send>
 
 /// Part of a source.
 pub(crate) trait Piece: Send {
+    /// How many rows it has, about.
+    fn size(&self) -> usize;
+
     /// Gives its rows, in their order.
     ///
     /// # Errors
@@ -37,6 +40,10 @@ pub(crate) trait Piece: Send {
 }
 
 impl Piece for Vec<Raw> {
+    fn size(&self) -> usize {
+        self.len()
+    }
+
     fn rows(mut self: Box<Self>, sink: Sink<'_>) -> Result<()> {
         self.iter_mut().try_for_each(sink)
     }

@@ -53,6 +53,10 @@ struct Batch {
 }
 
 impl Piece for Batch {
+    fn size(&self) -> usize {
+        self.batch.num_rows()
+    }
+
     fn rows(self: Box<Self>, sink: Sink<'_>) -> Result<()> {
         let (file, columns) = &*self.layout;
         let table = Table::of(&self.batch, columns);
