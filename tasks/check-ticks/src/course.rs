@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ghtrader_market::{Calendar, CalendarRule, Day, Sessions, Ticks, TicksSpec};
+use ghtrader_market::{Calendar, Day, Sessions, Ticks, TicksSpec};
 
 use crate::{Check, Findings, Params};
 
@@ -111,8 +111,7 @@ pub fn coverage(ticks: &Ticks, spec: &TicksSpec, calendar: &Calendar, day: Day) 
 
 /// The sessions of a day that took place.
 fn held(spec: &TicksSpec, calendar: &Calendar, day: Day) -> Sessions {
-    let night = spec.clock.calendar != CalendarRule::ChinaFutures || calendar.has_night(calendar.previous(day));
+    let held = Sessions(spec.sessions.on(day, calendar).map(|(_, session)| session).collect());
     // A variety that trades at night alone would have no session left, which says that it is always open.
-    let without = spec.sessions.without_nights();
-    if night || without.0.is_empty() { spec.sessions.clone() } else { without }
+    if held.0.is_empty() { spec.sessions.clone() } else { held }
 }

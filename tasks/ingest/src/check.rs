@@ -64,18 +64,17 @@ impl<'a> Checker<'a> {
         Self { spec, calendar, nights: spec.sessions.has_night(), ticks: HashMap::new(), hour: None }
     }
 
-    /// Checks a row; none where it is another variety's.
+    /// Checks a row, whose values become canonical; none where it is another variety's.
     ///
     /// # Errors
     /// Where the symbol is no contract.
-    pub(crate) fn check(&mut self, row: Raw) -> Result<Option<Checked>> {
-        let about = || format!("row {} of `{}`", row.line, row.contract);
-        let Some(size) = self.size(&row.contract).with_context(about)? else { return Ok(None) };
+    pub(crate) fn check(&mut self, row: &mut Raw) -> Result<Option<Checked>> {
+        let size = self.size(&row.contract).with_context(|| format!("row {} of `{}`", row.line, row.contract))?;
+        let Some(size) = size else { return Ok(None) };
         let hour = self.hour(row.datetime_ns);
-        let Raw { line, contract, day, datetime_ns, values } = row;
-        let mut tick = Tick { trading_day: hour.day, datetime_ns, values };
-        let refusal = self.refusal(&mut tick, day, hour.open, size);
-        Ok(Some(Checked { line, contract, tick, refusal }))
+        let refusal = self.refusal(row, hour, size);
+        let tick = Tick { trading_day: hour.day, datetime_ns: row.datetime_ns, values: row.values };
+        Ok(Some(Checked { line: row.line, contract: Arc::clone(&row.contract), tick, refusal }))
     }
 
     /// The tick of a contract; none for another variety's.
@@ -101,21 +100,20 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The checks in the order above; the values become canonical on the way.
-    fn refusal(&self, tick: &mut Tick, stated: Option<Day>, open: bool, size: TickSize) -> Option<Refusal> {
-        values::normalise(&mut tick.values, self.spec.levels);
-        if values::is_empty(&tick.values) {
+    /// The checks in the order above.
+    fn refusal(&self, row: &mut Raw, hour: Hour, size: TickSize) -> Option<Refusal> {
+        values::normalise(&mut row.values, self.spec.levels);
+        if values::is_empty(&row.values) {
             return Some(Refusal(Cause::EmptyBook, "no quote on either side and no last price".to_owned()));
         }
-        if !open {
-            let (date, time) = self.calendar.local(tick.datetime_ns);
+        if !hour.open {
+            let (date, time) = self.calendar.local(row.datetime_ns);
             return Some(Refusal(Cause::Closed, format!("no session at {date} {time}")));
         }
-        let day = tick.trading_day;
-        if let Some(stated) = stated.filter(|stated| *stated != day) {
-            return Some(Refusal(Cause::TradingDay, format!("the file says {stated}, the calendar {day}")));
+        if let Some(stated) = row.day.filter(|stated| *stated != hour.day) {
+            return Some(Refusal(Cause::TradingDay, format!("the file says {stated}, the calendar {}", hour.day)));
         }
-        let refused = values::check(&mut tick.values, size, self.spec.fractional_volume);
+        let refused = values::check(&mut row.values, size, self.spec.fractional_volume);
         refused.map(|(cause, detail)| Refusal(cause, detail))
     }
 }

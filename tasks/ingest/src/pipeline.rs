@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use ghtrader_kit::Result;
 use rayon::prelude::*;
 
+use crate::Raw;
 use crate::check::{Checked, Checker};
 use crate::clean::{Cleaned, Cleaner};
 use crate::days::Files;
@@ -66,15 +67,16 @@ fn read(name: &str, pieces: &mut Pieces, files: Files<'_>) -> Vec<Rows> {
 }
 
 fn check(name: &str, piece: Result<Box<dyn Piece>>, files: Files<'_>) -> Rows {
-    let mut rows = Rows::default();
+    let size = piece.as_ref().map_or(0, |piece| piece.size());
+    let mut rows = Rows { ours: Vec::with_capacity(size), ..Rows::default() };
     let mut checker = Checker::new(files.spec, files.calendar);
-    let mut take = |row| {
+    let mut take = |row: &mut Raw| {
         match checker.check(row).with_context(|| name.to_owned())? {
             Some(row) => rows.ours.push(row),
             None => rows.foreign += 1,
         }
         Ok(())
     };
-    let error = piece.and_then(|piece| piece.rows(&mut take)).err();
-    Rows { error, ..rows }
+    rows.error = piece.and_then(|piece| piece.rows(&mut take)).err();
+    rows
 }

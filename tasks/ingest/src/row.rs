@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ghtrader_market::{Day, Values};
+use ghtrader_market::{Day, VALUES, Values};
 
 /// A row before cleaning.
 #[derive(Clone, Debug)]
@@ -17,6 +17,13 @@ pub struct Raw {
     pub datetime_ns: i64,
     /// The values as they stand; NaN where there is none.
     pub values: Values,
+}
+
+impl Raw {
+    /// One without anything.
+    pub(crate) fn none() -> Self {
+        Self { line: 0, contract: Arc::from(""), day: None, datetime_ns: 0, values: [f64::NAN; VALUES] }
+    }
 }
 
 /// A source that cannot be read.

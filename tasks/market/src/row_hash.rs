@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use crate::{Day, Hash64, Tick, Ticks};
+use crate::{Day, Hash64, Tick, Ticks, VALUES};
 
 /// Rows that are worth a thread's while.
 const ROWS: usize = 4_096;
@@ -58,28 +58,31 @@ pub fn row_hash(contract: &str, tick: &Tick) -> u64 {
     RowHasher::new(contract).hash(tick.trading_day, tick.datetime_ns, tick.values.into_iter())
 }
 
+/// Bytes of a row beside its contract.
+const BYTES: usize = 4 + 8 + 8 * VALUES;
+
 /// Hashes rows of one contract, with the memory for a row's bytes kept.
 pub(crate) struct RowHasher {
     bytes: Vec<u8>,
-    /// Of `bytes`, the contract's part.
-    contract: usize,
 }
 
 impl RowHasher {
     pub(crate) fn new(contract: &str) -> Self {
         let mut bytes = contract.as_bytes().to_vec();
-        bytes.push(0);
-        Self { contract: bytes.len(), bytes }
+        bytes.resize(contract.len() + 1 + BYTES, 0);
+        Self { bytes }
     }
 
     /// [`row_hash`], of a row in parts.
     pub(crate) fn hash(&mut self, trading_day: Day, datetime_ns: i64, values: impl Iterator<Item = f64>) -> u64 {
-        self.bytes.truncate(self.contract);
-        self.bytes.extend_from_slice(&trading_day.0.to_le_bytes());
-        self.bytes.extend_from_slice(&datetime_ns.to_le_bytes());
-        for value in values {
+        let row = self.bytes.len() - BYTES;
+        let (day, rest) = self.bytes[row..].split_at_mut(4);
+        let (stamp, rest) = rest.split_at_mut(8);
+        day.copy_from_slice(&trading_day.0.to_le_bytes());
+        stamp.copy_from_slice(&datetime_ns.to_le_bytes());
+        for (place, value) in rest.chunks_exact_mut(8).zip(values) {
             let bits = if value.is_nan() { 0x7ff8_0000_0000_0000 } else { (value + 0.0).to_bits() };
-            self.bytes.extend_from_slice(&bits.to_le_bytes());
+            place.copy_from_slice(&bits.to_le_bytes());
         }
         let mut first = [0; 8];
         first.copy_from_slice(&blake3::hash(&self.bytes).as_bytes()[..8]);
@@ -90,7 +93,6 @@ impl RowHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Day, VALUES};
 
     #[test]
     fn null_has_one_hash_and_every_value_counts() {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, NANOS_PER_DAY, NANOS_PER_SECOND, Result, TimeOfDay};
+use crate::{Calendar, Day, Error, NANOS_PER_DAY, NANOS_PER_SECOND, Result, TimeOfDay};
 
 /// Snapshots stamped up to this much after the close still belong to the session: SHFE's last one before lunch on
 /// 2022-02-18 is of 11:30:01.5, while what comes after the day's close comes minutes later.
@@ -34,7 +34,24 @@ impl Sessions {
 
     /// Whether there is a night session.
     pub fn has_night(&self) -> bool {
-        self.0.iter().any(|session| session.0 >= EVENING)
+        self.0.iter().any(Session::is_night)
+    }
+
+    /// The sessions that take place on a trading day, each with the date on which it opens: those of the night in the evening
+    /// of the trading day before, where the exchange opens one.
+    pub fn on(&self, day: Day, calendar: &Calendar) -> impl Iterator<Item = (Day, Session)> {
+        let evening = calendar.previous(day);
+        let night = calendar.has_night(evening);
+        let held = self.0.iter().filter(move |session| night || !session.is_night());
+        held.map(move |session| (if session.is_night() { evening } else { day }, *session))
+    }
+
+    /// Seconds of trading on a trading day, of which the night may not take place: 86,400 where it is always open.
+    pub fn total_on(&self, day: Day, calendar: &Calendar) -> f64 {
+        if self.0.is_empty() {
+            return self.total();
+        }
+        self.on(day, calendar).map(|(_, session)| session.length()).sum::<i64>() as f64 / NANOS_PER_SECOND as f64
     }
 
     /// Whether a local time of day lies in a session; the close itself, and what is stamped less than two seconds
@@ -58,7 +75,7 @@ impl Sessions {
             }
             before += session.length();
             // A day session follows every night session, whatever the clock says.
-            if session.0 < EVENING && session.1 < time && time < EVENING || self.is_over(session, time) {
+            if !session.is_night() && session.1 < time && time < EVENING || self.is_over(session, time) {
                 passed = before;
             }
         }
@@ -71,12 +88,6 @@ impl Sessions {
             return 86_400.0;
         }
         self.0.iter().map(Session::length).sum::<i64>() as f64 / NANOS_PER_SECOND as f64
-    }
-
-    /// Those of the day alone.
-    #[must_use]
-    pub fn without_nights(&self) -> Self {
-        Self(self.0.iter().copied().filter(|session| session.0 < EVENING).collect())
     }
 
     /// Minutes of trading in a day, those that a session ends in the middle of included.
@@ -103,11 +114,16 @@ impl Sessions {
 
     /// Whether a night session is over at a time of the following day, or past its close in the same night.
     fn is_over(&self, session: &Session, time: TimeOfDay) -> bool {
-        session.0 >= EVENING && time < EVENING && TimeOfDay(time.0 + NANOS_PER_DAY) > session.1
+        session.is_night() && time < EVENING && TimeOfDay(time.0 + NANOS_PER_DAY) > session.1
     }
 }
 
 impl Session {
+    /// Whether it opens in the evening before its trading day.
+    fn is_night(&self) -> bool {
+        self.0 >= EVENING
+    }
+
     fn length(&self) -> i64 {
         self.1.0 - self.0.0
     }
@@ -180,11 +196,26 @@ mod tests {
         assert_eq!((minute("09:00:00"), minute("10:15:00"), minute("10:30:00")), (Some(240), Some(314), Some(315)));
         assert_eq!((minute("11:30:01.500"), minute("13:30:00"), minute("15:00:01")), (Some(374), Some(375), Some(464)));
         assert_eq!((minute("10:20:00"), minute("20:59:00"), minute("15:44:00")), (None, None, None));
-        assert_eq!((copper().minutes(), copper().without_nights().minutes()), (465, 225));
+        assert_eq!(copper().minutes(), 465);
         let odd = Sessions(vec![Session("09:00:00".parse().unwrap(), "09:01:30".parse().unwrap())]);
         assert_eq!((odd.minutes(), odd.minute("09:01:30".parse().unwrap())), (2, Some(1)));
         let always = Sessions::default();
         assert_eq!((always.minutes(), always.minute(TimeOfDay::at(23, 59))), (1_440, Some(1_439)));
+    }
+
+    #[test]
+    fn the_night_takes_place_where_the_calendar_has_one() {
+        let calendar = Calendar::new(&crate::Clock::china()).unwrap();
+        let held = |day: &str| {
+            let day = day.parse().unwrap();
+            let dates: Vec<String> = copper().on(day, &calendar).map(|(date, _)| date.to_string()).collect();
+            (dates.join(" "), copper().total_on(day, &calendar))
+        };
+        let monday = "2022-02-18 2022-02-21 2022-02-21 2022-02-21".to_owned();
+        assert_eq!(held("2022-02-21"), (monday, 27_900.0), "its night is that of Friday");
+        let after_new_year = "2022-02-07 2022-02-07 2022-02-07".to_owned();
+        assert_eq!(held("2022-02-07"), (after_new_year, 13_500.0), "there is none on the eve of a holiday");
+        assert_eq!(Sessions::default().total_on(Day(0), &calendar), 86_400.0);
     }
 
     #[test]

@@ -100,8 +100,9 @@ fn get(file: File) -> std::result::Result<(RecordBatch, Vec<(String, String)>), 
 
 /// A column of numbers; NaN becomes null.
 pub fn floats(values: &[f64]) -> ArrayRef {
-    let known = NullBuffer::from_iter(values.iter().map(|value| !value.is_nan()));
-    std::sync::Arc::new(Float64Array::new(values.to_vec().into(), Some(known)))
+    let known = || NullBuffer::from_iter(values.iter().map(|value| !value.is_nan()));
+    let nulls = values.iter().any(|value| value.is_nan()).then(known);
+    std::sync::Arc::new(Float64Array::new(values.to_vec().into(), nulls))
 }
 
 /// The column of a name and Arrow type.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use csv::ByteRecord;
 use ghtrader_kit::Result;
-use ghtrader_market::{Day, TicksSpec, VALUES, value_names};
+use ghtrader_market::{Day, TicksSpec, value_names};
 
 use super::columns::{Columns, Symbols};
 use super::lines::{LineReader, Lines, count};
@@ -56,7 +56,7 @@ fn header(file: &str, mut lines: Lines, spec: &TicksSpec) -> Result<(Layout, Lin
     let names: Vec<String> = record.iter().map(name).collect();
     let columns = Columns::of(&names, spec).map_err(|what| at(1, what))?;
     let end = usize::try_from(csv.position().byte())?;
-    lines.first += count(&lines.text[..end]);
+    lines.first += count(&lines.text[..end]) as u64;
     lines.text.drain(..end);
     Ok((Layout { file: file.to_owned(), columns, fields: names.len() }, lines))
 }
@@ -87,9 +87,13 @@ struct Chunk {
 }
 
 impl Piece for Chunk {
+    fn size(&self) -> usize {
+        self.lines.count
+    }
+
     fn rows(self: Box<Self>, sink: Sink<'_>) -> Result<()> {
-        let Lines { text, first, cut } = &self.lines;
-        let mut parser = Parser { layout: &self.layout, symbols: Symbols::default(), last_day: None };
+        let Lines { text, first, cut, .. } = &self.lines;
+        let mut parser = Parser::new(&self.layout);
         let mut fields = Vec::with_capacity(self.layout.fields);
         let (mut start, mut number) = (0, *first);
         for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {
@@ -110,7 +114,7 @@ impl Piece for Chunk {
         if *cut {
             let what =
                 "the file ends in the middle of this line: is it cut off? If it is whole, end it with a line break";
-            return Err(self.layout.at(first + count(text), what.to_owned()));
+            return Err(self.layout.at(first + count(text) as u64, what.to_owned()));
         }
         Ok(())
     }
@@ -130,9 +134,14 @@ struct Parser<'a> {
     symbols: Symbols,
     /// The trading day read last, and its text: neighbours mostly have the same.
     last_day: Option<(Vec<u8>, Day)>,
+    row: Raw,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    fn new(layout: &'a Layout) -> Self {
+        Self { layout, symbols: Symbols::default(), last_day: None, row: Raw::none() }
+    }
+
     /// Lines that have quotation marks, or other ends; the first one's number is `first`.
     fn unusual(&mut self, first: u64, text: &[u8], sink: Sink<'_>) -> Result<()> {
         let mut csv = reader(text);
@@ -147,29 +156,31 @@ impl Parser<'_> {
         }
     }
 
-    fn row(&mut self, line: u64, fields: &[&[u8]]) -> Result<Raw> {
-        self.parse(line, fields).map_err(|what| self.layout.at(line, what))
+    /// The row of a line.
+    fn row(&mut self, line: u64, fields: &[&[u8]]) -> Result<&mut Raw> {
+        self.row.line = line;
+        self.read(fields).map_err(|what| self.layout.at(line, what))?;
+        Ok(&mut self.row)
     }
 
-    fn parse(&mut self, line: u64, fields: &[&[u8]]) -> std::result::Result<Raw, String> {
+    fn read(&mut self, fields: &[&[u8]]) -> std::result::Result<(), String> {
         let columns = &self.layout.columns;
         if fields.len() != self.layout.fields {
             return Err(format!("{} fields where the header has {}", fields.len(), self.layout.fields));
         }
         let stamp = text(fields, Some(columns.stamp));
-        let datetime_ns = stamp
+        self.row.datetime_ns = stamp
             .parse()
             .map_err(|_| format!("the stamp `{stamp}` is not a whole number of nanoseconds since 1970 in UTC"))?;
-        let mut values = [f64::NAN; VALUES];
-        for (index, (value, column)) in values.iter_mut().zip(columns.values).enumerate() {
-            if let Some(column) = column {
-                *value = number(fields.get(column).copied().unwrap_or_default()).ok_or_else(|| {
-                    format!("column `{}`: `{}` is not a number", value_names()[index], text(fields, Some(column)))
-                })?;
-            }
+        for (index, (value, column)) in self.row.values.iter_mut().zip(columns.values).enumerate() {
+            let field = column.and_then(|column| fields.get(column)).copied().unwrap_or_default();
+            *value = number(field).ok_or_else(|| {
+                format!("column `{}`: `{}` is not a number", value_names()[index], text(fields, column))
+            })?;
         }
-        let contract = self.symbols.contract(text(fields, columns.symbol), text(fields, columns.underlying))?;
-        Ok(Raw { line, contract, day: self.day(text(fields, columns.day))?, datetime_ns, values })
+        self.row.contract = self.symbols.contract(text(fields, columns.symbol), text(fields, columns.underlying))?;
+        self.row.day = self.day(text(fields, columns.day))?;
+        Ok(())
     }
 
     fn day(&mut self, text: &str) -> std::result::Result<Option<Day>, String> {

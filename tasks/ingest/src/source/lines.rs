@@ -13,6 +13,8 @@ pub(crate) struct Lines {
     pub(crate) text: Vec<u8>,
     /// The number of the first one, from 1.
     pub(crate) first: u64,
+    /// How many have an end.
+    pub(crate) count: usize,
     /// Whether the last one, which is the file's last, has no end.
     pub(crate) cut: bool,
 }
@@ -57,16 +59,16 @@ impl<R: Read> LineReader<R> {
         };
         self.rest.extend_from_slice(&text[end..]);
         text.truncate(end);
-        let first = self.line;
-        self.line += count(&text);
+        let (first, count) = (self.line, count(&text));
+        self.line += count as u64;
         let cut = self.ended && !matches!(text.last(), None | Some(b'\n' | b'\r'));
-        Ok(Some(Lines { text, first, cut }))
+        Ok(Some(Lines { text, first, count, cut }))
     }
 }
 
 /// Line ends in a text.
-pub(crate) fn count(text: &[u8]) -> u64 {
-    memchr::memchr_iter(b'\n', text).count() as u64
+pub(crate) fn count(text: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', text).count()
 }
 
 /// Where the last whole line ends; a line end between quotation marks is none.
@@ -95,7 +97,7 @@ mod tests {
         let mut reader = LineReader::new(text.as_bytes());
         let (mut all, mut chunks) = (Vec::new(), 0);
         while let Some(lines) = reader.read().unwrap() {
-            assert_eq!(lines.first, 1 + count(&all), "the number of the first line");
+            assert_eq!(lines.first, 1 + count(&all) as u64, "the number of the first line");
             assert!(lines.text.is_empty() || lines.text.ends_with(b"\n") && lines.text[0].is_ascii_digit());
             all.extend(lines.text);
             chunks += 1;

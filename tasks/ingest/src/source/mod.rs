@@ -21,14 +21,17 @@ use crate::Raw;
 /// Rows of a piece that are known already.
 const ROWS: usize = 4_096;
 
-/// Takes rows one by one.
-pub(crate) type Sink<'a> = &'a mut dyn FnMut(Raw) -> Result<()>;
+/// Takes rows one by one; a row's memory may be that of the one before.
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(&mut Raw) -> Result<()>;
 
 /// The pieces of a source, in its order; none after the first error.
 pub(crate) type Pieces = Box<dyn Iterator<Item = Result<Box<dyn Piece>>> + Send>;
 
 /// Part of a source.
 pub(crate) trait Piece: Send {
+    /// How many rows it has, about.
+    fn size(&self) -> usize;
+
     /// Gives its rows, in their order.
     ///
     /// # Errors
@@ -37,8 +40,12 @@ pub(crate) trait Piece: Send {
 }
 
 impl Piece for Vec<Raw> {
-    fn rows(self: Box<Self>, sink: Sink<'_>) -> Result<()> {
-        (*self).into_iter().try_for_each(sink)
+    fn size(&self) -> usize {
+        self.len()
+    }
+
+    fn rows(mut self: Box<Self>, sink: Sink<'_>) -> Result<()> {
+        self.iter_mut().try_for_each(sink)
     }
 }
 

@@ -9,6 +9,9 @@ const POWERS: [f64; 23] = [
 
 /// The number that a text says, as `str::parse` reads it; blanks around it do not count. Nothing is NaN.
 pub(crate) fn number(text: &[u8]) -> Option<f64> {
+    if text.is_empty() {
+        return Some(f64::NAN);
+    }
     plain(text).or_else(|| {
         let text = std::str::from_utf8(text).ok()?.trim();
         if text.is_empty() { Some(f64::NAN) } else { text.parse().ok() }
@@ -22,26 +25,35 @@ fn plain(text: &[u8]) -> Option<f64> {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
     };
-    let (mut whole, mut decimals, mut point) = (0_u64, 0_usize, false);
     // 19 digits fit into 64 bits.
-    if digits.is_empty() || digits.len() > 19 {
+    if digits.len() > 19 {
         return None;
     }
-    for byte in digits {
+    let (whole, before) = digits_of(digits, 0);
+    let (whole, after) = match &digits[before..] {
+        [b'.', fraction @ ..] => {
+            let (whole, after) = digits_of(fraction, whole);
+            (after == fraction.len()).then_some((whole, after))?
+        }
+        [] => (whole, 0),
+        _ => return None,
+    };
+    if whole > EXACT || before + after == 0 {
+        return None;
+    }
+    let value = if after == 0 { whole as f64 } else { whole as f64 / POWERS[after] };
+    Some(if negative { -value } else { value })
+}
+
+/// Takes digits into a whole number; and how many there are before anything else.
+fn digits_of(text: &[u8], mut whole: u64) -> (u64, usize) {
+    for (at, byte) in text.iter().enumerate() {
         match byte.wrapping_sub(b'0') {
-            digit @ 0..=9 => {
-                whole = whole * 10 + u64::from(digit);
-                decimals += usize::from(point);
-            }
-            _ if *byte == b'.' && !point => point = true,
-            _ => return None,
+            digit @ 0..=9 => whole = whole * 10 + u64::from(digit),
+            _ => return (whole, at),
         }
     }
-    if whole > EXACT || digits == b"." {
-        return None;
-    }
-    let value = whole as f64 / POWERS[decimals];
-    Some(if negative { -value } else { value })
+    (whole, text.len())
 }
 
 #[cfg(test)]

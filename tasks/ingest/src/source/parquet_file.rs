@@ -53,19 +53,27 @@ struct Batch {
 }
 
 impl Piece for Batch {
+    fn size(&self) -> usize {
+        self.batch.num_rows()
+    }
+
     fn rows(self: Box<Self>, sink: Sink<'_>) -> Result<()> {
         let (file, columns) = &*self.layout;
         let table = Table::of(&self.batch, columns);
         let table = table.map_err(|what| SourceError::File { file: file.clone(), what })?;
         let mut known = Symbols::default();
+        let mut raw = Raw::none();
         for (row, stamp) in table.stamps.into_iter().enumerate() {
             let line = self.first + row as u64;
             let at = |what: String| SourceError::Line { file: file.clone(), line, what };
-            let datetime_ns = stamp.ok_or_else(|| at("there is no stamp".to_owned()))?;
-            let contract = known.contract(text(&table.symbols, row), text(&table.underlyings, row)).map_err(at)?;
-            let day = table.days.get(row).copied().flatten();
-            let values = std::array::from_fn(|column| table.values[column].get(row).copied().unwrap_or(f64::NAN));
-            sink(Raw { line, contract, day, datetime_ns, values })?;
+            raw.line = line;
+            raw.datetime_ns = stamp.ok_or_else(|| at("there is no stamp".to_owned()))?;
+            raw.contract = known.contract(text(&table.symbols, row), text(&table.underlyings, row)).map_err(at)?;
+            raw.day = table.days.get(row).copied().flatten();
+            for (value, column) in raw.values.iter_mut().zip(&table.values) {
+                *value = column.get(row).copied().unwrap_or(f64::NAN);
+            }
+            sink(&mut raw)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 
 use anyhow::ensure;
 use ghtrader_kit::Result;
-use ghtrader_market::{Calendar, Session, SyntheticCell, TicksSpec, TimeOfDay};
+use ghtrader_market::{Calendar, Session, SyntheticCell, TicksSpec};
 
 use super::rng::Rng;
 
@@ -15,8 +15,6 @@ const SLOT_NS: i64 = 500_000_000;
 const BRANCHING: f64 = 0.6;
 /// Slots until excitement has fallen to 1/e.
 const MEMORY: f64 = 12.0;
-/// Sessions that open from here on are the night's.
-const EVENING: TimeOfDay = TimeOfDay::at(18, 0);
 
 /// Something happened.
 pub(super) struct Event {
@@ -58,13 +56,8 @@ fn shape(since_open: f64) -> f64 {
 /// Every half second of the day's sessions, the open excluded, the close included.
 fn slots(cell: &SyntheticCell, spec: &TicksSpec, calendar: &Calendar) -> Vec<Event> {
     let mut slots = Vec::new();
-    let evening = calendar.previous(cell.day);
-    for Session(open, close) in &spec.sessions.0 {
-        let night = *open >= EVENING;
-        if night && !calendar.has_night(evening) {
-            continue;
-        }
-        let begin = calendar.moment(if night { evening } else { cell.day }, *open);
+    for (date, Session(open, close)) in spec.sessions.on(cell.day, calendar) {
+        let begin = calendar.moment(date, open);
         slots.extend(
             (1..=(close.0 - open.0) / SLOT_NS)
                 .map(|slot| Event { ns: begin + slot * SLOT_NS, since_open: slot as f64 * 0.5 }),
