@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::daily::{project, ran};
-use crate::space::{Answer, Space};
+use crate::markets::{project, ran, small};
+use crate::running::full::Small;
+use crate::space::{Answer, Space, results};
 
 /// Two contracts of copper and one of gold, whose lives are stated.
 const MARKET: &str = "calendar: china-futures
@@ -185,9 +186,9 @@ fn thousands_of_files_are_no_more_than_a_kind_can_be_told() {
 
 #[test]
 fn the_ledger_of_the_real_files_says_what_was_listed_beside_them() {
-    let Some(source) = crate::daily::real("shfe-2022-02-18") else { return };
+    let Some(source) = crate::markets::real("shfe-2022-02-18") else { return };
     let space = project();
-    crate::daily::market_file(&space, "shfe");
+    crate::markets::market_file(&space, "shfe");
     std::fs::create_dir_all(space.path("market/ticks")).unwrap();
     for file in std::fs::read_dir(source).unwrap().map(Result::unwrap) {
         std::fs::copy(file.path(), space.path("market/ticks").join(file.file_name())).unwrap();
@@ -205,4 +206,22 @@ fn the_ledger_of_the_real_files_says_what_was_listed_beside_them() {
     let missing: Value = serde_json::from_str(&space.read("missing.json")).unwrap();
     let contracts: Vec<&String> = missing.as_object().unwrap().keys().collect();
     assert_eq!(contracts, ["SHFE.au2203", "SHFE.au2205", "SHFE.au2210", "SHFE.au2212", "SHFE.au2302"]);
+}
+
+#[test]
+fn a_disk_that_is_full_leaves_nothing_half_ingested() {
+    let space = small();
+    let Some(disk) = Small::mount(&space, "1500k") else { return };
+    let run =
+        |args: &[&str]| space.call(&[&["run", "backfill", "-p", "market=market", "--cache", "small"], args].concat());
+    let answer = run(&["-k"]);
+    assert!(answer.code == 1 || answer.code == 4, "{answer:#?}");
+    assert!(answer.err.contains("No space left on device"), "{answer:#?}");
+    disk.grow("100m");
+    let answer = run(&[]);
+    assert_eq!(answer.code, 0, "{answer:#?}");
+    // The same as where there was room from the beginning.
+    let other = small();
+    assert_eq!(other.call(&["run", "backfill", "-p", "market=market"]).code, 0);
+    assert_eq!(results(&space.path("small")), results(&other.path("cache")));
 }

@@ -50,7 +50,7 @@ mod running {
     mod commit;
     mod devices;
     mod failures;
-    mod full;
+    pub(crate) mod full;
     mod isolation;
     mod kill;
     mod leases;

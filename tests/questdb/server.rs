@@ -111,11 +111,6 @@ impl Server {
             sleep(Duration::from_millis(5));
         }
     }
-
-    /// The number that a query gives.
-    pub(crate) fn number(&self, query: &str) -> i64 {
-        self.rows(query)[0][0].as_i64().unwrap()
-    }
 }
 
 impl Drop for Server {

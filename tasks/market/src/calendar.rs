@@ -139,7 +139,9 @@ impl Calendar {
     /// Whether the exchange opens a night session in the evening of a day: it is a trading day, and until the next one
     /// there is nothing but a weekend (there is none on the eve of a holiday, and was none in spring 2020).
     pub fn has_night(&self, evening: Day) -> bool {
-        if !self.is_trading_day(evening) || (self.suspended[0]..=self.suspended[1]).contains(&evening) {
+        let suspended =
+            self.rule == CalendarRule::ChinaFutures && (self.suspended[0]..=self.suspended[1]).contains(&evening);
+        if suspended || !self.is_trading_day(evening) {
             return false;
         }
         let mut day = evening.plus(1);

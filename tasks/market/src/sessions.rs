@@ -46,14 +46,6 @@ impl Sessions {
         held.map(move |session| (if session.is_night() { evening } else { day }, *session))
     }
 
-    /// Seconds of trading on a trading day, of which the night may not take place: 86,400 where it is always open.
-    pub fn total_on(&self, day: Day, calendar: &Calendar) -> f64 {
-        if self.0.is_empty() {
-            return self.total();
-        }
-        self.on(day, calendar).map(|(_, session)| session.length()).sum::<i64>() as f64 / NANOS_PER_SECOND as f64
-    }
-
     /// Whether a local time of day lies in a session; the close itself, and what is stamped less than two seconds
     /// after it, still does.
     pub fn contain(&self, time: TimeOfDay) -> bool {
@@ -209,13 +201,12 @@ mod tests {
         let held = |day: &str| {
             let day = day.parse().unwrap();
             let dates: Vec<String> = copper().on(day, &calendar).map(|(date, _)| date.to_string()).collect();
-            (dates.join(" "), copper().total_on(day, &calendar))
+            (dates.join(" "), Sessions(copper().on(day, &calendar).map(|(_, session)| session).collect()).total())
         };
         let monday = "2022-02-18 2022-02-21 2022-02-21 2022-02-21".to_owned();
         assert_eq!(held("2022-02-21"), (monday, 27_900.0), "its night is that of Friday");
         let after_new_year = "2022-02-07 2022-02-07 2022-02-07".to_owned();
         assert_eq!(held("2022-02-07"), (after_new_year, 13_500.0), "there is none on the eve of a holiday");
-        assert_eq!(Sessions::default().total_on(Day(0), &calendar), 86_400.0);
     }
 
     #[test]

@@ -40,7 +40,8 @@ fn each(store: &dyn Store, what: &str, file: &Path, empty: bool) -> Result<()> {
 
 fn slice(file: &Path) -> Result<Slice> {
     let wrong = || Error::Rows(format!("{} is not <contract>/<day>.parquet", file.display()));
-    let name = |path: Option<&std::ffi::OsStr>| path.and_then(|name| name.to_str()).map(str::to_owned).ok_or_else(wrong);
+    let name =
+        |path: Option<&std::ffi::OsStr>| path.and_then(|name| name.to_str()).map(str::to_owned).ok_or_else(wrong);
     Ok(Slice {
         table: Table::TicksRaw,
         market: "bench".to_owned(),

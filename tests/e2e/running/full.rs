@@ -6,11 +6,11 @@ use std::process::Command;
 use crate::space::{Answer, Space, files_below};
 
 /// A small file system of its own, for a cache.
-struct Small(PathBuf);
+pub(crate) struct Small(PathBuf);
 
 impl Small {
     /// `None`, with a reason on standard error, where this user may mount nothing.
-    fn mount(space: &Space, size: &str) -> Option<Self> {
+    pub(crate) fn mount(space: &Space, size: &str) -> Option<Self> {
         let path = space.path("small");
         std::fs::create_dir(&path).unwrap();
         let options = format!("size={size},nr_inodes=0");
@@ -20,6 +20,14 @@ impl Small {
         }
         eprintln!("skipped: no file system can be mounted here");
         None
+    }
+}
+
+impl Small {
+    /// Somebody has made room.
+    pub(crate) fn grow(&self, size: &str) {
+        let options = format!("remount,size={size}");
+        assert!(Command::new("mount").args(["-o", &options]).arg(&self.0).status().unwrap().success());
     }
 }
 

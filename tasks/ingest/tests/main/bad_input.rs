@@ -74,6 +74,33 @@ fn a_file_that_is_cut_off_is_refused() {
 }
 
 #[test]
+fn a_parquet_file_that_is_cut_off_or_damaged_is_refused_whole() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut ticks = ghtrader_market::Ticks::new("SHFE.cu2203");
+    for step in 0..5_000 {
+        let mut values = [f64::NAN; ghtrader_market::VALUES];
+        values[0] = 71_500.0 + 10.0 * f64::from(step % 7);
+        values[3] = f64::from(step);
+        let datetime_ns = NINE + i64::from(step) * HALF_SECOND;
+        let trading_day = "2022-02-18".parse().unwrap();
+        ticks.push(&ghtrader_market::Tick { trading_day, datetime_ns, values });
+    }
+    ticks.write(file.path()).unwrap();
+    let whole = std::fs::read(file.path()).unwrap();
+    assert!(ingest_bytes(&whole, &copper()).is_ok());
+    for length in [4, 100, whole.len() / 2, whole.len() - 1] {
+        let message = format!("{:#}", ingest_bytes(&whole[..length], &copper()).err().unwrap());
+        assert!(message.contains("ticks/a.csv"), "{length} of {}: {message}", whole.len());
+    }
+    // A byte in the middle of the compressed stamps, which are the largest part.
+    let mut damaged = whole.clone();
+    let middle = damaged.len() / 4;
+    damaged[middle..middle + 64].fill(0xa5);
+    let message = format!("{:#}", ingest_bytes(&damaged, &copper()).err().unwrap());
+    assert!(message.contains("ticks/a.csv"), "{message}");
+}
+
+#[test]
 fn a_specification_that_fits_no_row_is_an_error() {
     let silver = TicksSpec { tick: spec_of(MARKET, "cu").tick, ..copper() };
     let text = csv(&[("cu2203", 0, 71_503), ("cu2203", 1, 71_507)]);

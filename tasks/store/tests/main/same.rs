@@ -36,7 +36,10 @@ pub(crate) fn writing_twice_changes_nothing(stores: &Stores) {
         let slice = place.slice(Table::TicksRaw, CU, DAY);
         let made = rows(&ticks(CU, slice.day, 1_000, 8));
         let count = |place: &Place<'_>| match place.behind() {
-            Ok(server) => server.number("SELECT sequencerTxn FROM wal_tables() WHERE name = 'ghtrader_ticks_raw_v2'"),
+            Ok(server) => {
+                let query = "SELECT sequencerTxn FROM wal_tables() WHERE name = 'ghtrader_ticks_raw_v2'";
+                server.rows(query)[0][0].as_i64().unwrap()
+            }
             Err(folder) => walk(folder),
         };
         place.store.put(&slice, &made).unwrap();
