@@ -23,6 +23,10 @@ fn main() -> ExitCode {
         kind::<ghtrader_check_ticks::CheckTicks>(),
         kind::<ghtrader_check_main::CheckMain>(),
         kind::<ghtrader_audit::Audit>(),
+        kind::<ghtrader_missing::Missing>(),
+        kind::<ghtrader_fetch::Fetch>(),
+        kind::<ghtrader_trading_day::TradingDay>(),
+        kind::<ghtrader_record::Record>(),
     ];
     ghtrader_kit::main(&kinds, code_version)
 }

@@ -7,7 +7,7 @@
 mod clean;
 mod days;
 mod row;
-mod source;
+pub mod source;
 pub mod synthetic;
 
 use anyhow::{Context as _, bail};
