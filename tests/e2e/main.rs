@@ -11,7 +11,10 @@
 mod audit;
 mod daily;
 mod examples;
+mod fetch;
+mod record;
 mod reference;
+mod service;
 mod space;
 
 /// What a result depends on, and what it does not.

@@ -56,7 +56,8 @@ pub struct Outputs {
 
 impl Task for Missing {
     const NAME: &'static str = "missing";
-    const ABOUT: &'static str = "Which (contract, trading day) of a market have neither ticks nor a marker that there are none";
+    const ABOUT: &'static str =
+        "Which (contract, trading day) of a market have neither ticks nor a marker that there are none";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;
@@ -70,7 +71,11 @@ impl Task for Missing {
             source.health().report(source.breaker(), job);
             listed?
         } else {
-            params.contracts.iter().map(|contract| Ok((contract.clone(), rule_of(&market, contract)?))).collect::<Result<_>>()?
+            params
+                .contracts
+                .iter()
+                .map(|contract| Ok((contract.clone(), rule_of(&market, contract)?)))
+                .collect::<Result<_>>()?
         };
         let now = i64::try_from(jiff::Timestamp::now().as_nanosecond())?;
         let there = Named::of(&params.files);

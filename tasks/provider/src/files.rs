@@ -75,7 +75,8 @@ impl Named {
     pub fn holds(&self, contract: &Contract, day: Day) -> bool {
         let spans = self.days.get(&contract.code).map_or(&[][..], Vec::as_slice);
         // Most files hold one day.
-        spans.binary_search(&(day, day)).is_ok() || spans.iter().any(|(first, last)| first < last && (*first..=*last).contains(&day))
+        spans.binary_search(&(day, day)).is_ok()
+            || spans.iter().any(|(first, last)| first < last && (*first..=*last).contains(&day))
     }
 }
 

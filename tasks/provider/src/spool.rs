@@ -46,11 +46,12 @@ impl Spool {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock"))?;
         match lock.file().try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!("somebody else records {day} into {}: one is enough", spool.display()),
+            Err(TryLockError::WouldBlock) => {
+                bail!("somebody else records {day} into {}: one is enough", spool.display())
+            }
             Err(TryLockError::Error(error)) => return Err(error).with_context(|| folder.display().to_string()),
         }
-        let mut found =
-            Self { folder, source: source.to_owned(), tier, day, contracts: BTreeMap::new(), _lock: lock };
+        let mut found = Self { folder, source: source.to_owned(), tier, day, contracts: BTreeMap::new(), _lock: lock };
         for entry in fs_err::read_dir(&found.folder)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
             if let Some(contract) = name.strip_suffix(".csv") {
@@ -89,7 +90,10 @@ impl Spool {
     /// # Errors
     /// Where the disk refuses.
     pub fn flush(&mut self) -> Result<()> {
-        self.contracts.values_mut().try_for_each(|open| open.file.flush()).with_context(|| self.folder.display().to_string())
+        self.contracts
+            .values_mut()
+            .try_for_each(|open| open.file.flush())
+            .with_context(|| self.folder.display().to_string())
     }
 
     /// Hands everything to the disk: it survives the loss of power too.
@@ -203,7 +207,9 @@ pub fn left_over(spool: &Path, today: Day, published: impl Fn(Day) -> bool) -> R
         let entry = entry?;
         let Some(day) = entry.file_name().to_str().and_then(|name| name.parse::<Day>().ok()) else { continue };
         let finished = entry.path().join(FINISHED).exists() && published(day);
-        let something = fs_err::read_dir(entry.path())?.flatten().any(|entry| entry.path().extension().is_some_and(|it| it == "csv"));
+        let something = fs_err::read_dir(entry.path())?
+            .flatten()
+            .any(|entry| entry.path().extension().is_some_and(|it| it == "csv"));
         if day < today && !finished && something {
             days.push(day);
         }

@@ -24,7 +24,8 @@ impl Synthetic {
     /// Where it has no `synthetic`.
     pub fn new(market: MarketFile) -> Result<Self> {
         let synthetic = market.synthetic.clone();
-        let synthetic = synthetic.context("market.yaml has no `synthetic`, so there is no invented market to take from")?;
+        let synthetic =
+            synthetic.context("market.yaml has no `synthetic`, so there is no invented market to take from")?;
         Ok(Self { market, synthetic })
     }
 
@@ -43,7 +44,8 @@ pub(crate) fn spec_of(market: &MarketFile, contract: &Contract) -> Result<TicksS
     let known = || market.varieties.keys().cloned().collect::<Vec<_>>().join(", ");
     let variety = market.varieties.get(&contract.product);
     let variety = variety.filter(|variety| variety.exchange == contract.exchange);
-    let variety = variety.with_context(|| format!("{contract} is of no variety of market.yaml, which has {}", known()))?;
+    let variety =
+        variety.with_context(|| format!("{contract} is of no variety of market.yaml, which has {}", known()))?;
     let specs = market.specs(&contract.product, variety, None).map_err(|what| anyhow!("market.yaml: {what}"))?;
     Ok(specs.ticks)
 }

@@ -46,6 +46,9 @@ pub struct Params {
     /// A folder for what is being recorded; by default spool/ in the project
     #[serde(default)]
     pub spool: Option<PathBuf>,
+    /// The present trading day, instead of that of the clock, for tests: then `minutes` or `until` have to end it
+    #[serde(default)]
+    pub today: Option<Day>,
 }
 
 /// What it reads.
@@ -75,7 +78,11 @@ impl Task for Record {
         let day: Day = job.axis("day")?;
         let market = MarketFile::read(inputs.market.path())?;
         ensure!(!params.contracts.is_empty(), "no contract is to be recorded: name some, such as SHFE.cu2403");
-        let end = end_of(&market, &params.contracts, day)?;
+        let end = match params.today {
+            None => end_of(&market, &params.contracts, day)?,
+            Some(today) if day < today => i64::MIN,
+            Some(_) => i64::MAX,
+        };
         let folder = spool_of(params.spool.as_deref(), &params.root)?;
         // A day that is over is only handed over: that needs no source.
         if now()? >= end {
@@ -86,7 +93,14 @@ impl Task for Record {
         let mut source = params.source.open(&market, None)?;
         let tier = if source.tier() == Regime::Synthetic { Regime::Synthetic } else { Regime::ProdLive };
         let spool = Spool::open(&folder, day, source.name(), tier)?;
-        let mut recorder = Recorder { spool, day, calendar: Calendar::new(&market.clock())?, counts: Counts::default(), flushed: Instant::now(), synced: Instant::now() };
+        let mut recorder = Recorder {
+            spool,
+            day,
+            calendar: Calendar::new(&market.clock())?,
+            counts: Counts::default(),
+            flushed: Instant::now(),
+            synced: Instant::now(),
+        };
         let stop = stop_at(&params, &recorder.calendar, end)?;
         let recorded = recorder.record(&mut source, &params.contracts, stop);
         source.health().report(source.breaker(), job);
@@ -124,8 +138,10 @@ struct Recorder {
 impl Recorder {
     /// Records until `stop` (UTC nanoseconds).
     fn record(&mut self, source: &mut Guarded<Box<dyn Provider>>, contracts: &[String], stop: i64) -> Result<()> {
-        let follow: Vec<Follow> =
-            contracts.iter().map(|name| Follow { contract: Arc::from(name.as_str()), after: self.spool.last(name) }).collect();
+        let follow: Vec<Follow> = contracts
+            .iter()
+            .map(|name| Follow { contract: Arc::from(name.as_str()), after: self.spool.last(name) })
+            .collect();
         source.live(&follow, &mut |event| {
             match event {
                 Event::Tick(tick) => self.take(&tick)?,
@@ -175,7 +191,8 @@ fn end_of(market: &MarketFile, contracts: &[String], day: Day) -> Result<i64> {
         let contract = Contract::parse(name)?;
         let known = || market.varieties.keys().cloned().collect::<Vec<_>>().join(", ");
         let variety = market.varieties.get(&contract.product);
-        let variety = variety.with_context(|| format!("{name} is of no variety of market.yaml, which has {}", known()))?;
+        let variety =
+            variety.with_context(|| format!("{name} is of no variety of market.yaml, which has {}", known()))?;
         let specs = market.specs(&contract.product, variety, None).map_err(anyhow::Error::msg)?;
         let close = specs.ticks.sessions.0.last().map(|session| calendar.moment(day, session.1));
         let late = |close: i64| close.saturating_add(i64::try_from(LATE.as_nanos()).unwrap_or(0));
@@ -199,7 +216,8 @@ fn stop_at(params: &Params, calendar: &Calendar, end: i64) -> Result<i64> {
     }
     if let Some(until) = params.until {
         let (date, _) = calendar.local(now);
-        let next = [date, date.plus(1)].map(|date| calendar.moment(date, until)).into_iter().find(|moment| *moment > now);
+        let next =
+            [date, date.plus(1)].map(|date| calendar.moment(date, until)).into_iter().find(|moment| *moment > now);
         stop = stop.min(next.unwrap_or(stop));
     }
     Ok(stop)

@@ -49,7 +49,8 @@ pub struct Outputs {
 
 impl Task for TradingDay {
     const NAME: &'static str = "trading-day";
-    const ABOUT: &'static str = "The trading day that is to be recorded now, and those that a killed recorder has left over";
+    const ABOUT: &'static str =
+        "The trading day that is to be recorded now, and those that a killed recorder has left over";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;

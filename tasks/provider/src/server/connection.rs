@@ -41,7 +41,6 @@ struct Connection<'a> {
 /// Serves a client until one of the two has enough.
 pub(super) fn serve(stream: &TcpStream, shared: &Shared) -> anyhow::Result<()> {
     let mut socket = tungstenite::accept(stream.try_clone()?).map_err(|error| anyhow::anyhow!("{error}"))?;
-    shared.seen().connections += 1;
     stream.set_read_timeout(Some(Duration::from_millis(5)))?;
     let doomed = {
         let mut faults = shared.faults();
@@ -163,8 +162,13 @@ impl Connection<'_> {
         let patch = |ids: &[i64], part: fn(usize) -> bool| {
             let row = |id: &i64| {
                 let row: &Row = &rows[(*id - self.shared.market.first_id) as usize];
-                let fields: Map<String, Value> =
-                    row.json(faults.texts).into_iter().enumerate().filter(|(at, _)| part(*at)).map(|(_, pair)| pair).collect();
+                let fields: Map<String, Value> = row
+                    .json(faults.texts)
+                    .into_iter()
+                    .enumerate()
+                    .filter(|(at, _)| part(*at))
+                    .map(|(_, pair)| pair)
+                    .collect();
                 (id.to_string(), Value::Object(fields))
             };
             let data: Map<String, Value> = ids.iter().map(row).collect();

@@ -11,7 +11,7 @@ use super::Shared;
 
 /// A token as the login service gives it: a JSON Web Token that nobody signed, with what the public client looks at.
 const TOKEN: &str = concat!(
-    "eyJhbGciOiJub25lIn0",                                                                   // {"alg":"none"}
+    "eyJhbGciOiJub25lIn0", // {"alg":"none"}
     ".eyJzdWIiOiJ0ZXN0ZXIiLCJncmFudHMiOnsiZmVhdHVyZXMiOlsiZnV0ciIsInRxX2RsIl0sImFjY291bnRzIjpbXX19", // sub, grants
     "."
 );
@@ -52,7 +52,9 @@ pub(super) fn answer(mut stream: &TcpStream, shared: &Shared) -> anyhow::Result<
     let head = peek(stream)?;
     stream.read_exact(&mut vec![0; head.len() + 4])?;
     let length = head.lines().filter_map(|line| line.split_once(": "));
-    let length = length.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).find_map(|(_, length)| length.parse().ok());
+    let length = length
+        .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .find_map(|(_, length)| length.parse().ok());
     let mut body = vec![0; length.unwrap_or(0_usize).min(1 << 20)];
     stream.read_exact(&mut body)?;
     let target = head.split(' ').nth(1).context("no request line")?;

@@ -73,7 +73,12 @@ impl Market {
                 }
             })
         };
-        self.series.keys().map(|name| (name.clone(), contract(name))).collect::<Map<_, _>>().into()
+        let mut all: Map<String, Value> = self.series.keys().map(|name| (name.clone(), contract(name))).collect();
+        // The public client looks for this one in any list.
+        let index = json!({ "class": "INDEX", "instrument_id": "CSI.000300", "exchange_id": "CSI", "price_tick": 0.01,
+            "price_decs": 2, "volume_multiple": 1, "expired": false });
+        all.insert("CSI.000300".to_owned(), index);
+        all.into()
     }
 }
 

@@ -65,6 +65,10 @@ pub struct Seen {
     pub charts: u32,
     /// Rows of ticks sent.
     pub rows: u64,
+    /// WebSocket connections now.
+    pub open: u32,
+    /// The most of them at once.
+    pub most: u32,
 }
 
 struct Shared {
@@ -224,6 +228,16 @@ fn serve(stream: &TcpStream, shared: &Shared) -> anyhow::Result<()> {
     }
     match failed {
         Some(status) => http::refuse(stream, status),
-        None => connection::serve(stream, shared),
+        None => {
+            {
+                let mut seen = shared.seen();
+                seen.connections += 1;
+                seen.open += 1;
+                seen.most = seen.most.max(seen.open);
+            }
+            let served = connection::serve(stream, shared);
+            shared.seen().open -= 1;
+            served
+        }
     }
 }

@@ -150,7 +150,8 @@ fn pages(
 
 /// Drops rows before an id: they were handed over.
 fn forget(tree: &mut Value, contract: &str, before: i64) {
-    let data = tree.get_mut("ticks").and_then(|ticks| ticks.get_mut(contract)).and_then(|series| series.get_mut("data"));
+    let data =
+        tree.get_mut("ticks").and_then(|ticks| ticks.get_mut(contract)).and_then(|series| series.get_mut("data"));
     if let Some(Value::Object(data)) = data {
         data.retain(|id, _| id.parse().is_ok_and(|id: i64| id >= before));
     }

@@ -96,7 +96,8 @@ impl Provider for TqSdk {
     fn closed_days(&mut self) -> Result<Vec<Day>> {
         let address = self.addresses.closed_days.clone();
         let answer = self.web(&address)?.get(&address, "")?;
-        serde_json::from_value(answer).map_err(|error| Error::Answer { address, what: format!("no list of days: {error}") })
+        serde_json::from_value(answer)
+            .map_err(|error| Error::Answer { address, what: format!("no list of days: {error}") })
     }
 
     fn contracts(&mut self, exchange: &str, product: &str) -> Result<Vec<Listing>> {

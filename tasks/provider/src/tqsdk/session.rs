@@ -75,7 +75,15 @@ impl Session {
         set_timeout(&socket, TICK).map_err(|error| failed(error.to_string()))?;
         let now = Instant::now();
         let tree = Value::Object(serde_json::Map::new());
-        Ok(Self { address: address.to_owned(), socket, tree, patience: patience.clone(), peeking: false, heard: now, asked: now })
+        Ok(Self {
+            address: address.to_owned(),
+            socket,
+            tree,
+            patience: patience.clone(),
+            peeking: false,
+            heard: now,
+            asked: now,
+        })
     }
 
     /// Sends a request.
@@ -163,7 +171,9 @@ impl Session {
     fn listen(&mut self) -> Result<()> {
         let silence = self.patience.silence;
         if self.heard.elapsed() > silence * 3 {
-            return Err(self.failure(&format!("silent for {} s, not even an answer to a ping", (silence * 3).as_secs())));
+            return Err(
+                self.failure(&format!("silent for {} s, not even an answer to a ping", (silence * 3).as_secs()))
+            );
         }
         if self.heard.elapsed() > silence && self.asked.elapsed() > silence {
             self.asked = Instant::now();
@@ -217,7 +227,8 @@ fn refused<R: tungstenite::handshake::HandshakeRole>(address: &str, error: Hands
         HandshakeError::Failure(WsError::Http(answer))
             if matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) =>
         {
-            let what = format!("the market data were refused ({}): the account may lack the right to them", answer.status());
+            let what =
+                format!("the market data were refused ({}): the account may lack the right to them", answer.status());
             Error::Refused { address, what }
         }
         HandshakeError::Failure(error) => Error::Connection { address, what: error.to_string() },

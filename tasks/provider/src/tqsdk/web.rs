@@ -127,11 +127,8 @@ impl Web {
     /// # Errors
     /// [`Error::Refused`] where user or password are not accepted.
     pub(super) fn token(&self, address: &str, who: &Credentials) -> Result<String> {
-        let mut form = vec![
-            ("grant_type", "password"),
-            ("username", who.user.as_str()),
-            ("password", who.password.as_str()),
-        ];
+        let mut form =
+            vec![("grant_type", "password"), ("username", who.user.as_str()), ("password", who.password.as_str())];
         if let Some((id, secret)) = &who.client {
             form.extend([("client_id", id.as_str()), ("client_secret", secret.as_str())]);
         }
@@ -157,7 +154,8 @@ impl Web {
     /// Where it is not given.
     pub(super) fn get(&self, address: &str, token: &str) -> Result<Value> {
         let request = self.agent.get(address).header("accept", "application/json");
-        let request = if token.is_empty() { request } else { request.header("authorization", format!("Bearer {token}")) };
+        let request =
+            if token.is_empty() { request } else { request.header("authorization", format!("Bearer {token}")) };
         match read(address, request.call())? {
             (200, answer) => Ok(answer),
             (status @ (401 | 403), _) => {
@@ -196,7 +194,9 @@ mod tests {
 
     #[test]
     fn a_password_is_not_sent_in_the_clear() {
-        for private in ["https://a.example", "wss://a.example/md", "http://127.0.0.1:80/x", "ws://localhost:1/", "http://[::1]:5"] {
+        for private in
+            ["https://a.example", "wss://a.example/md", "http://127.0.0.1:80/x", "ws://localhost:1/", "http://[::1]:5"]
+        {
             assert!(is_private(private), "{private}");
         }
         let clear = [

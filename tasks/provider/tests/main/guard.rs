@@ -2,8 +2,8 @@
 
 use ghtrader_market::{Day, Regime};
 use ghtrader_provider::{
-    BreakerState, Error, Files, Follow, Guard, Guarded, Listing, LiveSink, Provider, Result, Sink, SourceTick, Synthetic,
-    TickFile, Window, compress, unpack,
+    BreakerState, Error, Files, Follow, Guard, Guarded, Listing, LiveSink, Provider, Result, Sink, SourceTick,
+    Synthetic, TickFile, Window, compress, unpack,
 };
 
 use crate::bench::*;
@@ -153,6 +153,7 @@ fn what_a_source_lacks_is_said() {
     let mut synthetic = Synthetic::new(market_file()).unwrap();
     let error = synthetic.live(&[], &mut |_| Ok(std::ops::ControlFlow::Break(()))).unwrap_err();
     assert_eq!(error.to_string(), "the source `synthetic` has no live ticks");
-    let error = history(&mut synthetic, &Window { contract: "DCE.m2405".into(), ..window(CU, "2024-01-29") }).unwrap_err();
+    let error =
+        history(&mut synthetic, &Window { contract: "DCE.m2405".into(), ..window(CU, "2024-01-29") }).unwrap_err();
     assert!(error.to_string().contains("of no variety of market.yaml, which has cu"), "{error}");
 }

@@ -52,7 +52,8 @@ fn faults_change_nothing_of_what_comes() {
     under(|faults| faults.open_end = true);
     under(|faults| faults.delay = Duration::from_millis(50));
     under(|faults| {
-        *faults = Faults { partial: true, shuffled: true, twice: true, texts: true, open_end: true, ..Faults::default() };
+        *faults =
+            Faults { partial: true, shuffled: true, twice: true, texts: true, open_end: true, ..Faults::default() };
     });
 }
 

@@ -9,7 +9,12 @@ use ghtrader_provider::{Event, Follow, Provider, SourceTick};
 use crate::bench::*;
 
 /// Follows a contract until so many ticks are there, or ten seconds have passed.
-fn follow(provider: &mut impl Provider, after: Option<i64>, until: usize, mut each: impl FnMut(usize)) -> Vec<SourceTick> {
+fn follow(
+    provider: &mut impl Provider,
+    after: Option<i64>,
+    until: usize,
+    mut each: impl FnMut(usize),
+) -> Vec<SourceTick> {
     let (mut ticks, begun) = (Vec::new(), Instant::now());
     let follow = [Follow { contract: CU.into(), after }];
     provider
