@@ -61,7 +61,7 @@ fn what_comes_live_is_published_and_gone_on_with() {
     assert!(second > first);
     assert_nowhere(&space, server.account().1);
     // What ingest makes of it.
-    let answer = space.call(&["run", "backfill", "-p", "market=market"]);
+    let answer = space.call(&["run", "backfill", "ingest", "-p", "market=market"]);
     assert_eq!(answer.code, 0, "{answer:#?}");
     assert_eq!(ran(&answer)["ingest"], 2, "a file of each contract: {answer:#?}");
 }

@@ -80,18 +80,17 @@ impl Task for Missing {
         let now = i64::try_from(jiff::Timestamp::now().as_nanosecond())?;
         let there = Named::of(&params.files);
         let calendar = Calendar::new(&market.clock())?;
+        let mut over = Vec::new();
+        let mut day = calendar.next(params.from.plus(-1));
+        while day <= params.to && Window::of_day("", day, &market.clock())?.to_ns <= now {
+            over.push(day);
+            day = calendar.next(day);
+        }
         let mut cells = BTreeMap::new();
         for (name, last) in &expected {
             let contract = Contract::parse(name)?;
-            let mut days = Vec::new();
-            let mut day = calendar.next(params.from.plus(-1));
-            while day <= params.to.min(last.unwrap_or(params.to)) {
-                let over = Window::of_day(name, day, &market.clock())?.to_ns <= now;
-                if over && !there.holds(&contract, day) {
-                    days.push(day);
-                }
-                day = calendar.next(day);
-            }
+            let expected = over.iter().copied().filter(|day| last.is_none_or(|last| *day <= last));
+            let days: Vec<Day> = expected.filter(|day| !there.holds(&contract, *day)).collect();
             if !days.is_empty() {
                 cells.insert(name.clone(), days);
             }

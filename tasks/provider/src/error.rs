@@ -60,7 +60,7 @@ pub enum Error {
         what: String,
     },
     /// Files or specifications that cannot be read; or whoever takes the ticks cannot go on.
-    #[error("{0:#}")]
+    #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
 

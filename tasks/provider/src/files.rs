@@ -2,7 +2,7 @@
 //!
 //! Files are found by their names: a path that holds a contract's code (`cu2403`) and a date (`20240129`, `2024-01-29`)
 //! is a file of that contract and day; of two dates, of all days between. A path without a date may hold any day, one
-//! without a contract's code is not looked at.
+//! without a contract's code is not looked at, nor one of JSON, which is what lies beside tick files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ fn list(folder: &Path, prefix: &str, files: &mut Vec<String>) -> anyhow::Result<
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
         if entry.file_type()?.is_dir() {
             list(&entry.path(), &format!("{name}/"), files)?;
-        } else {
+        } else if !name.ends_with(".json") {
             files.push(name);
         }
     }

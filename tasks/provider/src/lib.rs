@@ -100,6 +100,7 @@ pub struct Follow {
 
 /// What a live source says.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "handed over once and never kept: a box for each tick would cost more")]
 pub enum Event {
     /// A tick; those of a contract come with ascending ids.
     Tick(SourceTick),

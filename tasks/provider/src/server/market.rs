@@ -28,8 +28,8 @@ pub struct Market {
 }
 
 impl Market {
-    /// Days of the invented market, with the defects that are planted there but for rows that are late: a service numbers
-    /// ticks in the order of their stamps.
+    /// Days of the invented market, with the defects that are planted there but for rows that are late or empty: a service
+    /// numbers ticks in the order of their stamps.
     ///
     /// # Errors
     /// Where the market is not one that can be invented.
@@ -43,7 +43,8 @@ impl Market {
                 (synthetic.seed, synthetic.first_day, synthetic.rows, synthetic.strength);
             for row in invent(&SyntheticCell { seed, first_day, day: *day, rows, strength }, &spec)?.rows {
                 let rows = series.entry(row.contract.to_string()).or_default();
-                if rows.last().is_none_or(|last| last.datetime_ns <= row.datetime_ns) {
+                let empty = [0, 6, 8].iter().all(|column| row.values[*column].is_nan());
+                if !empty && rows.last().is_none_or(|last| last.datetime_ns <= row.datetime_ns) {
                     rows.push(Row { datetime_ns: row.datetime_ns, values: row.values });
                 }
             }
