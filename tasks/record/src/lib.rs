@@ -222,3 +222,50 @@ fn stop_at(params: &Params, calendar: &Calendar, end: i64) -> Result<i64> {
     }
     Ok(stop)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn market(text: &str) -> MarketFile {
+        MarketFile::parse(Path::new("market.yaml"), text).unwrap()
+    }
+
+    fn params(minutes: Option<f64>, until: Option<&str>) -> Params {
+        let until = until.map(|until| until.parse().unwrap());
+        let (contracts, root) = (vec!["SHFE.cu2403".to_owned()], "market".to_owned());
+        Params { source: Source::default(), contracts, minutes, until, root, spool: None, today: None }
+    }
+
+    #[test]
+    fn a_day_ends_a_little_after_its_last_close() {
+        let china = market("{ calendar: china-futures, levels: 1, varieties: { cu: { exchange: SHFE, files: [x] } } }");
+        let day: Day = "2024-01-29".parse().unwrap();
+        let end = end_of(&china, &["SHFE.cu2403".to_owned()], day).unwrap();
+        // 15:10 in UTC+8.
+        assert_eq!(end, 1_706_512_200_000_000_000);
+        let error = end_of(&china, &["SHFE.zn2403".to_owned()], day).unwrap_err();
+        assert!(error.to_string().contains("which has cu"), "{error}");
+        let round = "{ calendar: utc-day, levels: 1, varieties: { BTCUSDT: { exchange: X, tick: 0.1, multiplier: 1, files: [x] } } }";
+        let end = end_of(&market(round), &["X.BTCUSDT".to_owned()], day).unwrap();
+        assert_eq!(end, 1_706_572_800_000_000_000, "midnight");
+    }
+
+    #[test]
+    fn the_first_of_its_ends_ends_it() {
+        let calendar = Calendar::new(&ghtrader_market::Clock::china()).unwrap();
+        let soon = now().unwrap() + 3_600_000_000_000;
+        assert_eq!(stop_at(&params(None, None), &calendar, soon).unwrap(), soon);
+        assert_eq!(stop_at(&params(Some(1e9), None), &calendar, soon).unwrap(), soon);
+        let minute = stop_at(&params(Some(1.0), None), &calendar, soon).unwrap();
+        assert!((soon - 3_541_000_000_000..=soon - 3_539_000_000_000).contains(&minute));
+        let (_, time) = calendar.local(soon - 1_800_000_000_000);
+        let until = stop_at(&params(None, Some(&time.to_string())), &calendar, soon).unwrap();
+        assert_eq!(until, soon - 1_800_000_000_000);
+        for bad in [0.0, -1.0, f64::NAN] {
+            assert!(stop_at(&params(Some(bad), None), &calendar, soon).is_err(), "{bad}");
+        }
+    }
+}
