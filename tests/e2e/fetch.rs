@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::daily::{project, ran};
 use crate::service::{account, assert_nowhere, invented, server};
-use crate::space::{Answer, Space};
+use crate::space::{Answer, Space, files_below, signal, wait_for};
 
 const FILES: &str = "\"fetched/*/*/*.csv.gz\"";
 
@@ -50,7 +50,8 @@ fn what_a_market_lacks_is_fetched_once_and_is_what_the_service_has() {
     let expected =
         serde_json::json!([{ "contract": "SHFE.cu2403", "day": "2024-01-26", "reason": "tqsdk has no ticks of it" }]);
     assert_eq!(marker, expected);
-    assert!(answer.out.contains("\"2024-01-26\""), "{answer:#?}");
+    assert!(answer.out.contains("tqsdk has no ticks of it"), "{answer:#?}");
+    let all: Value = serde_json::from_str(&space.read("market/fetched/no_data.json")).unwrap();
     let origin: Value = serde_json::from_str(&space.read("market/fetched/SHFE.cu2403/2024-01-29/source.json")).unwrap();
     assert_eq!(
         (&origin["source"], &origin["tier"], &origin["missing"]),
@@ -62,6 +63,8 @@ fn what_a_market_lacks_is_fetched_once_and_is_what_the_service_has() {
     assert_eq!(again.code, 0, "{again:#?}");
     assert_eq!((ran(&again).get("fetch"), server.seen().charts), (None, asked.charts), "{again:#?}");
     assert_nowhere(&space, server.account().1);
+    let same: Value = serde_json::from_str(&space.read("market/fetched/no_data.json")).unwrap();
+    assert!(all == same && same[0]["contract"] == "SHFE.cu2403", "{same}");
 
     // The same rows as those of the market that the service was made of, in all of the book.
     let direct = project();
@@ -86,6 +89,30 @@ fn no_more_ask_at_once_than_the_machine_declares() {
     let answer = fetch(&space, &server.address(), &["--jobs", "8", "--cpus", "8"]);
     assert_eq!(answer.code, 0, "{answer:#?}");
     assert_eq!(server.seen().most, 2, "tokens: {{ tqsdk: 2 }}");
+}
+
+#[test]
+fn a_run_that_is_killed_goes_on_with_the_days_that_are_left() {
+    let server = server(3, None);
+    server.fault(|faults| faults.delay = Duration::from_millis(150));
+    let space = account(&server, FILES);
+    let address = format!("server={}", server.address());
+    let days = ["-p", "from=2024-01-29", "-p", "to=2024-01-31", "-p", "contracts=[SHFE.cu2403,SHFE.cu2404]"];
+    let args = [&["run", "fetch", "-p", "market=market", "-p", &address], &days[..]].concat();
+    let mut runner = space.command(&args).spawn().unwrap();
+    let published = || {
+        let files =
+            if space.exists("market/fetched") { files_below(&space.path("market/fetched")) } else { Vec::new() };
+        files.iter().filter(|path| path.ends_with("source.json")).count()
+    };
+    wait_for("the first days", || published() >= 2);
+    signal(runner.id(), "KILL");
+    runner.wait().unwrap();
+    let before = published();
+    assert!(before < 6, "it was killed in the middle");
+    let answer = space.call(&args);
+    assert_eq!((answer.code, published()), (0, 6), "{answer:#?}");
+    assert!(ran(&answer).get("fetch").is_some_and(|ran| *ran <= 6 - before), "{before} were there: {answer:#?}");
 }
 
 #[test]

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         kind::<ghtrader_audit::Audit>(),
         kind::<ghtrader_missing::Missing>(),
         kind::<ghtrader_fetch::Fetch>(),
+        kind::<ghtrader_markers::Markers>(),
         kind::<ghtrader_trading_day::TradingDay>(),
         kind::<ghtrader_record::Record>(),
     ];
