@@ -8,6 +8,8 @@ use ghtrader_provider::{Event, Follow, Provider, SourceTick};
 
 use crate::bench::*;
 
+const OTHER: &str = "SHFE.cu2404";
+
 /// Follows a contract until so many ticks are there, or ten seconds have passed.
 fn follow(
     provider: &mut impl Provider,
@@ -45,6 +47,30 @@ fn ticks_come_as_the_market_goes() {
         assert_eq!(ticks.len(), 900);
         assert_rows(&server, &ticks, 0);
     }
+}
+
+#[test]
+fn a_series_at_rest_does_not_hold_up_another() {
+    // The second contract has far fewer ticks, which are all there from the begin.
+    let server = playing(1_200, 300.0);
+    let length = server.market().series[OTHER].len();
+    assert!(length < 1_200 && length > 100, "{length}");
+    let follow = [CU, OTHER].map(|contract| Follow { contract: contract.into(), after: None });
+    let (mut cu, mut other, begun) = (Vec::new(), 0, Instant::now());
+    client(&server)
+        .live(&follow, &mut |event| {
+            match event {
+                Event::Tick(tick) if &*tick.contract == CU => cu.push(tick),
+                Event::Tick(_) => other += 1,
+                Event::Idle => {}
+            }
+            let enough = cu.len() >= 1_700 && other == length || begun.elapsed() > Duration::from_secs(20);
+            Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })
+        .unwrap();
+    assert_eq!(other, length);
+    assert!(cu.len() >= 1_700, "{}", cu.len());
+    assert_rows(&server, &cu, 0);
 }
 
 #[test]
