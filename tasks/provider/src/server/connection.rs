@@ -1,6 +1,7 @@
 //! One WebSocket connection: what the client wants to see, and the patches that it has not got yet.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
@@ -23,6 +24,13 @@ struct Chart {
     told: i64,
 }
 
+/// How a connection ends before its time.
+#[derive(Clone, Copy)]
+enum Fate {
+    Breaks,
+    Stalls,
+}
+
 struct Connection<'a> {
     shared: &'a Shared,
     charts: BTreeMap<String, Chart>,
@@ -33,8 +41,8 @@ struct Connection<'a> {
     known: BTreeMap<String, BTreeSet<i64>>,
     pending: Vec<Value>,
     peeked: bool,
-    /// The connection ends after so many rows.
-    doomed: Option<usize>,
+    /// What becomes of it after so many rows.
+    doomed: Option<(Fate, usize)>,
     sent: usize,
 }
 
@@ -44,9 +52,17 @@ pub(super) fn serve(stream: &TcpStream, shared: &Shared) -> anyhow::Result<()> {
     stream.set_read_timeout(Some(Duration::from_millis(5)))?;
     let doomed = {
         let mut faults = shared.faults();
-        let doomed = (faults.drops > 0).then_some(faults.drop_after);
-        faults.drops = faults.drops.saturating_sub(1);
-        doomed
+        let fate = match (faults.drops, faults.stalls) {
+            (0, 0) => None,
+            (0, _) => Some(Fate::Stalls),
+            _ => Some(Fate::Breaks),
+        };
+        match fate {
+            Some(Fate::Breaks) => faults.drops -= 1,
+            Some(Fate::Stalls) => faults.stalls -= 1,
+            None => {}
+        }
+        fate.map(|fate| (fate, faults.drop_after))
     };
     let mut connection = Connection {
         shared,
@@ -68,9 +84,14 @@ pub(super) fn serve(stream: &TcpStream, shared: &Shared) -> anyhow::Result<()> {
             Err(error) => return Err(error.into()),
         }
         connection.follow();
-        if !connection.send(&mut socket)? {
-            stream.shutdown(Shutdown::Both)?;
-            return Ok(());
+        match connection.send(&mut socket)? {
+            None => {}
+            Some(Fate::Breaks) => return Ok(stream.shutdown(Shutdown::Both)?),
+            Some(Fate::Stalls) => {
+                while !shared.stopped() {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
         }
     }
     Ok(())
@@ -219,10 +240,10 @@ impl Connection<'_> {
         }
     }
 
-    /// Answers a peek, if there is something to say: whether the connection goes on.
-    fn send(&mut self, socket: &mut WebSocket<TcpStream>) -> anyhow::Result<bool> {
+    /// Answers a peek, if there is something to say; what becomes of the connection where that is its end.
+    fn send(&mut self, socket: &mut WebSocket<TcpStream>) -> anyhow::Result<Option<Fate>> {
         if !self.peeked || self.pending.is_empty() {
-            return Ok(true);
+            return Ok(None);
         }
         self.peeked = false;
         std::thread::sleep(self.shared.faults().delay);
@@ -234,15 +255,17 @@ impl Connection<'_> {
         let rows: usize = patches.iter().map(count).sum();
         self.sent += rows;
         self.shared.seen().rows += rows as u64;
-        if self.doomed.is_some_and(|after| self.sent >= after) {
-            // In the middle of a message.
-            let text = json!({ "aid": "rtn_data", "data": patches }).to_string();
-            let half = Message::binary(text.as_bytes()[..text.len() / 2].to_vec());
-            let _ = socket.write(half);
-            return Ok(false);
+        let text = json!({ "aid": "rtn_data", "data": patches }).to_string();
+        if let Some((fate, _)) = self.doomed.filter(|(_, after)| self.sent >= *after) {
+            // The head of a frame that is longer than what comes of it (RFC 6455, section 5.2).
+            let mut half = vec![0x81, 127];
+            half.extend((text.len() as u64).to_be_bytes());
+            half.extend(&text.as_bytes()[..text.len() / 2]);
+            socket.get_mut().write_all(&half)?;
+            return Ok(Some(fate));
         }
-        socket.send(Message::text(json!({ "aid": "rtn_data", "data": patches }).to_string()))?;
-        Ok(true)
+        socket.send(Message::text(text))?;
+        Ok(None)
     }
 }
 

@@ -21,7 +21,9 @@ pub use market::{Market, Row, days};
 pub struct Faults {
     /// So many connections end after so many rows of ticks each.
     pub drops: u32,
-    /// Rows before a connection that ends does so.
+    /// So many connections fall silent after so many rows, and answer not even a ping.
+    pub stalls: u32,
+    /// Rows before a connection ends, in the middle of a message, or falls silent.
     pub drop_after: usize,
     /// So many WebSocket handshakes are answered with HTTP 503.
     pub unavailable: u32,

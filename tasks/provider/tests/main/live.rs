@@ -102,6 +102,17 @@ fn breaks_cost_nothing() {
 }
 
 #[test]
+fn a_connection_that_falls_silent_is_given_up() {
+    let server = playing(100, 400.0);
+    server.fault(|faults| (faults.stalls, faults.drop_after) = (1, 250));
+    let mut provider = guarded(&server);
+    let ticks = follow(&mut provider, None, 1_200, |_| ());
+    assert_eq!(ticks.len(), 1_200);
+    assert_rows(&server, &ticks, 0);
+    assert_eq!((server.seen().connections, provider.health().failures), (2, 1));
+}
+
+#[test]
 fn a_service_that_was_there_once_is_waited_for() {
     let first = playing(500, 0.0);
     let port = first.port();
