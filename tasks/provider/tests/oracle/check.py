@@ -2,11 +2,12 @@
 
     python3 -m venv /tmp/tq && /tmp/tq/bin/pip install tqsdk
     cargo build --release -p ghtrader-provider --features server --examples
-    /tmp/tq/bin/python tasks/provider/tests/oracle/check.py target/release/examples/tq-server MARKET.YAML
+    cd tasks/provider/tests/oracle
+    /tmp/tq/bin/python check.py ../../../../target/release/examples/tq-server market.yaml
 
-It starts the server twice: once with all ticks there (history: DataDownloader and get_tick_serial), once with ticks that
-come live (get_quote and get_tick_serial that follow), and once more with faults that are no errors of the protocol. What
-the client says is compared with the server's own list of ticks, which `tq-dump` writes.
+It starts the server with all ticks there (history: DataDownloader and get_tick_serial), again with faults that are no errors
+of the protocol, and with ticks that come live (get_quote, and a get_tick_serial that follows). What the client says is
+compared with the server's own list of ticks, which `--dump` writes.
 """
 
 import csv

@@ -1,8 +1,9 @@
 """Puts TLS in front of the test server, and fetches a day through it: by hand, as no test here has a certificate.
 
-    python3 tasks/provider/tests/oracle/tls.py target/release SERVER MARKET.YAML
+    cd tasks/provider/tests/oracle
+    python3 tls.py ../../../../target/release ../../../../target/release/examples/tq-server market.yaml
 
-SERVER is target/release/examples/tq-server. The certificates are made with openssl for this run; `ghtrader-tasks` finds them as the
+The certificates are made with openssl for this run; `ghtrader-tasks` finds them as the
 machine's own by SSL_CERT_FILE, and then without it, where it has to refuse.
 """
 
@@ -88,7 +89,7 @@ def fetch(**more):
         "contract": 1, "kind": "fetch", "cpus": 1, "memory": None, "devices": [],
         "params": {"source": {"server": f"https://localhost:{secure}", "guard": guard}},
         "matrix": {"contract": "SHFE.cu2403", "day": "2024-01-29"},
-        "inputs": {"market": market},
+        "inputs": {"market": os.path.abspath(market)},
         "outputs": {"ticks": out, "no_data": f"{out}/no_data_output.json"},
     }
     path = f"{folder}/request.json"
