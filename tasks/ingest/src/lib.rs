@@ -7,8 +7,10 @@
 mod clean;
 mod days;
 mod row;
-pub mod source;
+mod source;
 pub mod synthetic;
+
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use ghtrader_kit::{InputFile, InputJson, Job, OutputFolder, OutputJson, Result, Task};
@@ -17,6 +19,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use row::{Raw, SourceError};
+
+/// Gives the rows of a tick file as they stand, in their order; `file` is its name for messages.
+///
+/// # Errors
+/// Names the file, and the line where there is one. Those of `each`.
+pub fn rows(file: &str, path: &Path, spec: &TicksSpec, each: &mut dyn FnMut(&Raw) -> Result<()>) -> Result<()> {
+    source::read(file, path, spec, &mut |row| each(&row))
+}
 
 /// The kind.
 pub struct Ingest;

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use ghtrader_ingest::source;
 use ghtrader_market::{Calendar, Contract, Day, MarketFile, Regime};
 
 use crate::synthetic::spec_of;
@@ -115,7 +114,7 @@ impl Provider for Files {
         let near = |file: &&String| days(file).is_none_or(|(first, last)| first <= to && last >= from);
         let mut id = 0;
         for file in self.files.iter().filter(|file| names(file, &contract)).filter(near) {
-            source::read(file, &self.folder.join(file), &spec, &mut |row| {
+            ghtrader_ingest::rows(file, &self.folder.join(file), &spec, &mut |row| {
                 if row.contract != window.contract {
                     return Ok(());
                 }

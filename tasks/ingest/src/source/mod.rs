@@ -15,13 +15,13 @@ use ghtrader_market::TicksSpec;
 use crate::Raw;
 
 /// Takes the rows of a source one by one.
-pub type Sink<'a> = &'a mut dyn FnMut(Raw) -> Result<()>;
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(Raw) -> Result<()>;
 
 /// Reads a tick file; `file` is its name for messages.
 ///
 /// # Errors
 /// Names the file, and the line where there is one.
-pub fn read(file: &str, path: &Path, spec: &TicksSpec, sink: Sink<'_>) -> Result<()> {
+pub(crate) fn read(file: &str, path: &Path, spec: &TicksSpec, sink: Sink<'_>) -> Result<()> {
     let mut first = [0; 4];
     let length = File::open(path)?.read(&mut first)?;
     let reader = BufReader::with_capacity(1 << 16, File::open(path)?);
