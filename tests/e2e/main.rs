@@ -12,9 +12,12 @@ mod audit;
 mod backfill;
 mod daily;
 mod examples;
+mod fetch;
 #[path = "../markets/mod.rs"]
 mod markets;
+mod record;
 mod reference;
+mod service;
 mod space;
 
 /// What a result depends on, and what it does not.

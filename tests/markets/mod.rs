@@ -15,7 +15,7 @@ pub(crate) fn project() -> Space {
     let tasks = Path::new(env!("CARGO_BIN_EXE_ghtrader")).with_file_name("ghtrader-tasks");
     assert!(tasks.is_file(), "{} is not built: run ./x test, or ./x build first", tasks.display());
     let space = Space::new();
-    for flow in ["daily.yaml", "backfill.yaml", "audit.yaml", "store.yaml"] {
+    for flow in ["daily.yaml", "backfill.yaml", "audit.yaml", "store.yaml", "fetch.yaml", "record.yaml"] {
         std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("flows").join(flow), space.path("flows").join(flow))
             .unwrap();
     }

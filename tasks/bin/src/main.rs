@@ -27,6 +27,11 @@ fn main() -> ExitCode {
         kind::<ghtrader_audit::Audit>(),
         kind::<ghtrader_store_ticks::StoreTicks>(),
         kind::<ghtrader_store_day::StoreDay>(),
+        kind::<ghtrader_missing::Missing>(),
+        kind::<ghtrader_fetch::Fetch>(),
+        kind::<ghtrader_markers::Markers>(),
+        kind::<ghtrader_trading_day::TradingDay>(),
+        kind::<ghtrader_record::Record>(),
     ];
     ghtrader_kit::main(&kinds, code_version)
 }

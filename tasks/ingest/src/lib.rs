@@ -13,6 +13,8 @@ mod row;
 mod source;
 pub mod synthetic;
 
+use std::path::Path;
+
 use anyhow::bail;
 use days::Files;
 use ghtrader_kit::{InputFile, InputJson, Job, OutputFolder, OutputJson, Result, Task};
@@ -22,6 +24,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use row::{Raw, SourceError};
+
+/// Gives the rows of a tick file as they stand, in their order; `file` is its name for messages.
+///
+/// # Errors
+/// Names the file, and the line where there is one. Those of `each`.
+pub fn rows(file: &str, path: &Path, spec: &TicksSpec, each: &mut dyn FnMut(&Raw) -> Result<()>) -> Result<()> {
+    source::open(file, path, spec)?.try_for_each(|piece| piece?.rows(&mut |row| each(row)))
+}
 
 /// The kind.
 pub struct Ingest;

@@ -1,0 +1,111 @@
+//! Kind `fetch`: the historical ticks of one contract and trading day, from a source, as a file that `ingest` reads; or
+//! the marker that there are none.
+//!
+//! The (contract, day) is the unit: what is interrupted begins it anew. Within it, a connection that breaks costs nothing
+//! but the way back: the next attempt goes on after the last tick that came. It knows no calendar but that of market.yaml,
+//! and does not look at what a tick says: `ingest` does.
+
+use anyhow::{Context as _, ensure};
+use ghtrader_kit::{InputFile, InputFolder, Job, OutputFolder, OutputJson, Result, Task};
+use ghtrader_market::{Calendar, Day, MarketFile};
+use ghtrader_provider::{Guarded, Origin, Provider, Source, TickFile, Window, compress};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The kind.
+pub struct Fetch;
+
+/// What a flow says with `with`.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Params {
+    /// Where from
+    pub source: Source,
+}
+
+/// What it reads.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Inputs {
+    /// market.yaml
+    market: InputFile,
+    /// The folder of tick files of the source `files`
+    archive: Option<InputFolder>,
+}
+
+/// What it writes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outputs {
+    /// <contract>.<day>.csv.gz and source.json; or no_data.json alone
+    ticks: OutputFolder,
+    /// [{contract, day, reason}] where there is no data, else []
+    #[schemars(extend("path" = "no_data.json"))]
+    no_data: OutputJson<Vec<NoData>>,
+}
+
+/// A (contract, day) without data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoData {
+    /// `SHFE.cu2403`.
+    pub contract: String,
+    /// The trading day.
+    pub day: Day,
+    /// Why there is none.
+    pub reason: String,
+}
+
+impl Task for Fetch {
+    const NAME: &'static str = "fetch";
+    const ABOUT: &'static str = "Historical ticks of a contract and trading day from a source, or that it has none";
+    type Params = Params;
+    type Inputs = Inputs;
+    type Outputs = Outputs;
+
+    fn run(params: Params, inputs: Inputs, outputs: Outputs, job: &Job) -> Result<()> {
+        let (contract, day): (String, Day) = (job.axis("contract")?, job.axis("day")?);
+        let market = MarketFile::read(inputs.market.path())?;
+        let window = Window::of_day(&contract, day, &market.clock())?;
+        let calendar = Calendar::new(&market.clock())?;
+        ensure!(calendar.is_trading_day(day), "{day} is no trading day of this market");
+        // What comes later would never be asked for again.
+        let now = i64::try_from(jiff::Timestamp::now().as_nanosecond())?;
+        ensure!(now >= window.to_ns, "the trading day {day} is not over yet: fetch it afterwards, or record it live");
+        let mut source = params.source.open(&market, inputs.archive.as_ref().map(InputFolder::path))?;
+        let fetched = fetch(&mut source, &window, day, &outputs);
+        source.health().report(source.breaker(), job);
+        let origin = fetched.with_context(|| format!("{contract} of {day}"))?;
+        let no_data: Vec<NoData> = (origin.rows == 0)
+            .then(|| NoData { contract, day, reason: format!("{} has no ticks of it", origin.source) })
+            .into_iter()
+            .collect();
+        if !no_data.is_empty() {
+            fs_err::write(outputs.ticks.path().join("no_data.json"), to_text(&no_data)?)?;
+        }
+        outputs.no_data.write(&no_data)
+    }
+}
+
+fn to_text(no_data: &[NoData]) -> Result<String> {
+    Ok(serde_json::to_string_pretty(no_data)? + "\n")
+}
+
+/// Fetches into a file; without rows there is none.
+fn fetch(source: &mut Guarded<Box<dyn Provider>>, window: &Window, day: Day, outputs: &Outputs) -> Result<Origin> {
+    let mut origin = Origin::new(source.name(), source.tier(), &window.contract, day);
+    let path = outputs.ticks.path().join(format!("{}.{day}.csv.gz", window.contract));
+    let mut file = TickFile::begin(compress(std::io::BufWriter::new(fs_err::File::create(&path)?)))?;
+    source.history(window, &mut |tick| {
+        origin.count(&tick);
+        Ok(file.push(&tick)?)
+    })?;
+    let writer = file.finish()?.finish()?;
+    writer.into_inner().context("the end of the file")?;
+    if origin.rows == 0 {
+        fs_err::remove_file(&path)?;
+    } else {
+        origin.write(&outputs.ticks.path().join("source.json"))?;
+    }
+    Ok(origin)
+}

@@ -1,0 +1,56 @@
+//! What a source gives becomes a file that says where it comes from; what it lacks, a marker.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail anywhere")]
+
+use ghtrader_fetch::{Fetch, NoData};
+use ghtrader_kit::{Bench, Done, Result};
+use ghtrader_provider::{Origin, unpack};
+use serde_json::json;
+
+const MARKET: &str = "
+calendar: china-futures
+levels: 5
+synthetic: { seed: 7, first_day: 2024-01-29, days: 2, rows: 300 }
+varieties:
+  cu: { exchange: SHFE }
+";
+
+fn fetch(contract: &str, day: &str) -> Result<Done> {
+    let bench = Bench::<Fetch>::new()?.input_bytes("market", MARKET)?.axis("contract", contract).axis("day", day);
+    bench.run(json!({ "source": { "name": "synthetic" } }))
+}
+
+#[test]
+fn ticks_and_where_they_come_from() {
+    let done = fetch("SHFE.cu2403", "2024-01-30").unwrap();
+    let text = unpack(&done.path("ticks").join("SHFE.cu2403.2024-01-30.csv.gz")).unwrap();
+    let origin: Origin =
+        serde_json::from_slice(&std::fs::read(done.path("ticks").join("source.json")).unwrap()).unwrap();
+    assert_eq!(text.lines().count() as u64, origin.rows + 1);
+    let about = json!([origin.source, origin.tier, origin.contract, origin.day]);
+    assert_eq!(about, json!(["synthetic", "synthetic", "SHFE.cu2403", "2024-01-30"]));
+    assert_eq!(done.json::<Vec<NoData>>("no_data").unwrap(), []);
+    let again = fetch("SHFE.cu2403", "2024-01-30").unwrap();
+    let bytes = |done: &Done| std::fs::read(done.path("ticks").join("SHFE.cu2403.2024-01-30.csv.gz")).unwrap();
+    assert!(bytes(&done) == bytes(&again), "the same bytes");
+}
+
+#[test]
+fn what_a_source_lacks_is_marked() {
+    let done = fetch("SHFE.cu2403", "2024-01-26").unwrap();
+    let marked: Vec<NoData> = done.json("no_data").unwrap();
+    assert_eq!(
+        serde_json::to_value(&marked).unwrap(),
+        json!([{ "contract": "SHFE.cu2403", "day": "2024-01-26", "reason": "synthetic has no ticks of it" }])
+    );
+    let names: Vec<_> =
+        std::fs::read_dir(done.path("ticks")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["no_data.json"]);
+}
+
+#[test]
+fn a_day_that_cannot_be_whole_is_refused() {
+    let error = |day: &str| format!("{:#}", fetch("SHFE.cu2403", day).err().unwrap());
+    assert!(error("2024-02-09").contains("2024-02-09 is no trading day"));
+    assert!(error("2090-01-03").contains("is not over yet"));
+}
