@@ -53,6 +53,8 @@ pub struct Inputs {
     ticks: Option<InputFolder>,
     /// Days of which it is known that there is nothing: [{contract, day, to, reason}]
     no_data: Option<InputFile>,
+    /// The same, as the flow `fetch` lists what a source does not have
+    fetched: Option<InputFile>,
 }
 
 /// What it writes.
@@ -80,7 +82,10 @@ impl Task for KeepLedger {
     fn run(params: Params, inputs: Inputs, outputs: Outputs, job: &Job) -> Result<()> {
         let listing = inputs.listing.read()?;
         let symbols = Symbols::parse(&params.symbols).context("parameter `symbols`")?;
-        let markers = inputs.no_data.as_ref().map(|file| read_no_data(file.path())).transpose()?.unwrap_or_default();
+        let mut markers = Vec::new();
+        for file in [&inputs.no_data, &inputs.fetched].into_iter().flatten() {
+            markers.extend(read_no_data(file.path())?);
+        }
         let [index, ticks] = [&inputs.index, &inputs.ticks].map(|folder| folder.as_ref().map(InputFolder::path));
         let facts = Facts::read(index, ticks)?;
         let window = Window::of(params.from, params.to, &facts);

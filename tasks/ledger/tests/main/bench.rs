@@ -87,6 +87,7 @@ pub(crate) struct Case {
     folder: TempDir,
     listing: ListingSpec,
     no_data: Option<String>,
+    fetched: Option<String>,
     with_ticks: bool,
 }
 
@@ -94,7 +95,7 @@ impl Case {
     pub(crate) fn new(listing: ListingSpec) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("index")).unwrap();
-        Self { folder, listing, no_data: None, with_ticks: false }
+        Self { folder, listing, no_data: None, fetched: None, with_ticks: false }
     }
 
     /// A cell and its index.
@@ -130,6 +131,12 @@ impl Case {
         self
     }
 
+    /// What a source was asked for and does not have, as the flow `fetch` lists it.
+    pub(crate) fn fetched(mut self, json: &str) -> Self {
+        self.fetched = Some(json.into());
+        self
+    }
+
     pub(crate) fn run(&self, params: Value) -> Result<Done> {
         let mut bench = Bench::<KeepLedger>::new()?.axis("variety", "cu").input_json("listing", &self.listing)?;
         bench = bench.input("index", self.folder.path().join("index"));
@@ -138,6 +145,9 @@ impl Case {
         }
         if let Some(yaml) = &self.no_data {
             bench = bench.input_bytes("no_data", yaml)?;
+        }
+        if let Some(json) = &self.fetched {
+            bench = bench.input_bytes("fetched", json)?;
         }
         bench.run(params)
     }

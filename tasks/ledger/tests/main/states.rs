@@ -42,6 +42,16 @@ fn a_contract_is_expected_while_it_is_listed() {
 }
 
 #[test]
+fn what_a_source_does_not_have_is_marked_beside_what_people_say() {
+    let fetched = r#"[{"contract":"SHFE.cu2203","day":"2022-02-16","reason":"the source has none"}]"#;
+    let case = Case::new(stated(&[("cu2203", Some("2022-02-15"), Some("2022-02-17"))]))
+        .no_data("- { contract: SHFE.cu2203, day: 2022-02-15, reason: not traded }\n")
+        .fetched(fetched);
+    let ledger = case.ledger(between("2022-02-01", "2022-02-28"));
+    assert_eq!(ledger.contracts[CU].counts, Counts { expected: 3, missing: 1, no_data: 2, ..Counts::default() });
+}
+
+#[test]
 fn a_marker_says_that_there_is_nothing_and_why() {
     let case = Case::new(stated(&[("cu2203", Some("2022-02-14"), Some("2022-02-18"))]))
         .cell("a", vec![indexed(CU, "2022-02-14", 3), put_aside(CU, "2022-02-15")])
