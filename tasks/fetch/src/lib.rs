@@ -7,7 +7,7 @@
 
 use anyhow::{Context as _, ensure};
 use ghtrader_kit::{InputFile, InputFolder, Job, OutputFolder, OutputJson, Result, Task};
-use ghtrader_market::{Calendar, Day, MarketFile};
+use ghtrader_market::{Calendar, Day, MarketFile, NoData};
 use ghtrader_provider::{Guarded, Origin, Provider, Source, TickFile, Window, compress};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,18 +44,6 @@ pub struct Outputs {
     no_data: OutputJson<Vec<NoData>>,
 }
 
-/// A (contract, day) without data.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoData {
-    /// `SHFE.cu2403`.
-    pub contract: String,
-    /// The trading day.
-    pub day: Day,
-    /// Why there is none.
-    pub reason: String,
-}
-
 impl Task for Fetch {
     const NAME: &'static str = "fetch";
     const ABOUT: &'static str = "Historical ticks of a contract and trading day from a source, or that it has none";
@@ -77,7 +65,7 @@ impl Task for Fetch {
         source.health().report(source.breaker(), job);
         let origin = fetched.with_context(|| format!("{contract} of {day}"))?;
         let no_data: Vec<NoData> = (origin.rows == 0)
-            .then(|| NoData { contract, day, reason: format!("{} has no ticks of it", origin.source) })
+            .then(|| NoData { contract, day, to: None, reason: format!("{} has no ticks of it", origin.source) })
             .into_iter()
             .collect();
         if !no_data.is_empty() {

@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail anywhere")]
 
-use ghtrader_fetch::{Fetch, NoData};
+use ghtrader_fetch::Fetch;
 use ghtrader_kit::{Bench, Done, Result};
+use ghtrader_market::NoData;
 use ghtrader_provider::{Origin, unpack};
 use serde_json::json;
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 use ghtrader_kit::{InputFolder, Job, OutputJson, Result, Task};
-use ghtrader_market::Day;
+use ghtrader_market::{Day, NoData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -42,15 +42,6 @@ pub struct Outputs {
     no_data: OutputJson<Vec<NoData>>,
 }
 
-/// A (contract, day) without data.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoData {
-    contract: String,
-    day: Day,
-    reason: String,
-}
-
 impl Task for Markers {
     const NAME: &'static str = "markers";
     const ABOUT: &'static str = "All (contract, trading day) of a market of which it is known that there is no data";
@@ -73,13 +64,15 @@ impl Task for Markers {
                 new.extend(found);
             }
         }
-        new.sort();
+        new.sort_by(|one, other| (&one.contract, one.day).cmp(&(&other.contract, other.day)));
         let earlier = params.files.iter().filter_map(|path| marked(path));
         let all: BTreeSet<(String, Day)> = new.iter().map(|it| (it.contract.clone(), it.day)).chain(earlier).collect();
         // Why is in the marker itself, which says the same whichever run reads this.
         let reason = |contract: &str, day: Day| format!("see fetched/{contract}/{day}/no_data.json");
-        let all =
-            all.into_iter().map(|(contract, day)| NoData { reason: reason(&contract, day), contract, day }).collect();
+        let all = all
+            .into_iter()
+            .map(|(contract, day)| NoData { reason: reason(&contract, day), contract, day, to: None })
+            .collect();
         outputs.new.write(&new)?;
         outputs.no_data.write(&all)
     }
