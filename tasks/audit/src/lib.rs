@@ -11,6 +11,7 @@ mod page;
 mod report;
 
 use ghtrader_kit::{InputFolder, InputJson, Job, OutputFile, OutputJson, Result, Task};
+use ghtrader_ledger::Ledger;
 use ghtrader_market::Clock;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,8 @@ pub struct Inputs {
     main: InputFolder,
     /// The variety's calendar
     clock: InputJson<Clock>,
+    /// Which contracts' days there should be, of kind `ledger`; without it, only days without any contract are missing
+    ledger: Option<InputJson<Ledger>>,
 }
 
 /// What it writes.
@@ -64,7 +67,8 @@ impl Task for Audit {
         let variety: String = job.axis("variety")?;
         let cells = report::gather(inputs.ticks.path())?;
         let main = report::gather(inputs.main.path())?;
-        let report = Report::of(variety, &cells, &main, &inputs.clock.read()?, params.strict)?;
+        let ledger = inputs.ledger.as_ref().map(InputJson::read).transpose()?;
+        let report = Report::of(variety, &cells, &main, &inputs.clock.read()?, ledger.as_ref(), params.strict)?;
         job.metric("errors", report.errors as f64);
         job.metric("warnings", report.warnings as f64);
         fs_err::write(outputs.page.path(), page(&report).into_string())?;

@@ -1,6 +1,6 @@
 //! The report as a page, complete in one file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ghtrader_check_ticks::Severity;
 use ghtrader_market::Day;
@@ -17,7 +17,7 @@ table { border-collapse: collapse } th, td { padding: .2rem .6rem; text-align: l
 .map { font-size: 11px } .map td { padding: 0; min-width: 9px; height: 14px; border: 1px solid #fff }
 .map th { padding: 0 .4rem 0 0; font-weight: normal; white-space: nowrap } .map thead th { writing-mode: vertical-rl }
 .c0 { background: #b2182b } .c1 { background: #ef8a62 } .c2 { background: #fddbc7 } .c3 { background: #d1e5f0 }
-.c4 { background: #67a9cf } .c5 { background: #2166ac } .scroll { overflow-x: auto }
+.lacking { outline: 1px solid #b2182b; outline-offset: -2px } .c4 { background: #67a9cf } .c5 { background: #2166ac } .scroll { overflow-x: auto }
 li { margin: .1rem 0 } @media (prefers-color-scheme: dark) { body { color: #ddd; background: #181818 } .map td { border-color: #181818 } }
 ";
 
@@ -44,7 +44,10 @@ pub fn page(report: &Report) -> Markup {
                 h2 { "Findings" }
                 @if report.findings.is_empty() { p { "None." } } @else { (findings(&report.findings)) }
                 h2 { "Coverage" }
-                p { "The part of the minutes of each day's sessions in which a contract has a row." }
+                p {
+                    "The part of the minutes of each day's sessions in which a contract has a row. Framed: it should have \
+                     ticks, and there are none."
+                }
                 (map(report))
             }
         }
@@ -86,20 +89,31 @@ fn findings(findings: &[Summed]) -> Markup {
 
 /// The heat map: contracts down, days across.
 fn map(report: &Report) -> Markup {
-    let days: BTreeSet<Day> =
-        report.coverage.values().flat_map(|days| days.keys().copied()).chain(report.missing.iter().copied()).collect();
+    let days: BTreeSet<Day> = report
+        .coverage
+        .values()
+        .flat_map(BTreeMap::keys)
+        .chain(report.lacking.values().flatten())
+        .chain(&report.missing)
+        .copied()
+        .collect();
+    let none = BTreeMap::new();
+    let contracts: BTreeSet<&String> = report.coverage.keys().chain(report.lacking.keys()).collect();
     html! {
         div.scroll {
             table.map {
                 thead { tr { th {} @for day in &days { th { (day) } } } }
                 tbody {
-                    @for (contract, covered) in &report.coverage {
+                    @for contract in contracts {
+                        @let covered = report.coverage.get(contract).unwrap_or(&none);
+                        @let lacking = report.lacking.get(contract);
                         tr {
                             th { (contract) }
                             @for day in &days {
                                 @match covered.get(day) {
                                     Some(part) => td class=(colour(*part)) title={ (contract) " " (day) ": " (percent(*part)) } {},
-                                    None => td title={ (contract) " " (day) ": nothing" } {},
+                                    None if lacking.is_some_and(|days| days.contains(day)) => td.lacking title={ (contract) " " (day) ": missing" } {},
+                                    None => td title={ (contract) " " (day) ": nothing expected" } {},
                                 }
                             }
                         }

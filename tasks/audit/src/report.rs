@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use ghtrader_check_main::MainChecks;
 use ghtrader_check_ticks::{CellChecks, Check, Finding, Severity};
 use ghtrader_kit::Result;
+use ghtrader_ledger::{Ledger, State};
 use ghtrader_market::{Calendar, Clock, Day};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -35,6 +36,8 @@ pub struct Report {
     pub findings: Vec<Summed>,
     /// Trading days between the first and the last on which no contract has a row.
     pub missing: Vec<Day>,
+    /// By contract, the trading days on which it should have ticks, as the ledger says, and there are none.
+    pub lacking: BTreeMap<String, Vec<Day>>,
     /// What was looked at; 0 where there is no row.
     pub coverage: Coverage,
 }
@@ -63,7 +66,14 @@ impl Report {
     ///
     /// # Errors
     /// Where the holiday list is damaged.
-    pub fn of(variety: String, cells: &[CellChecks], main: &[MainChecks], clock: &Clock, strict: bool) -> Result<Self> {
+    pub fn of(
+        variety: String,
+        cells: &[CellChecks],
+        main: &[MainChecks],
+        clock: &Clock,
+        ledger: Option<&Ledger>,
+        strict: bool,
+    ) -> Result<Self> {
         let mut sums = Sums::default();
         let mut coverage = Coverage::new();
         let mut rows = 0;
@@ -81,10 +91,24 @@ impl Report {
             sums.add(&format!("main series of {}", day.day), &day.findings);
         }
         let with_rows = cells.iter().flat_map(|cell| &cell.days).filter(|day| day.rows > 0).map(|day| day.day);
-        let missing = missing(&with_rows.collect(), &Calendar::new(clock)?);
+        let calendar = Calendar::new(clock)?;
+        let missing = missing(&with_rows.collect(), &calendar);
         for day in &missing {
-            let (check, first) = (Check::Missing, "no contract has a row".to_owned());
-            sums.add(&day.to_string(), &[Finding { check, severity: check.severity(), count: 1, first }]);
+            sums.missing(&day.to_string(), 1, "no contract has a row".to_owned());
+        }
+        let lacking = ledger.map_or_else(BTreeMap::new, |ledger| lacking(ledger, &calendar));
+        for (contract, days) in &lacking {
+            let further: Vec<&Day> = days.iter().filter(|day| !missing.contains(day)).collect();
+            if let Some(first) = further.first() {
+                let what = format!("no ticks on {} of its trading days, from {first}", further.len());
+                sums.missing(contract, further.len() as u64, what);
+            }
+        }
+        if rows == 0 {
+            let what =
+                "there is not one row: do `exchange` and `files` in market.yaml say what the files hold?".to_owned();
+            let finding = Finding { check: Check::Missing, severity: Severity::Error, count: 1, first: what };
+            sums.add(&variety, &[finding]);
         }
         let of = |severity| sums.0.values().filter(|sum| sum.severity == severity).map(|sum| sum.count).sum::<u64>();
         let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
@@ -97,25 +121,31 @@ impl Report {
             main_rows: main.iter().map(|day| day.rows).sum(),
             findings: sums.into_list(),
             missing,
+            lacking,
             coverage,
         })
     }
 }
 
 #[derive(Default)]
-struct Sums(BTreeMap<Check, Summed>);
+struct Sums(BTreeMap<(Check, Severity), Summed>);
 
 impl Sums {
     fn add(&mut self, place: &str, findings: &[Finding]) {
         for Finding { check, severity, count, first } in findings {
             let none = || Summed { check: *check, severity: *severity, count: 0, places: 0, cases: Vec::new() };
-            let sum = self.0.entry(*check).or_insert_with(none);
+            let sum = self.0.entry((*check, *severity)).or_insert_with(none);
             sum.count += count;
             sum.places += 1;
             if sum.cases.len() < LISTED {
                 sum.cases.push(format!("{place}: {first}"));
             }
         }
+    }
+
+    fn missing(&mut self, place: &str, count: u64, first: String) {
+        let (check, severity) = (Check::Missing, Check::Missing.severity());
+        self.add(place, &[Finding { check, severity, count, first }]);
     }
 
     fn into_list(self) -> Vec<Summed> {
@@ -136,6 +166,25 @@ fn missing(days: &BTreeSet<Day>, calendar: &Calendar) -> Vec<Day> {
         }
     }
     missing
+}
+
+/// By contract, the days that a ledger misses.
+fn lacking(ledger: &Ledger, calendar: &Calendar) -> BTreeMap<String, Vec<Day>> {
+    let mut lacking = BTreeMap::new();
+    for (name, contract) in &ledger.contracts {
+        let mut days = Vec::new();
+        for span in contract.spans.iter().filter(|span| span.state == State::Missing) {
+            let mut day = span.from;
+            while day <= span.to {
+                days.push(day);
+                day = calendar.next(day);
+            }
+        }
+        if !days.is_empty() {
+            lacking.insert(name.clone(), days);
+        }
+    }
+    lacking
 }
 
 /// What a gather holds: a JSON file of `T` for each instance, in the order of their names.

@@ -5,6 +5,7 @@ use ghtrader_audit::{Audit, Report};
 use ghtrader_check_main::MainChecks;
 use ghtrader_check_ticks::{CellChecks, Check, DayChecks, Finding};
 use ghtrader_kit::{Bench, Done};
+use ghtrader_ledger::Ledger;
 use ghtrader_market::Clock;
 use serde_json::json;
 
@@ -26,6 +27,11 @@ fn main(day: &str, findings: &[Finding]) -> MainChecks {
 
 /// With the gathers as the runner lays them out.
 fn audit(cells: &[CellChecks], days: &[MainChecks], params: serde_json::Value) -> Done {
+    audit_beside(None, cells, days, params)
+}
+
+/// And a ledger.
+fn audit_beside(ledger: Option<&Ledger>, cells: &[CellChecks], days: &[MainChecks], params: serde_json::Value) -> Done {
     let folder = tempfile::tempdir().unwrap();
     let put = |gather: &str, instance: String, file: &str, text: String| {
         let path = folder.path().join(gather).join(instance);
@@ -43,7 +49,12 @@ fn audit(cells: &[CellChecks], days: &[MainChecks], params: serde_json::Value) -
     }
     let at = |gather: &str| folder.path().join(gather);
     let bench = Bench::<Audit>::new().unwrap().input("ticks", at("ticks")).input("main", at("main"));
-    bench.input_json("clock", &Clock::china()).unwrap().axis("variety", "cu").run(params).unwrap()
+    let bench = bench.input_json("clock", &Clock::china()).unwrap().axis("variety", "cu");
+    let bench = match ledger {
+        Some(ledger) => bench.input_json("ledger", ledger).unwrap(),
+        None => bench,
+    };
+    bench.run(params).unwrap()
 }
 
 fn report(done: &Done) -> Report {
@@ -95,7 +106,41 @@ fn the_page_says_what_the_report_says_and_escapes_it() {
 }
 
 #[test]
-fn nothing_at_all_is_green() {
+fn days_that_a_contract_lacks_are_told_by_the_ledger() {
+    let days = ["2022-01-28", "2022-02-08"].map(|on| day("SHFE.cu2203", on, 1.0, &[]));
+    // No contract has a row on the 7th, which is told once, and cu2204 none on the 8th either.
+    let span =
+        |from: &str, to: &str, days: u64, state: &str| json!({ "state": state, "from": from, "to": to, "days": days });
+    let contract = |missing: u64, spans: serde_json::Value| {
+        let bound = json!({ "day": "2022-01-28", "known": "stated" });
+        json!({ "listed": bound, "last": bound, "counts": { "missing": missing }, "spans": spans })
+    };
+    let cu2203 = contract(1, json!([span("2022-02-07", "2022-02-07", 1, "missing")]));
+    let cu2204 = contract(
+        2,
+        json!([span("2022-01-28", "2022-01-28", 1, "no_data"), span("2022-02-07", "2022-02-08", 2, "missing")]),
+    );
+    let ledger = json!({
+        "variety": "cu", "from": "2022-01-28", "to": "2022-02-08", "counts": {},
+        "contracts": { "SHFE.cu2203": cu2203, "SHFE.cu2204": cu2204 },
+    });
+    let ledger: Ledger = serde_json::from_value(ledger).unwrap();
+    let done = audit_beside(Some(&ledger), &[cell("a", &days)], &[], json!({}));
+    let report = report(&done);
+    assert_eq!((report.green, report.warnings), (true, 2));
+    assert_eq!(
+        report.findings[0].cases,
+        ["2022-02-07: no contract has a row", "SHFE.cu2204: no ticks on 1 of its trading days, from 2022-02-08"]
+    );
+    assert_eq!(report.lacking["SHFE.cu2204"], ["2022-02-07", "2022-02-08"].map(|day| day.parse().unwrap()));
+    let page = String::from_utf8(done.bytes("page").unwrap()).unwrap();
+    assert!(page.contains("title=\"SHFE.cu2204 2022-02-08: missing\"") && page.contains("class=\"lacking\""));
+    assert!(page.contains("title=\"SHFE.cu2204 2022-01-28: nothing expected\""));
+}
+
+#[test]
+fn nothing_at_all_is_not_green() {
     let report = report(&audit(&[], &[], json!({})));
-    assert!(report.green && report.coverage.is_empty());
+    assert_eq!((report.green, report.errors, report.findings[0].check), (false, 1, Check::Missing));
+    assert!(report.findings[0].cases[0].contains("not one row"), "{:?}", report.findings);
 }

@@ -39,7 +39,7 @@ pub fn check_day(
             .ok(),
     };
     if let Some(ticks) = &ticks {
-        compare(ticks, index, &mut findings);
+        compare(ticks, index, spec, calendar, &mut findings);
     }
     let ticks = ticks.unwrap_or_default();
     if !ticks.is_empty() {
@@ -80,8 +80,13 @@ fn names(ticks: &Ticks, index: &DayIndex, out: &mut Findings) {
     }
 }
 
-fn compare(ticks: &Ticks, index: &DayIndex, out: &mut Findings) {
-    for (name, says, is) in index.differences(ticks) {
+/// The rows are those of the index; and if so, it draws from them what decides which contract is the main one.
+fn compare(ticks: &Ticks, index: &DayIndex, spec: &TicksSpec, calendar: &Calendar, out: &mut Findings) {
+    let mut facts = index.differences(ticks);
+    if facts.is_empty() {
+        facts = index.contradictions(&DayIndex::of(&index.contract, index.day, ticks, spec, calendar));
+    }
+    for (name, says, is) in facts {
         out.add(Check::Index, || format!("{name}: the index says {says}, the file {is}"));
     }
 }

@@ -15,7 +15,7 @@ mod values;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use ghtrader_kit::Result;
 use ghtrader_market::{Calendar, Cause, Contract, Day, Tick, TickSize, TicksSpec};
 
@@ -67,11 +67,11 @@ impl<'a> Checker<'a> {
     /// Checks a row, whose values become canonical; none where it is another variety's.
     ///
     /// # Errors
-    /// Where the symbol is no contract.
+    /// Where the symbol is no contract, or the stamp none of a tick.
     pub(crate) fn check(&mut self, row: &mut Raw) -> Result<Option<Checked>> {
         let size = self.size(&row.contract).with_context(|| format!("row {} of `{}`", row.line, row.contract))?;
         let Some(size) = size else { return Ok(None) };
-        let hour = self.hour(row.datetime_ns);
+        let hour = self.hour(row.datetime_ns).with_context(|| format!("row {} of `{}`", row.line, row.contract))?;
         let refusal = self.refusal(row, hour, size);
         let tick = Tick { trading_day: hour.day, datetime_ns: row.datetime_ns, values: row.values };
         Ok(Some(Checked { line: row.line, contract: Arc::clone(&row.contract), tick, refusal }))
@@ -89,13 +89,19 @@ impl<'a> Checker<'a> {
         Ok(size)
     }
 
-    fn hour(&mut self, ns: i64) -> Hour {
+    fn hour(&mut self, ns: i64) -> Result<Hour> {
         let number = ns.div_euclid(HOUR_NS);
         match self.hour {
-            Some(hour) if hour.number == number => hour,
+            Some(hour) if hour.number == number => Ok(hour),
             _ => {
+                let (date, time) = self.calendar.local(ns);
+                ensure!(
+                    date.is_plausible(),
+                    "the stamp {ns} is {date} {time}: nanoseconds since 1970 in UTC are wanted; is it in another unit, or a \
+                     row that was never filled?"
+                );
                 let (day, open) = (self.calendar.trading_day(ns), self.calendar.is_open(ns, self.nights));
-                *self.hour.insert(Hour { number, day, open })
+                Ok(*self.hour.insert(Hour { number, day, open }))
             }
         }
     }

@@ -26,6 +26,12 @@ impl Day {
         Ok(Self::from_date(date))
     }
 
+    /// Whether there can be ticks of it that anybody has: there was no electronic market before 1980, and contracts are
+    /// listed some years ahead. What lies outside is a number that was taken for another unit.
+    pub fn is_plausible(self) -> bool {
+        (1980..=2200).contains(&self.date().year())
+    }
+
     /// The day after `days` more days.
     #[must_use]
     pub fn plus(self, days: i32) -> Self {

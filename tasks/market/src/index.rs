@@ -112,6 +112,20 @@ impl DayIndex {
         }
     }
 
+    /// What this says that does not follow from its rows, where these are the ones that it speaks of: each with what this
+    /// says, and what another index of the same rows does.
+    pub fn contradictions(&self, other: &Self) -> Vec<(&'static str, String, String)> {
+        let number = |value: Option<f64>| value.map_or_else(|| "none".to_owned(), |value| value.to_string());
+        let mut facts = vec![
+            ("the open interest at the close", number(self.close_oi), number(other.close_oi)),
+            ("the volume", number(self.volume), number(other.volume)),
+            ("levels 2 to 5", self.l5_present.to_string(), other.l5_present.to_string()),
+            ("rows outside every session", self.off_session.to_string(), other.off_session.to_string()),
+        ];
+        facts.retain(|(_, says, is)| says != is);
+        facts
+    }
+
     /// What rows differ in from what this says of them: each with what this says, and what they are.
     pub fn differences(&self, ticks: &Ticks) -> Vec<(&'static str, String, String)> {
         let hashes = RowHashes::of(ticks, &self.contract);

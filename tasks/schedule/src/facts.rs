@@ -54,7 +54,7 @@ impl Facts {
         if let Some(other) = self.0.entry(*day).or_default().insert(contract.clone(), close) {
             bail!(
                 "the cells `{}` and `{cell}` both hold {contract} on {day}: a contract's day belongs to one cell; \
-                 leave one of the files out in market.yaml",
+                 put both files into one, in the order of time, or name only one of them in `files` of market.yaml",
                 other.cell
             );
         }

@@ -1,13 +1,10 @@
 //! Ten minutes of copper on the morning of 2022-02-18, a row a second, with nothing wrong: in a market that trades no longer, or
 //! in one with a night and a whole day.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use ghtrader_check_ticks::{Check, DayChecks, Params, check_day};
-use ghtrader_market::{
-    Clock, DayIndex, RowHashes, Session, Sessions, Tick, TickRule, TickSize, Ticks, TicksSpec, VALUES,
-};
+use ghtrader_market::{Clock, DayIndex, Session, Sessions, Tick, TickRule, TickSize, Ticks, TicksSpec, VALUES};
 
 pub(crate) const ROWS: usize = 600;
 /// 09:00 in Shanghai.
@@ -57,27 +54,9 @@ pub(crate) fn clean() -> Ticks {
     ticks
 }
 
-/// What ingestion would say of these rows.
-pub(crate) fn index_of(ticks: &Ticks) -> DayIndex {
-    let mut hashes = RowHashes::default();
-    ticks.row_hashes("SHFE.cu2203").for_each(|hash| hashes.add(hash));
-    DayIndex {
-        contract: "SHFE.cu2203".into(),
-        day: "2022-02-18".parse().unwrap(),
-        rows: ticks.len() as u64,
-        first_ns: ticks.datetime_ns.first().copied(),
-        last_ns: ticks.datetime_ns.last().copied(),
-        close_oi: None,
-        volume: None,
-        l5_present: true,
-        hash_min: hashes.min,
-        hash_max: hashes.max,
-        hash_sum: hashes.sum,
-        duplicates: 0,
-        replaced: 0,
-        off_session: 0,
-        quarantined: BTreeMap::new(),
-    }
+/// What ingestion says of these rows.
+pub(crate) fn index_of(ticks: &Ticks, spec: &TicksSpec) -> DayIndex {
+    DayIndex::of("SHFE.cu2203", "2022-02-18".parse().unwrap(), ticks, spec, &spec.calendar().unwrap())
 }
 
 /// What is found in a file beside an index, in the market that trades no longer.
@@ -90,7 +69,7 @@ pub(crate) fn found(ticks: &Ticks, spec: &TicksSpec) -> DayChecks {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("2022-02-18.parquet");
     ticks.write(&path).unwrap();
-    checked(&path, &index_of(ticks), spec)
+    checked(&path, &index_of(ticks, spec), spec)
 }
 
 fn checked(path: &Path, index: &DayIndex, spec: &TicksSpec) -> DayChecks {

@@ -1,7 +1,7 @@
 //! A defect for every check.
 
 use ghtrader_check_ticks::{Check, Severity, coverage};
-use ghtrader_market::{Cause, Ticks, TicksSpec};
+use ghtrader_market::{Cause, DayIndex, Ticks, TicksSpec};
 
 use crate::day::{ROWS, SECOND, checks, clean, found, found_in, index_of, short, spec};
 
@@ -137,7 +137,7 @@ fn silence_before_the_first_row_and_after_the_last_one() {
     let mut ticks = clean();
     ticks.datetime_ns.iter_mut().for_each(|ns| *ns -= 11 * 86_400 * SECOND);
     ticks.trading_day.fill("2022-02-07".parse().unwrap());
-    let mut index = index_of(&ticks);
+    let mut index = index_of(&ticks, &spec());
     index.day = "2022-02-07".parse().unwrap();
     let (folder, spec) = (tempfile::tempdir().unwrap(), spec());
     let path = folder.path().join("a.parquet");
@@ -206,7 +206,7 @@ fn what_is_no_canonical_table() {
     let bytes = std::fs::read(&path).unwrap();
     for bad in [&bytes[..bytes.len() / 2], &b"symbol,datetime_ns\n"[..], b""] {
         std::fs::write(&path, bad).unwrap();
-        let day = found_in(&path, &index_of(&clean()));
+        let day = found_in(&path, &index_of(&clean(), &short()));
         assert_eq!(checks(&day), [Check::Schema]);
         assert_eq!((day.rows, day.findings[0].severity), (0, Severity::Error));
         assert!(!day.findings[0].first.contains("a.parquet"), "{:?}", day.findings);
@@ -217,7 +217,7 @@ fn what_is_no_canonical_table() {
 fn an_index_that_does_not_say_what_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.parquet");
-    let (mut ticks, index) = (clean(), index_of(&clean()));
+    let (mut ticks, index) = (clean(), index_of(&clean(), &short()));
     assert_eq!(checks(&found_in(&path, &index)), [Check::Index], "no file");
     // One lot more, which no other check can see.
     ticks.book[4].bid_volume[299] += 1.0;
@@ -232,11 +232,49 @@ fn an_index_that_does_not_say_what_is_there() {
 }
 
 #[test]
+fn an_index_that_draws_something_else_from_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    clean().write(&path).unwrap();
+    let changes: [(fn(&mut DayIndex), &str); 4] = [
+        (|index| index.close_oi = Some(1.0), "the open interest at the close: the index says 1, the file 116004"),
+        (|index| index.volume = None, "the volume: the index says none, the file 1198"),
+        (|index| index.l5_present = false, "levels 2 to 5: the index says false, the file true"),
+        (|index| index.off_session = 7, "rows outside every session: the index says 7, the file 0"),
+    ];
+    for (change, said) in changes {
+        let mut index = index_of(&clean(), &short());
+        change(&mut index);
+        let day = found_in(&path, &index);
+        assert_eq!((checks(&day), day.findings[0].first.as_str()), (vec![Check::Index], said));
+    }
+}
+
+/// The list ends in 2026: of a day after it, nobody knows whether it is a holiday.
+#[test]
+fn a_day_after_the_holiday_list() {
+    let (mut ticks, days) = (clean(), 1_785);
+    ticks.datetime_ns.iter_mut().for_each(|ns| *ns += days * 86_400 * SECOND);
+    let day = "2027-01-08".parse().unwrap();
+    ticks.trading_day.fill(day);
+    let spec = short();
+    let calendar = spec.calendar().unwrap();
+    let index = DayIndex::of("SHFE.cu2703", day, &ticks, &spec, &calendar);
+    ticks.symbol = index.contract.clone();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    ticks.write(&path).unwrap();
+    let day = ghtrader_check_ticks::check_day(&path, &index, &spec, &calendar, &Default::default()).unwrap();
+    assert_eq!((checks(&day), day.findings[0].severity), (vec![Check::Calendar], Severity::Warning));
+    assert!(day.findings[0].first.contains("to 2026-12-31"), "{:?}", day.findings);
+}
+
+#[test]
 fn what_ingestion_did() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.parquet");
     clean().write(&path).unwrap();
-    let mut index = index_of(&clean());
+    let mut index = index_of(&clean(), &short());
     index.duplicates = 6;
     assert_eq!(checks(&found_in(&path, &index)), [], "one in a hundred");
     index.replaced = 1;

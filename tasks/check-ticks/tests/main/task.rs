@@ -19,7 +19,7 @@ fn a_file_that_the_index_does_not_know() {
         cell: "a.csv".into(),
         read: 600,
         foreign: 0,
-        rows: vec![index_of(&clean())],
+        rows: vec![index_of(&clean(), &short())],
         quarantine: Vec::new(),
     };
     let bench = Bench::<CheckTicks>::new().unwrap().input("ticks", folder.path());

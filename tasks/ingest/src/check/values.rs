@@ -8,6 +8,8 @@ const NONE: f64 = 1e300;
 const TRADE_PRICES: [usize; 3] = [0, 1, 2];
 /// Columns that count lots: volume, open interest, those of the quotes.
 const VOLUMES: [usize; 12] = [3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25];
+/// The column of the money traded, which may be a fraction.
+const AMOUNT: usize = 4;
 /// Columns of prices: those of the trade part, those of the quotes.
 const PRICES: [usize; 13] = [0, 1, 2, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24];
 
@@ -58,6 +60,9 @@ pub(super) fn check(values: &mut Values, tick: TickSize, fractional: bool) -> Op
         if value < 0.0 || !fractional && is_fraction(value) {
             return Some((Cause::BadValue, format!("`{}` is {value}", value_names()[column])));
         }
+    }
+    if values[AMOUNT] < 0.0 {
+        return Some((Cause::BadValue, format!("`{}` is {}", value_names()[AMOUNT], values[AMOUNT])));
     }
     for column in PRICES {
         if values[column].is_nan() {
@@ -129,6 +134,8 @@ mod tests {
             check(&mut values, copper(), fractional)
         };
         assert_eq!(cause(7, -1.0, false).unwrap(), (Cause::BadValue, "`bid_volume1` is -1".to_owned()));
+        assert_eq!(cause(4, -0.5, false).unwrap(), (Cause::BadValue, "`amount` is -0.5".to_owned()));
+        assert_eq!(cause(4, 0.5, false), None);
         assert_eq!(cause(3, 0.5, false).unwrap().0, Cause::BadValue);
         assert_eq!(cause(3, 0.5, true), None);
         assert_eq!(cause(6, 71_555.0, false).unwrap().0, Cause::OffTick);

@@ -16,6 +16,9 @@ fn cases() -> Vec<(String, Vec<&'static str>)> {
         (change("symbol", "id"), vec!["no column `symbol`"]),
         (change("last_price", "highest"), vec!["no column `last_price`"]),
         (change(&stamp, "2022-02-18 09:00:00"), vec!["ticks/a.csv:3", "2022-02-18 09:00:00", "nanoseconds"]),
+        // Milliseconds would be 1970-01-20; what is never filled, 1970-01-01.
+        (change(&stamp, &stamp[..13]), vec!["ticks/a.csv: row 3", "1645146000500 is 1970-01-01", "another unit"]),
+        (change(&stamp, "0"), vec!["ticks/a.csv: row 3", "1970-01-01", "never filled"]),
         (change("71510,100", "71510,many"), vec!["ticks/a.csv:3", "`volume`", "`many`"]),
         (change("71510,100", "71510"), vec!["ticks/a.csv:3", "8 fields", "9"]),
         // Cut in the last number, which is one all the same.
