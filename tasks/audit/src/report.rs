@@ -104,6 +104,10 @@ impl Report {
                 sums.missing(contract, further.len() as u64, what);
             }
         }
+        for (place, what) in thin(&coverage) {
+            let finding = Finding { check: Check::Thin, severity: Check::Thin.severity(), count: 1, first: what };
+            sums.add(&place, &[finding]);
+        }
         if rows == 0 {
             let what =
                 "there is not one row: do `exchange` and `files` in market.yaml say what the files hold?".to_owned();
@@ -166,6 +170,38 @@ fn missing(days: &BTreeSet<Day>, calendar: &Calendar) -> Vec<Day> {
         }
     }
     missing
+}
+
+/// The best covered contract of a day has rows in at least this part of the minutes …
+const BEST: f64 = 0.5;
+/// … and a contract on each day in at least this part of the minutes that it mostly has rows in …
+const USUAL: f64 = 0.25;
+/// … where that is known of so many days, and is more than a row now and then.
+const KNOWN: (usize, f64) = (4, 0.2);
+
+/// Days that may have been cut off: places, each with what is known of it.
+fn thin(coverage: &Coverage) -> Vec<(String, String)> {
+    let percent = |part: f64| format!("{:.1} % of the minutes", 100.0 * part);
+    let mut thin = Vec::new();
+    let mut best: BTreeMap<Day, f64> = BTreeMap::new();
+    for (contract, days) in coverage {
+        let mut parts: Vec<f64> = days.values().copied().collect();
+        parts.sort_by(f64::total_cmp);
+        let median = parts[parts.len() / 2];
+        let usual = parts.len() >= KNOWN.0 && median > KNOWN.1;
+        for (day, part) in days {
+            let most = best.entry(*day).or_default();
+            *most = most.max(*part);
+            if usual && *part < USUAL * median {
+                let what = format!("rows in {}, and mostly in {}", percent(*part), percent(median));
+                thin.push((format!("{contract} {day}"), what));
+            }
+        }
+    }
+    for (day, part) in best.into_iter().filter(|(_, part)| *part < BEST) {
+        thin.push((day.to_string(), format!("the contract with the most rows has some in {}", percent(part))));
+    }
+    thin
 }
 
 /// By contract, the days that a ledger misses.

@@ -93,6 +93,26 @@ fn a_trading_day_without_ticks_is_missing() {
 }
 
 #[test]
+fn a_day_that_may_have_been_cut_off_is_told() {
+    let on = |name: &str, parts: [f64; 4]| {
+        let days = ["2022-02-15", "2022-02-16", "2022-02-17", "2022-02-18"];
+        days.into_iter().zip(parts).map(|(on, part)| day(name, on, part, &[])).collect::<Vec<_>>()
+    };
+    let thin = |days: &[DayChecks]| {
+        let report = report(&audit(&[cell("a", days)], &[], json!({})));
+        assert!(report.green && report.findings.iter().all(|sum| sum.check == Check::Thin));
+        report.findings.into_iter().flat_map(|sum| sum.cases).collect::<Vec<_>>()
+    };
+    let main = on("SHFE.cu2203", [0.9, 1.0, 0.9, 1.0]);
+    let with = |parts: [f64; 4]| [main.clone(), on("SHFE.cu2204", parts)].concat();
+    let said = "SHFE.cu2204 2022-02-17: rows in 10.0 % of the minutes, and mostly in 80.0 % of the minutes";
+    assert_eq!(thin(&with([0.9, 0.8, 0.1, 0.7])), [said]);
+    assert_eq!(thin(&with([0.15, 0.15, 0.0, 0.15])), [""; 0], "that hardly trades");
+    let said = "2022-02-18: the contract with the most rows has some in 1.2 % of the minutes";
+    assert_eq!(thin(&on("SHFE.cu2203", [0.9, 1.0, 0.9, 0.012])[3..]), [said]);
+}
+
+#[test]
 fn the_page_says_what_the_report_says_and_escapes_it() {
     let findings = [finding(Check::Crossed, 3, "<b>bid & ask</b>")];
     let days = [day("SHFE.cu2203", "2022-02-18", 0.42, &findings), day("SHFE.cu2204", "2022-02-21", 0.0, &[])];

@@ -92,6 +92,7 @@ mod tests {
         always.clock = ghtrader_market::Clock {
             calendar: ghtrader_market::CalendarRule::UtcDay,
             utc_offset: 0,
+            zone: None,
             closed: Vec::new(),
         };
         let clock = SessionClock::new(&always, 5_000).unwrap();

@@ -20,11 +20,6 @@ impl<'a> Wanted<'a> {
         let named = codes(path, self.variety);
         named.is_empty() || named.iter().any(|code| wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(code)))
     }
-
-    /// For a message.
-    pub(crate) fn text(&self) -> String {
-        self.codes.as_ref().map_or_else(String::new, |codes| format!(" and names {}", codes.join(" or ")))
-    }
 }
 
 /// The codes of a variety's contracts in a path: its letters, with no letter before them, and three or four digits.

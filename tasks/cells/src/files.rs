@@ -10,7 +10,8 @@ use globset::{GlobBuilder, GlobMatcher};
 use crate::codes::Wanted;
 use crate::{Params, dates};
 
-/// The cells of the files that match any of the patterns, by name.
+/// The cells of the files that match any of the patterns, by name; none where none of these lies in the days and names the
+/// contracts asked for.
 pub(crate) fn cells(params: &Params, patterns: &[String], contracts: &Wanted<'_>) -> Result<BTreeMap<String, Cell>> {
     let matchers = patterns.iter().map(|pattern| matcher(pattern)).collect::<Result<Vec<_>>>()?;
     let inside = params.files.iter().map(|file| inside(&params.root, file)).collect::<Result<Vec<_>>>()?;
@@ -28,19 +29,7 @@ pub(crate) fn cells(params: &Params, patterns: &[String], contracts: &Wanted<'_>
             bail!("`{other}` and `{file}` would both be the cell `{name}`: rename one of the files");
         }
     }
-    ensure!(
-        !cells.is_empty(),
-        "no file lies in {}{}: widen `from` and `to`, or `symbols`",
-        between(params),
-        contracts.text()
-    );
     Ok(cells)
-}
-
-/// The days asked for, as text.
-pub(crate) fn between(params: &Params) -> String {
-    let text = |day: Option<ghtrader_market::Day>| day.map_or("…".to_owned(), |day| day.to_string());
-    format!("{} to {}", text(params.from), text(params.to))
 }
 
 fn matcher(pattern: &str) -> Result<GlobMatcher> {

@@ -10,7 +10,7 @@ mod files;
 mod rolls;
 mod synthetic;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use ghtrader_kit::{InputFile, InputFolder, Job, OutputJson, Result, Task};
 use ghtrader_market::{AllSpecs, Cells, Day, MarketFile, Symbols};
 use schemars::JsonSchema;
@@ -82,12 +82,28 @@ impl Task for ListCells {
                 Some(synthetic) => synthetic::cells(&params, &market.clock(), synthetic),
                 None => files::cells(&params, &variety.files, &codes::Wanted::new(name, contracts.as_deref())),
             };
-            cells.insert(name.clone(), found.with_context(about)?);
+            let found = found.with_context(about)?;
+            if !found.is_empty() {
+                cells.insert(name.clone(), found);
+            }
             let given = inputs.rolls.as_ref().map(|rolls| rolls::read(rolls.path(), name)).transpose()?.flatten();
             let spec = market.specs(name, variety, given).map_err(anyhow::Error::msg).with_context(about)?;
             specs.insert(name.clone(), spec);
         }
+        ensure!(!cells.is_empty(), "{}", nothing(&params));
         outputs.cells.write(&cells)?;
         outputs.specs.write(&specs)
     }
+}
+
+/// That nothing of a market is asked for.
+fn nothing(params: &Params) -> String {
+    let text = |day: Option<Day>| day.map_or_else(|| "…".to_owned(), |day| day.to_string());
+    let of = if params.symbols.is_empty() { String::new() } else { format!(" of {}", params.symbols.join(", ")) };
+    format!(
+        "nothing{of} in the market `{}` lies in {} to {}: widen `from` and `to`, or `symbols`",
+        params.root,
+        text(params.from),
+        text(params.to)
+    )
 }

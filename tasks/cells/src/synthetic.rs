@@ -6,9 +6,9 @@ use anyhow::ensure;
 use ghtrader_kit::Result;
 use ghtrader_market::{Calendar, Cell, Clock, SyntheticCell, SyntheticFile};
 
-use crate::{Params, files};
+use crate::Params;
 
-/// The cells of the trading days from the first on, by day.
+/// The cells of the trading days from the first on, by day; none where none of them is asked for.
 pub(crate) fn cells(params: &Params, clock: &Clock, market: &SyntheticFile) -> Result<BTreeMap<String, Cell>> {
     let calendar = Calendar::new(clock)?;
     ensure!(calendar.is_trading_day(market.first_day), "`synthetic.first_day`: {} is no trading day", market.first_day);
@@ -22,6 +22,5 @@ pub(crate) fn cells(params: &Params, clock: &Clock, market: &SyntheticFile) -> R
         }
         day = calendar.next(day);
     }
-    ensure!(!cells.is_empty(), "no synthetic day lies in {}: widen `from` and `to`", files::between(params));
     Ok(cells)
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ghtrader_kit::Result;
-use ghtrader_market::{Calendar, Contract, Day, DayIndex, Ticks, TicksSpec};
+use ghtrader_market::{Calendar, Cause, Contract, Day, DayIndex, Ticks, TicksSpec};
 
 use crate::{Check, DayChecks, Findings, Params, course, rows};
 
@@ -61,6 +61,20 @@ pub fn check_day(
 fn ingestion(index: &DayIndex, params: &Params, out: &mut Findings) {
     for (cause, count) in &index.quarantined {
         out.add_many(Check::Quarantine, *count, || format!("{cause}: {count}"));
+    }
+    // Rows that say nothing are no loss.
+    let aside = index.quarantined.iter().filter(|(cause, _)| **cause != Cause::EmptyBook);
+    let lost = index.replaced + aside.map(|(_, count)| count).sum::<u64>();
+    let part = lost as f64 / (index.rows + lost).max(1) as f64;
+    // A single row says nothing of the others.
+    if lost > 1 && part > params.max_lost {
+        out.add_many(Check::Lost, lost, || format!("{:.2} % of {} rows", 100.0 * part, index.rows + lost));
+    }
+    let off = index.off_session as f64 / index.rows.max(1) as f64;
+    if off > 0.5 {
+        out.add_many(Check::Sessions, index.off_session, || {
+            format!("{:.2} % of {} rows: do `sessions` and the zone in market.yaml fit?", 100.0 * off, index.rows)
+        });
     }
     let twice = index.duplicates + index.replaced;
     let rate = twice as f64 / (index.rows + twice).max(1) as f64;

@@ -40,10 +40,16 @@ pub enum Check {
     Index,
     /// The main series is that of its contract, and says so.
     Main,
+    /// Of the rows of a day, all but a few can be kept.
+    Lost,
+    /// Most rows of a day lie in its sessions.
+    Sessions,
     /// Not too many rows of the source stood there twice.
     Duplicates,
     /// Ingestion had no row to put aside.
     Quarantine,
+    /// Some row of the source is of the variety.
+    Foreign,
     /// The last price lies between the day's lowest and highest so far.
     Extremes,
     /// No long silence within a session.
@@ -56,6 +62,8 @@ pub enum Check {
     Calendar,
     /// Each trading day has ticks of some contract.
     Missing,
+    /// A day has rows in as many minutes as others do.
+    Thin,
 }
 
 impl Check {
@@ -64,12 +72,14 @@ impl Check {
         match self {
             Self::Duplicates
             | Self::Quarantine
+            | Self::Foreign
             | Self::Extremes
             | Self::Gap
             | Self::Stale
             | Self::Spike
             | Self::Calendar
-            | Self::Missing => Severity::Warning,
+            | Self::Missing
+            | Self::Thin => Severity::Warning,
             Self::Schema
             | Self::Order
             | Self::TradingDay
@@ -79,7 +89,9 @@ impl Check {
             | Self::Limit
             | Self::Volume
             | Self::Index
-            | Self::Main => Severity::Error,
+            | Self::Main
+            | Self::Lost
+            | Self::Sessions => Severity::Error,
         }
     }
 }
@@ -97,6 +109,10 @@ impl fmt::Display for Check {
             Self::Volume => "falling volume",
             Self::Index => "index and data differ",
             Self::Main => "main series and contract differ",
+            Self::Lost => "many rows that could not be kept",
+            Self::Sessions => "rows outside the sessions",
+            Self::Foreign => "no row of the variety",
+            Self::Thin => "fewer rows than on other days",
             Self::Duplicates => "many duplicates",
             Self::Quarantine => "rows put aside",
             Self::Extremes => "last price outside the day's extremes",

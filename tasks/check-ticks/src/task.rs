@@ -32,11 +32,21 @@ pub struct Params {
     /// The part of a day's rows that may stand in the source twice
     #[schemars(range(min = 0, max = 1))]
     pub max_duplicates: f64,
+    /// The part of a day's rows that may be put aside, or lose their place to another row of the same stamp
+    #[schemars(range(min = 0, max = 1))]
+    pub max_lost: f64,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { max_gap_s: 600.0, max_stale_s: 120.0, spike: 0.005, max_range: 0.35, max_duplicates: 0.01 }
+        Self {
+            max_gap_s: 600.0,
+            max_stale_s: 120.0,
+            spike: 0.005,
+            max_range: 0.35,
+            max_duplicates: 0.01,
+            max_lost: 0.05,
+        }
     }
 }
 
@@ -107,6 +117,15 @@ impl Task for CheckTicks {
             days.push(check_day(&inputs.ticks.path().join(name), entry, &spec, &calendar, &params)?);
         }
         let mut findings = Findings::default();
+        if index.foreign > 0 && index.foreign == index.read {
+            let CellIndex { cell, foreign, .. } = &index;
+            let TicksSpec { variety, exchange, .. } = &spec;
+            findings.add_many(Check::Foreign, *foreign, || {
+                format!(
+                    "not one of {foreign} rows of {cell} is of {variety} of {exchange}: do `exchange` and `files` fit?"
+                )
+            });
+        }
         for name in left.keys() {
             findings.add(Check::Index, || format!("the index does not know the file {name}"));
         }

@@ -20,6 +20,9 @@ pub enum Method {
     /// Days are trading days, of the entry; √243.
     #[serde(rename = "daily_agg_cn_v1")]
     TradingDays,
+    /// Days are trading days, of the entry; √252.
+    #[serde(rename = "daily_agg_weekdays_v1")]
+    Weekdays,
     /// Days are UTC days, of the exit; √365.
     #[serde(rename = "daily_agg_v1")]
     UtcDays,
@@ -30,6 +33,7 @@ impl Method {
     pub fn of(calendar: CalendarRule) -> Self {
         match calendar {
             CalendarRule::ChinaFutures => Self::TradingDays,
+            CalendarRule::Weekdays => Self::Weekdays,
             CalendarRule::UtcDay => Self::UtcDays,
         }
     }
@@ -38,20 +42,21 @@ impl Method {
     fn days_per_year(self) -> f64 {
         match self {
             Self::TradingDays => 243.0,
+            Self::Weekdays => 252.0,
             Self::UtcDays => 365.0,
         }
     }
 
     fn day_of_prediction(self, prediction: &Prediction) -> i64 {
         match self {
-            Self::TradingDays => i64::from(prediction.row.day),
+            Self::TradingDays | Self::Weekdays => i64::from(prediction.row.day),
             Self::UtcDays => prediction.row.datetime_ns.div_euclid(NANOS_PER_DAY),
         }
     }
 
     fn day_of_trade(self, trade: &Trade) -> i64 {
         match self {
-            Self::TradingDays => i64::from(trade.day),
+            Self::TradingDays | Self::Weekdays => i64::from(trade.day),
             Self::UtcDays => trade.end_ns.div_euclid(NANOS_PER_DAY),
         }
     }

@@ -22,8 +22,9 @@ use ghtrader_market::{Calendar, Cause, Contract, Day, Tick, TickSize, TicksSpec}
 use crate::Raw;
 pub(crate) use values::same;
 
-/// What a calendar says changes on the hour only: days and nights begin and end on one, and so do zones.
-const HOUR_NS: i64 = 3_600_000_000_000;
+/// What a calendar says changes at a quarter of an hour only: days and nights begin and end on the hour, and zones are ahead of
+/// UTC, and change, by quarters.
+const QUARTER_NS: i64 = 900_000_000_000;
 
 /// A row of the variety, checked by itself.
 pub(crate) struct Checked {
@@ -46,12 +47,12 @@ pub(crate) struct Checker<'a> {
     nights: bool,
     /// The tick of each contract; none for another variety's.
     ticks: HashMap<Arc<str>, Option<TickSize>>,
-    hour: Option<Hour>,
+    quarter: Option<Quarter>,
 }
 
-/// What the calendar says of an hour.
+/// What the calendar says of a quarter of an hour.
 #[derive(Clone, Copy)]
-struct Hour {
+struct Quarter {
     /// Since 1970.
     number: i64,
     day: Day,
@@ -61,7 +62,7 @@ struct Hour {
 impl<'a> Checker<'a> {
     /// For the rows of one variety.
     pub(crate) fn new(spec: &'a TicksSpec, calendar: &'a Calendar) -> Self {
-        Self { spec, calendar, nights: spec.sessions.has_night(), ticks: HashMap::new(), hour: None }
+        Self { spec, calendar, nights: spec.sessions.has_night(), ticks: HashMap::new(), quarter: None }
     }
 
     /// Checks a row, whose values become canonical; none where it is another variety's.
@@ -71,9 +72,10 @@ impl<'a> Checker<'a> {
     pub(crate) fn check(&mut self, row: &mut Raw) -> Result<Option<Checked>> {
         let size = self.size(&row.contract).with_context(|| format!("row {} of `{}`", row.line, row.contract))?;
         let Some(size) = size else { return Ok(None) };
-        let hour = self.hour(row.datetime_ns).with_context(|| format!("row {} of `{}`", row.line, row.contract))?;
-        let refusal = self.refusal(row, hour, size);
-        let tick = Tick { trading_day: hour.day, datetime_ns: row.datetime_ns, values: row.values };
+        let quarter =
+            self.quarter(row.datetime_ns).with_context(|| format!("row {} of `{}`", row.line, row.contract))?;
+        let refusal = self.refusal(row, quarter, size);
+        let tick = Tick { trading_day: quarter.day, datetime_ns: row.datetime_ns, values: row.values };
         Ok(Some(Checked { line: row.line, contract: Arc::clone(&row.contract), tick, refusal }))
     }
 
@@ -89,10 +91,10 @@ impl<'a> Checker<'a> {
         Ok(size)
     }
 
-    fn hour(&mut self, ns: i64) -> Result<Hour> {
-        let number = ns.div_euclid(HOUR_NS);
-        match self.hour {
-            Some(hour) if hour.number == number => Ok(hour),
+    fn quarter(&mut self, ns: i64) -> Result<Quarter> {
+        let number = ns.div_euclid(QUARTER_NS);
+        match self.quarter {
+            Some(quarter) if quarter.number == number => Ok(quarter),
             _ => {
                 let (date, time) = self.calendar.local(ns);
                 ensure!(
@@ -101,23 +103,23 @@ impl<'a> Checker<'a> {
                      row that was never filled?"
                 );
                 let (day, open) = (self.calendar.trading_day(ns), self.calendar.is_open(ns, self.nights));
-                Ok(*self.hour.insert(Hour { number, day, open }))
+                Ok(*self.quarter.insert(Quarter { number, day, open }))
             }
         }
     }
 
     /// The checks in the order above.
-    fn refusal(&self, row: &mut Raw, hour: Hour, size: TickSize) -> Option<Refusal> {
+    fn refusal(&self, row: &mut Raw, quarter: Quarter, size: TickSize) -> Option<Refusal> {
         values::normalise(&mut row.values, self.spec.levels);
         if values::is_empty(&row.values) {
             return Some(Refusal(Cause::EmptyBook, "no quote on either side and no last price".to_owned()));
         }
-        if !hour.open {
+        if !quarter.open {
             let (date, time) = self.calendar.local(row.datetime_ns);
             return Some(Refusal(Cause::Closed, format!("no session at {date} {time}")));
         }
-        if let Some(stated) = row.day.filter(|stated| *stated != hour.day) {
-            return Some(Refusal(Cause::TradingDay, format!("the file says {stated}, the calendar {}", hour.day)));
+        if let Some(stated) = row.day.filter(|stated| *stated != quarter.day) {
+            return Some(Refusal(Cause::TradingDay, format!("the file says {stated}, the calendar {}", quarter.day)));
         }
         let refused = values::check(&mut row.values, size, self.spec.fractional_volume);
         refused.map(|(cause, detail)| Refusal(cause, detail))

@@ -3,8 +3,10 @@
 //! Chinese futures: local time is UTC+8, without summer time; from 18:00 on a row belongs to the next day; Saturdays,
 //! Sundays and statutory holidays belong to the next trading day. So Friday 21:00 and Saturday 00:30 are Monday's
 //! (TqSdk `_get_trading_day_from_timestamp`, with holidays, which it skips only on weekends). The trading day T spans
-//! \[previous trading day 18:00, T 18:00). Markets without sessions: the local date is the trading day.
+//! \[previous trading day 18:00, T 18:00). Elsewhere the local date is the trading day: every one, or Monday to Friday.
 
+use jiff::Timestamp;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,8 @@ pub enum CalendarRule {
     ChinaFutures,
     /// Every local date is a trading day, round the clock.
     UtcDay,
+    /// Every local date from Monday to Friday is a trading day; no session goes on after midnight.
+    Weekdays,
 }
 
 /// A market's calendar, as its specification states it.
@@ -35,8 +39,11 @@ pub enum CalendarRule {
 pub struct Clock {
     /// The rule.
     pub calendar: CalendarRule,
-    /// Hours that local time is ahead of UTC.
+    /// Hours that local time is ahead of UTC, where no zone is named.
     pub utc_offset: i32,
+    /// The zone of local time, as the IANA database names it: `America/Chicago`, with its summer time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
     /// Closed days beyond those that the rule knows.
     #[serde(default)]
     pub closed: Vec<Day>,
@@ -46,7 +53,7 @@ pub struct Clock {
 #[derive(Clone, Debug)]
 pub struct Calendar {
     rule: CalendarRule,
-    offset_ns: i64,
+    offset: Offset,
     /// Sorted.
     closed: Vec<Day>,
     first: Day,
@@ -54,17 +61,51 @@ pub struct Calendar {
     suspended: [Day; 2],
 }
 
+/// How far local time is ahead of UTC.
+#[derive(Clone, Debug)]
+enum Offset {
+    /// Always by so many nanoseconds.
+    Fixed(i64),
+    /// As a zone's law says.
+    Zone(TimeZone),
+}
+
+impl Offset {
+    fn of(clock: &Clock) -> Result<Self> {
+        match &clock.zone {
+            None => Ok(Self::Fixed(i64::from(clock.utc_offset) * 3600 * NANOS_PER_SECOND)),
+            // The program's own copy: the machine's may be of another year.
+            Some(name) => match TimeZoneDatabase::bundled().get(name) {
+                Ok(zone) => Ok(Self::Zone(zone)),
+                Err(_) => Err(Error::Zone(name.clone())),
+            },
+        }
+    }
+
+    /// At a moment.
+    fn at(&self, ns: i64) -> i64 {
+        match self {
+            Self::Fixed(offset) => *offset,
+            Self::Zone(zone) => {
+                // 64 bits of nanoseconds are the years 1677 to 2262, all of which a timestamp can be.
+                let moment = Timestamp::from_nanosecond(i128::from(ns)).unwrap_or_default();
+                i64::from(zone.to_offset(moment).seconds()) * NANOS_PER_SECOND
+            }
+        }
+    }
+}
+
 impl Calendar {
     /// The calendar that a clock describes.
     ///
     /// # Errors
-    /// Where the holiday list is damaged.
+    /// Where there is no such zone, or the holiday list is damaged.
     pub fn new(clock: &Clock) -> Result<Self> {
         let listed: Vec<Day> = match clock.calendar {
             CalendarRule::ChinaFutures => {
                 serde_json::from_str(CHINESE_HOLIDAYS).map_err(|error| Error::Day(error.to_string()))?
             }
-            CalendarRule::UtcDay => Vec::new(),
+            CalendarRule::UtcDay | CalendarRule::Weekdays => Vec::new(),
         };
         let (first, last) = match (listed.first(), listed.last()) {
             (Some(first), Some(last)) => (Day::of(first.date().year(), 1, 1)?, Day::of(last.date().year(), 12, 31)?),
@@ -73,21 +114,25 @@ impl Calendar {
         let mut closed = listed;
         closed.extend(&clock.closed);
         closed.sort_unstable();
-        let offset_ns = i64::from(clock.utc_offset) * 3600 * NANOS_PER_SECOND;
+        let offset = Offset::of(clock)?;
         let suspended = [SUSPENDED[0].parse()?, SUSPENDED[1].parse()?];
-        Ok(Self { rule: clock.calendar, offset_ns, closed, first, last, suspended })
+        Ok(Self { rule: clock.calendar, offset, closed, first, last, suspended })
     }
 
     /// Local date and time of day of a moment (UTC nanoseconds).
     pub fn local(&self, ns: i64) -> (Day, TimeOfDay) {
-        let local = ns.saturating_add(self.offset_ns);
+        let local = ns.saturating_add(self.offset.at(ns));
         // A count of days since 1970 in 64-bit nanoseconds is below 10⁶.
         (Day(local.div_euclid(NANOS_PER_DAY) as i32), TimeOfDay(local.rem_euclid(NANOS_PER_DAY)))
     }
 
-    /// The moment (UTC nanoseconds) of a local date and time; the time may run past midnight.
+    /// The moment (UTC nanoseconds) of a local date and time; the time may run past midnight. Of a time that occurs twice
+    /// when summer time ends, one of both; of one that does not occur when it begins, one within an hour.
     pub fn moment(&self, day: Day, time: TimeOfDay) -> i64 {
-        i64::from(day.0) * NANOS_PER_DAY + time.0 - self.offset_ns
+        let local = i64::from(day.0).saturating_mul(NANOS_PER_DAY).saturating_add(time.0);
+        // The offset at about that moment, and then at that moment: it changes twice a year.
+        let about = local.saturating_sub(self.offset.at(local));
+        local.saturating_sub(self.offset.at(about))
     }
 
     /// The trading day that a moment (UTC nanoseconds) belongs to.
@@ -95,13 +140,14 @@ impl Calendar {
         let (date, time) = self.local(ns);
         match self.rule {
             CalendarRule::UtcDay => date,
+            CalendarRule::Weekdays => self.on_or_after(date),
             CalendarRule::ChinaFutures => self.on_or_after(if time >= BOUNDARY { date.plus(1) } else { date }),
         }
     }
 
     /// Whether there is trading on a day. Where the holiday list does not cover it ([`Calendar::covers`]), weekdays count.
     pub fn is_trading_day(&self, day: Day) -> bool {
-        let weekend = self.rule == CalendarRule::ChinaFutures && day.is_weekend();
+        let weekend = self.rule != CalendarRule::UtcDay && day.is_weekend();
         !weekend && self.closed.binary_search(&day).is_err()
     }
 
@@ -155,7 +201,7 @@ impl Calendar {
     /// `nights` says whether the variety has night sessions at all.
     pub fn is_open(&self, ns: i64, nights: bool) -> bool {
         let (date, time) = self.local(ns);
-        if self.rule == CalendarRule::UtcDay {
+        if self.rule != CalendarRule::ChinaFutures {
             return self.is_trading_day(date);
         }
         if time >= BOUNDARY {
@@ -171,14 +217,18 @@ impl Calendar {
     /// the rows that close open interest may come from.
     pub fn in_day_part(&self, ns: i64, trading_day: Day, cutoff: Option<TimeOfDay>) -> bool {
         let (date, time) = self.local(ns);
-        let begun = self.rule == CalendarRule::UtcDay || time >= MORNING;
+        let begun = self.rule != CalendarRule::ChinaFutures || time >= MORNING;
         date == trading_day && begun && cutoff.is_none_or(|cutoff| time <= cutoff)
     }
 
     /// Hash (hexadecimal BLAKE3) of the rule and of every closed day.
     pub fn hash(&self) -> String {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(format!("{:?} {}", self.rule, self.offset_ns).as_bytes());
+        let offset = match &self.offset {
+            Offset::Fixed(offset) => offset.to_string(),
+            Offset::Zone(zone) => zone.iana_name().unwrap_or_default().to_owned(),
+        };
+        hasher.update(format!("{:?} {offset}", self.rule).as_bytes());
         for day in &self.closed {
             hasher.update(&day.0.to_le_bytes());
         }
@@ -189,6 +239,6 @@ impl Calendar {
 impl Clock {
     /// The clock of the Chinese futures exchanges.
     pub fn china() -> Self {
-        Self { calendar: CalendarRule::ChinaFutures, utc_offset: 8, closed: Vec::new() }
+        Self { calendar: CalendarRule::ChinaFutures, utc_offset: 8, zone: None, closed: Vec::new() }
     }
 }

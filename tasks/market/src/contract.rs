@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::{Error, Result};
 
+/// More letters than this no exchange gives a contract: option codes have some twenty. A folder is named so.
+const LONGEST: usize = 64;
+
 /// A contract such as `SHFE.cu2203`: exchange, product, and the month of delivery where the code ends with one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contract {
@@ -31,7 +34,7 @@ impl Contract {
         let word = |text: &str| {
             !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '&'))
         };
-        if !word(exchange) || !word(code) || product.is_empty() {
+        if !word(exchange) || !word(code) || product.is_empty() || symbol.len() > LONGEST {
             return Err(bad());
         }
         let delivery = delivery(&code[product.len()..]);
@@ -80,6 +83,8 @@ mod tests {
         for bad in ["cu2203", "SHFE.", ".cu2203", "SHFE.2203", "SHFE.cu/2203", "KQ.m@SHFE.cu", "SHFE.cu 2203"] {
             assert!(Contract::parse(bad).is_err(), "{bad}");
         }
+        assert!(Contract::parse(&format!("SHFE.cu{}", "1".repeat(57))).is_ok());
+        assert!(Contract::parse(&format!("SHFE.cu{}", "1".repeat(58))).is_err(), "65 letters");
     }
 
     #[test]

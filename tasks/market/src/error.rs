@@ -71,6 +71,15 @@ pub enum Error {
     /// A session that ends before it begins.
     #[error("the session {0} to {1} ends before it begins: after midnight, count on: 25:00:00")]
     Session(String, String),
+    /// A name that is no time zone.
+    #[error("`{0}` is no time zone: write a name of the IANA database, such as America/Chicago, or `utc_offset`")]
+    Zone(String),
+    /// Two sessions of which the second does not come after the first.
+    #[error(
+        "the session {1} does not come after {0}: name them in the order of trading, without overlap; those that open from \
+         18:00 on are the night's, before the day's"
+    )]
+    SessionOrder(String, String),
     /// Something in `market.yaml` that does not fit.
     #[error("{}: {what}", path.display())]
     Market {

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CalendarRule, Clock, CostSpec, Day, Error, Expiry, Lifetime, ListingRule, ListingSpec, Product, Regime, Result,
-    Reuse, RollRule, RollSpec, Session, Sessions, Specs, Switch, TickOverride, TickRule, TickSize, TicksSpec,
+    Calendar, CalendarRule, Clock, CostSpec, Day, Error, Expiry, Lifetime, ListingRule, ListingSpec, Product, Regime,
+    Result, Reuse, RollRule, RollSpec, Session, Sessions, Specs, Switch, TickOverride, TickRule, TickSize, TicksSpec,
     TimeOfDay,
 };
 use crate::{Contract, GivenRule, OiRule};
@@ -20,11 +20,14 @@ pub struct MarketFile {
     /// One line for people.
     #[serde(default)]
     pub description: String,
-    /// `china-futures` or `utc-day`.
+    /// `china-futures`, `utc-day` or `weekdays`.
     pub calendar: CalendarRule,
-    /// Hours that local time is ahead of UTC: by default 8 for `china-futures`, 0 for `utc-day`.
+    /// Hours that local time is ahead of UTC: by default 8 for `china-futures`, else 0.
     #[serde(default)]
     pub utc_offset: Option<i32>,
+    /// The zone of local time (`America/Chicago`), instead of `utc_offset`.
+    #[serde(default)]
+    pub zone: Option<String>,
     /// Closed days beyond the calendar's own.
     #[serde(default)]
     pub closed: Vec<Day>,
@@ -196,8 +199,12 @@ impl MarketFile {
             return Err("`varieties` is empty: name at least one".to_owned());
         }
         if self.utc_offset.is_some_and(|hours| !(-12..=14).contains(&hours)) {
-            return Err("`utc_offset` is in hours, −12 to 14".to_owned());
+            return Err("`utc_offset` is in hours, −12 to 14; of other zones, say `zone: Asia/Kolkata`".to_owned());
         }
+        if self.zone.is_some() && self.utc_offset.is_some() {
+            return Err("`utc_offset` and `zone` exclude each other: leave one out".to_owned());
+        }
+        Calendar::new(&self.clock()).map_err(|error| error.to_string())?;
         self.varieties.iter().try_for_each(|(name, variety)| {
             self.check_variety(name, variety).map_err(|what| format!("`varieties.{name}`: {what}"))
         })
@@ -223,7 +230,15 @@ impl MarketFile {
             (Some(_), false) => return Err("`files` and `synthetic` exclude each other: leave one out".to_owned()),
             _ => {}
         }
-        Sessions(variety.sessions.clone().unwrap_or_default()).check().map_err(|error| error.to_string())?;
+        let sessions = Sessions(variety.sessions.clone().unwrap_or_default());
+        sessions.check().map_err(|error| error.to_string())?;
+        if self.calendar != CalendarRule::ChinaFutures && sessions.has_night() {
+            return Err(
+                "a session that opens from 18:00 on is a night of the next trading day, which only the calendar \
+                        `china-futures` has"
+                    .to_owned(),
+            );
+        }
         variety.tick_until.iter().try_for_each(|rule| check_override(&variety.exchange, name, rule))?;
         self.listing(name, variety)?;
         variety.roll.check()
@@ -234,7 +249,11 @@ impl MarketFile {
         let usual = if self.calendar == CalendarRule::ChinaFutures { 8 } else { 0 };
         let mut closed = self.closed.clone();
         closed.sort_unstable();
-        Clock { calendar: self.calendar, utc_offset: self.utc_offset.unwrap_or(usual), closed }
+        let (utc_offset, zone) = match &self.zone {
+            Some(zone) => (0, Some(zone.clone())),
+            None => (self.utc_offset.unwrap_or(usual), None),
+        };
+        Clock { calendar: self.calendar, utc_offset, zone, closed }
     }
 
     /// The specifications of a variety; `given` are the switches of `rolls/<variety>.json`, if there is such a file.
@@ -249,7 +268,7 @@ impl MarketFile {
     ) -> std::result::Result<Specs, String> {
         let cutoff = match self.calendar {
             CalendarRule::ChinaFutures => Some(TimeOfDay(TimeOfDay::at(15, 0).0 + 999_000_000)),
-            CalendarRule::UtcDay => None,
+            CalendarRule::UtcDay | CalendarRule::Weekdays => None,
         };
         let facts = variety.facts(name)?;
         let ticks = TicksSpec {

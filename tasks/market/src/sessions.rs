@@ -21,15 +21,23 @@ pub struct Session(pub TimeOfDay, pub TimeOfDay);
 pub struct Sessions(pub Vec<Session>);
 
 impl Sessions {
-    /// Checks that each session ends after it begins.
+    /// Checks that each session ends after it begins, and after the one before it; those of the night come first.
     ///
     /// # Errors
     /// Names the session that does not.
     pub fn check(&self) -> Result<()> {
-        match self.0.iter().find(|session| session.0 >= session.1) {
-            Some(Session(open, close)) => Err(Error::Session(open.to_string(), close.to_string())),
-            None => Ok(()),
+        if let Some(Session(open, close)) = self.0.iter().find(|session| session.0 >= session.1) {
+            return Err(Error::Session(open.to_string(), close.to_string()));
         }
+        // Since the midnight before: what opens in the evening does so a day earlier.
+        let since = |session: &Session| if session.is_night() { NANOS_PER_DAY } else { 0 };
+        for pair in self.0.windows(2) {
+            if pair[1].0.0 - since(&pair[1]) < pair[0].1.0 - since(&pair[0]) {
+                let [one, other] = [&pair[0], &pair[1]].map(|Session(open, close)| format!("{open} to {close}"));
+                return Err(Error::SessionOrder(one, other));
+            }
+        }
+        Ok(())
     }
 
     /// Whether there is a night session.

@@ -81,7 +81,7 @@ impl Window {
                 let evening = TimeOfDay::at(18, 0);
                 (calendar.moment(calendar.previous(day), evening), calendar.moment(day, evening))
             }
-            CalendarRule::UtcDay => {
+            CalendarRule::UtcDay | CalendarRule::Weekdays => {
                 (calendar.moment(day, TimeOfDay::at(0, 0)), calendar.moment(day.plus(1), TimeOfDay::at(0, 0)))
             }
         };

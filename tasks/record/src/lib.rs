@@ -198,7 +198,7 @@ fn end_of(market: &MarketFile, contracts: &[String], day: Day) -> Result<i64> {
         let late = |close: i64| close.saturating_add(i64::try_from(LATE.as_nanos()).unwrap_or(0));
         let close = match market.clock().calendar {
             CalendarRule::ChinaFutures => close.map_or(whole, late).min(whole),
-            CalendarRule::UtcDay => whole,
+            CalendarRule::UtcDay | CalendarRule::Weekdays => whole,
         };
         end = end.max(close);
     }

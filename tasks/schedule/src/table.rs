@@ -173,6 +173,7 @@ fn hash(value: &Value) -> String {
 fn nothing(spec: &RollSpec, facts: &Facts) -> String {
     let days = facts.0.len();
     let why = match &spec.rule {
+        _ if days == 0 => "no file holds a row of it that can be kept: do `exchange` and `files` in market.yaml fit?",
         RollRule::Oi(_) if days < 2 => "rule `oi` decides at the close of one day for the next, so it needs two",
         RollRule::Oi(_) if spec.levels == 5 => "no main contract has open interest and five levels of the book",
         RollRule::Oi(_) => "no contract has open interest at a close",

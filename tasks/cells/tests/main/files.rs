@@ -152,7 +152,10 @@ fn symbols_leave_out_other_varieties_and_files_of_other_contracts() {
         (json!(["zn"]), "`zn` is no variety or contract of this market, which has au of SHFE, cu of SHFE"),
         (json!(["INE.cu2203"]), "`INE.cu2203` is no variety"),
         (json!(["SHFE."]), "`SHFE.` is no contract"),
-        (json!(["SHFE.au2212"]), "no file lies in … to … and names au2212: widen `from` and `to`, or `symbols`"),
+        (
+            json!(["SHFE.au2212"]),
+            "nothing of SHFE.au2212 in the market `markets/m` lies in … to …: widen `from` and `to`, or `symbols`",
+        ),
     ] {
         let error = error(with(symbols));
         assert!(error.contains(said), "{error}");

@@ -1,7 +1,7 @@
 //! A defect for every check.
 
 use ghtrader_check_ticks::{Check, Severity, coverage};
-use ghtrader_market::{Cause, DayIndex, Ticks, TicksSpec};
+use ghtrader_market::{Cause, DayIndex, Session, Ticks, TicksSpec};
 
 use crate::day::{ROWS, SECOND, checks, clean, found, found_in, index_of, short, spec};
 
@@ -229,6 +229,33 @@ fn an_index_that_does_not_say_what_is_there() {
     assert!(found_in(&path, &index).findings[0].first.contains("the index says 600, the file 0"));
     ticks.slice(0..ROWS - 1).write(&path).unwrap();
     assert!(found_in(&path, &index).findings[0].first.contains("the index says 600, the file 599"));
+}
+
+#[test]
+fn many_rows_that_could_not_be_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    clean().write(&path).unwrap();
+    let after = |change: fn(&mut DayIndex)| {
+        let mut index = index_of(&clean(), &short());
+        change(&mut index);
+        checks(&found_in(&path, &index))
+    };
+    assert_eq!(after(|index| index.quarantined = [(Cause::NonMonotonic, 31)].into()), [Check::Quarantine], "31 of 631");
+    let many = after(|index| index.quarantined = [(Cause::NonMonotonic, 32)].into());
+    assert_eq!(many, [Check::Lost, Check::Quarantine]);
+    assert_eq!(after(|index| index.quarantined = [(Cause::EmptyBook, 600)].into()), [Check::Quarantine]);
+    assert_eq!(after(|index| index.replaced = 600), [Check::Lost, Check::Duplicates]);
+    assert_eq!(after(|index| index.duplicates = 600), [Check::Duplicates], "nothing is lost");
+}
+
+#[test]
+fn sessions_that_are_not_those_of_the_rows() {
+    let mut spec = short();
+    spec.sessions.0[0] = Session("13:30:00".parse().unwrap(), "15:00:00".parse().unwrap());
+    let day = found(&clean(), &spec);
+    assert_eq!((checks(&day)[0], day.findings[0].count), (Check::Sessions, 600));
+    assert!(day.findings[0].first.starts_with("100.00 % of 600 rows"), "{:?}", day.findings);
 }
 
 #[test]

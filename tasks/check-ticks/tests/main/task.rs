@@ -33,6 +33,21 @@ fn a_file_that_the_index_does_not_know() {
     assert_eq!(checks.days[0].findings, []);
 }
 
+#[test]
+fn a_file_without_a_row_of_the_variety() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |foreign: u64| {
+        let index = CellIndex { cell: "a.csv".into(), read: 600, foreign, rows: Vec::new(), quarantine: Vec::new() };
+        let bench = Bench::<CheckTicks>::new().unwrap().input("ticks", folder.path());
+        let bench = bench.input_json("index", &index).unwrap().input_json("spec", &short()).unwrap();
+        let checks: CellChecks = bench.run(json!({})).unwrap().json("checks").unwrap();
+        checks.findings.iter().map(|finding| (finding.check, finding.first.clone())).collect::<Vec<_>>()
+    };
+    let said = "not one of 600 rows of a.csv is of cu of SHFE: do `exchange` and `files` fit?";
+    assert_eq!(told(600), [(Check::Foreign, said.to_owned())]);
+    assert_eq!(told(599), []);
+}
+
 /// Of an invented day, only the rows are told that ingestion had to put aside, as many as there were.
 #[test]
 fn an_invented_day_is_clean() {

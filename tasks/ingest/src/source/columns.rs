@@ -111,7 +111,7 @@ impl Symbols {
     /// The contract: the symbol, or the underlying where the symbol is a main series or not there.
     ///
     /// # Errors
-    /// Where that is empty.
+    /// Where that is empty, or was not UTF-8.
     pub(crate) fn contract(&mut self, symbol: &str, underlying: &str) -> Result<Arc<str>, String> {
         let series = symbol.is_empty() || symbol.starts_with("KQ.");
         let contract = if series { underlying } else { symbol };
@@ -122,6 +122,9 @@ impl Symbols {
             return Err(format!(
                 "`{symbol}` is no contract: a main series needs the column `underlying_contract` that names one"
             ));
+        }
+        if contract.contains(char::REPLACEMENT_CHARACTER) {
+            return Err("the symbol is no text in UTF-8: is the file damaged, or in another encoding?".to_owned());
         }
         let contract: Arc<str> = Arc::from(contract);
         self.known.insert(Arc::clone(&contract));

@@ -109,7 +109,7 @@ fn outside_the_holiday_list_every_weekday_counts() {
 
 #[test]
 fn round_the_clock_the_local_date_counts() {
-    let utc = Clock { calendar: CalendarRule::UtcDay, utc_offset: 0, closed: vec![day("2024-07-20")] };
+    let utc = Clock { calendar: CalendarRule::UtcDay, utc_offset: 0, zone: None, closed: vec![day("2024-07-20")] };
     let calendar = Calendar::new(&utc).unwrap();
     let midnight = calendar.moment(day("2024-07-19"), TimeOfDay(0));
     assert_eq!(calendar.trading_day(midnight - 1), day("2024-07-18"));
@@ -117,6 +117,47 @@ fn round_the_clock_the_local_date_counts() {
     assert_eq!(calendar.next(day("2024-07-19")), day("2024-07-21"), "closed days are left out");
     assert_eq!(calendar.previous(day("2024-07-21")), day("2024-07-19"));
     assert_ne!(calendar.hash(), china().hash());
+}
+
+/// Moments as Python's `zoneinfo` gives them: `datetime(2024, 3, 11, 8, 30, tzinfo=ZoneInfo("America/Chicago")).timestamp()`.
+#[test]
+fn a_zone_has_its_summer_time() {
+    let zone = |name: &str| Clock {
+        calendar: CalendarRule::Weekdays,
+        utc_offset: 0,
+        zone: Some(name.into()),
+        closed: Vec::new(),
+    };
+    let chicago = Calendar::new(&zone("America/Chicago")).unwrap();
+    let kolkata = Calendar::new(&zone("Asia/Kolkata")).unwrap();
+    let times = [
+        (&chicago, "2024-03-08", "08:30:00", 1_709_908_200),
+        (&chicago, "2024-03-11", "08:30:00", 1_710_163_800),
+        (&chicago, "2024-11-01", "15:00:00", 1_730_491_200),
+        (&chicago, "2024-11-04", "15:00:00", 1_730_754_000),
+        (&chicago, "2024-03-10", "27:30:00", 1_710_145_800),
+        (&kolkata, "2024-03-11", "09:15:00", 1_710_128_700),
+    ];
+    for (calendar, on, time, seconds) in times {
+        let (on, time): (_, TimeOfDay) = (day(on), time.parse().unwrap());
+        let ns = calendar.moment(on, time);
+        assert_eq!(ns, seconds * 1_000_000_000, "{on} {time}");
+        let wall = calendar.local(ns);
+        assert_eq!(wall.1.0, time.0 % (86_400 * 1_000_000_000), "{on} {time}");
+    }
+    let friday = chicago.moment(day("2024-03-08"), "23:59:59".parse().unwrap());
+    assert_eq!(chicago.trading_day(friday), day("2024-03-08"), "in UTC, it is Saturday");
+    assert!(chicago.is_open(friday, false) && !chicago.is_open(friday + 1_000_000_000, false));
+    assert_eq!(chicago.next(day("2024-03-08")), day("2024-03-11"));
+    assert!(chicago.is_trading_day(day("2024-10-01")), "which is a holiday in China");
+    assert!(chicago.covers(day("2100-01-01")));
+    assert_ne!(chicago.hash(), Calendar::new(&zone("America/New_York")).unwrap().hash());
+    let error = Calendar::new(&zone("Chicago")).unwrap_err().to_string();
+    assert!(error.contains("`Chicago` is no time zone") && error.contains("America/Chicago"), "{error}");
+    for ns in [i64::MIN, i64::MAX] {
+        chicago.local(ns);
+    }
+    chicago.moment(ghtrader_market::Day(i32::MAX), TimeOfDay(0));
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn switches_may_leave_out_the_exchange() {
 }
 
 /// A change of the text, and what the message has to say.
-const MISTAKES: [(&str, &str, &[&str]); 11] = [
+const MISTAKES: [(&str, &str, &[&str]); 17] = [
     ("multiplier: 5", "multiplier: 5\n    tik: 1", &["market.yaml", "tik", "line 10"]),
     ("levels: 1", "levels: 3", &["varieties.cu", "1 or 5"]),
     ("tick: 10", "tick: 0", &["tick size", "line 8"]),
@@ -95,6 +95,20 @@ const MISTAKES: [(&str, &str, &[&str]); 11] = [
     ("multiplier: 5", "multiplier: -5", &["multiplier", "positive"]),
     ("files: [\"ticks/*.csv\"]", "files: []", &["files", "pattern"]),
     ("\"25:00:00\"", "\"01:00:00\"", &["21:00:00 to 01:00:00", "25:00:00"]),
+    (
+        "\"09:00:00\", \"10:15:00\"]",
+        "\"09:00:00\", \"10:15:00\"], [\"10:00:00\", \"11:30:00\"]",
+        &["10:00:00 to 11:30:00", "order"],
+    ),
+    (
+        "[[\"21:00:00\", \"25:00:00\"], ",
+        "[[\"09:00:00\", \"09:30:00\"], [\"21:00:00\", \"25:00:00\"], ",
+        &["the night's"],
+    ),
+    ("china-futures", "china-futures\nzone: Shanghai", &["`Shanghai` is no time zone", "America/Chicago"]),
+    ("china-futures", "china-futures\nzone: Asia/Shanghai\nutc_offset: 8", &["exclude each other"]),
+    ("china-futures", "china-futures\nutc_offset: 15", &["−12 to 14", "zone: Asia/Kolkata"]),
+    ("china-futures", "weekdays", &["night", "china-futures"]),
     ("china-futures", "china", &["china-futures", "line 2"]),
     ("exchange: SHFE", "exchange: \"S/HFE\"", &["S/HFE.cu"]),
     ("multiplier: 5", "multiplier: 5\n    roll: {rule: given}", &["first"]),
