@@ -4,11 +4,10 @@
 //! its declared inputs, so it cannot look itself); writes one cell per tick file, or per day of a synthetic market, and
 //! the specifications of each variety in parts. It opens no tick file.
 
-mod codes;
-mod dates;
 mod files;
 mod rolls;
 mod synthetic;
+mod wanted;
 
 use anyhow::Context as _;
 use ghtrader_kit::{InputFile, InputFolder, Job, OutputJson, Result, Task};
@@ -80,7 +79,7 @@ impl Task for ListCells {
             let contracts = symbols.contracts(&variety.exchange, name);
             let found = match &market.synthetic {
                 Some(synthetic) => synthetic::cells(&params, &market.clock(), synthetic),
-                None => files::cells(&params, &variety.files, &codes::Wanted::new(name, contracts.as_deref())),
+                None => files::cells(&params, &variety.files, &wanted::Wanted::new(name, contracts.as_deref())),
             };
             cells.insert(name.clone(), found.with_context(about)?);
             let given = inputs.rolls.as_ref().map(|rolls| rolls::read(rolls.path(), name)).transpose()?.flatten();

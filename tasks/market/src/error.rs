@@ -68,6 +68,14 @@ pub enum Error {
         /// The varieties with their exchanges.
         there: String,
     },
+    /// A file that the list of a market's files should not have.
+    #[error("the file `{file}` is outside the market folder `{root}`: `files` should be files(root ~ '/**')")]
+    Outside {
+        /// The file.
+        file: String,
+        /// The market folder.
+        root: String,
+    },
     /// A session that ends before it begins.
     #[error("the session {0} to {1} ends before it begins: after midnight, count on: 25:00:00")]
     Session(String, String),

@@ -10,6 +10,7 @@
 //! | [`TicksSpec`], [`RollSpec`], [`CostSpec`] | what `market.yaml` says, one part per task that needs it |
 //! | [`MarketFile`] | `market.yaml` itself |
 //! | [`ListingSpec`], [`Symbols`] | which contracts there are and from when to when; which are asked for |
+//! | [`file_names`] | which contract and days the name of a tick file says that it holds |
 //! | [`NoData`] | days of which it is known that there is nothing |
 //! | [`Product`] | the contract master: what is known beforehand of SHFE copper, gold and silver |
 //! | [`Cells`], [`CellIndex`], [`DayIndex`], [`Entry`] | what tasks hand to each other as JSON |
@@ -22,6 +23,7 @@ mod contract;
 mod day;
 mod entry;
 mod error;
+pub mod file_names;
 mod index;
 mod listing;
 mod market_file;

@@ -4,14 +4,18 @@
 //! the market names (`cu2403` and the day: ticks, or the marker `no_data.json` of a fetch) and days that are not over. It
 //! opens no tick file.
 
+mod there;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, anyhow, ensure};
 use ghtrader_kit::{InputFile, InputFolder, Job, OutputJson, Result, Task};
 use ghtrader_market::{Calendar, Contract, Day, MarketFile, RollSpec};
-use ghtrader_provider::{Guarded, Named, Provider, Source, Window};
+use ghtrader_provider::{Guarded, Provider, Source, Window};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::there::There;
 
 /// The kind.
 pub struct Missing;
@@ -30,6 +34,9 @@ pub struct Params {
     pub from: Day,
     /// The last trading day
     pub to: Day,
+    /// The market folder, as the paths in `files` begin
+    #[serde(default)]
+    pub root: String,
     /// The files of the market folder: `${{ files(params.market ~ '/**') }}`
     #[serde(default)]
     pub files: Vec<String>,
@@ -78,7 +85,9 @@ impl Task for Missing {
                 .collect::<Result<_>>()?
         };
         let now = i64::try_from(jiff::Timestamp::now().as_nanosecond())?;
-        let there = Named::of(&params.files);
+        let contracts: Vec<Contract> =
+            expected.keys().map(|name| Contract::parse(name)).collect::<ghtrader_market::Result<_>>()?;
+        let there = There::of(&params.root, &params.files, &contracts)?;
         let calendar = Calendar::new(&market.clock())?;
         let mut over = Vec::new();
         let mut day = calendar.next(params.from.plus(-1));
@@ -87,10 +96,9 @@ impl Task for Missing {
             day = calendar.next(day);
         }
         let mut cells = BTreeMap::new();
-        for (name, last) in &expected {
-            let contract = Contract::parse(name)?;
+        for (contract, (name, last)) in contracts.iter().zip(&expected) {
             let expected = over.iter().copied().filter(|day| last.is_none_or(|last| *day <= last));
-            let days: Vec<Day> = expected.filter(|day| !there.holds(&contract, *day)).collect();
+            let days: Vec<Day> = expected.filter(|day| !there.holds(contract, *day)).collect();
             if !days.is_empty() {
                 cells.insert(name.clone(), days);
             }

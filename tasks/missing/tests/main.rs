@@ -30,12 +30,20 @@ fn expected_less_what_is_there() {
         "market/fetched/SHFE.cu2403/2024-02-19/no_data.json",
         "market/ticks/cu2404_20240207_20240219.csv",
     ];
-    let with = json!({ "contracts": ["SHFE.cu2403", "SHFE.cu2404", "SHFE.cu2402"], "from": "2024-02-06", "to": "2024-02-20", "files": files });
+    let with = json!({ "contracts": ["SHFE.cu2403", "SHFE.cu2404", "SHFE.cu2402"], "from": "2024-02-06", "to": "2024-02-20", "root": "market", "files": files });
     let cells = cells(with).unwrap();
     // 9 to 18 February was the New Year's holiday; cu2402 could be traded until the 19th, as the 15th was closed.
     assert_eq!(cells["SHFE.cu2403"], ["2024-02-06", "2024-02-08", "2024-02-20"]);
     assert_eq!(cells["SHFE.cu2404"], ["2024-02-06", "2024-02-20"]);
     assert_eq!(cells["SHFE.cu2402"], ["2024-02-06", "2024-02-07", "2024-02-08", "2024-02-19"]);
+}
+
+#[test]
+fn dates_in_the_name_of_the_market_folder_hide_no_day() {
+    let root = "data/shfe-2022-02-18";
+    let files = [format!("{root}/market.yaml"), format!("{root}/fetched/SHFE.cu2203/2022-03-01/SHFE.cu2203.2022-03-01.csv.gz")];
+    let with = json!({ "root": root, "contracts": ["SHFE.cu2203"], "from": "2022-02-24", "to": "2022-03-02", "files": files });
+    assert_eq!(cells(with).unwrap()["SHFE.cu2203"], ["2022-02-24", "2022-02-25", "2022-02-28", "2022-03-02"]);
 }
 
 #[test]

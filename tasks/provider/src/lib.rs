@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 
 pub use breaker::{Breaker, BreakerState};
 pub use error::{Error, Result};
-pub use files::{Files, Named};
+pub use files::Files;
 pub use guard::{Guard, Guarded};
 pub use health::Health;
 pub use source::{Source, SourceName};

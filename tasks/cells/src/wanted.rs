@@ -1,6 +1,7 @@
-//! Contracts' codes in paths: `ticks/tq_cu2203_20220218.csv`, `SHFE.cu2203/2022-02-18.parquet`.
+//! Which tick files may hold ticks of the contracts that are asked for.
 
 use ghtrader_market::Contract;
+use ghtrader_market::file_names::codes;
 
 /// Which contracts of a variety are asked for.
 pub(crate) struct Wanted<'a> {
@@ -27,33 +28,9 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// The codes of a variety's contracts in a path: its letters, with no letter before them, and three or four digits.
-fn codes<'a>(path: &'a str, variety: &str) -> Vec<&'a str> {
-    let at = |start: usize| {
-        let before = path[..start].chars().next_back();
-        let rest = path.get(start + variety.len()..)?;
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let here = path.get(start..start + variety.len())?.eq_ignore_ascii_case(variety);
-        let whole = before.is_none_or(|c| !c.is_alphabetic()) && (3..=4).contains(&digits);
-        (here && whole).then(|| &path[start..start + variety.len() + digits])
-    };
-    path.char_indices().filter_map(|(start, _)| at(start)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn codes_are_found_in_paths() {
-        assert_eq!(codes("ticks/tq_cu2203_20220218.csv", "cu"), ["cu2203"]);
-        assert_eq!(codes("SHFE.au2206/2022-02-18.parquet", "au"), ["au2206"]);
-        assert_eq!(codes("ticks/AU2206.AU2208.csv", "au"), ["AU2206", "AU2208"]);
-        assert_eq!(codes("CF205.csv", "CF"), ["CF205"], "three digits, as CZCE writes them");
-        for none in ["ticks/cu20220218.csv", "cu/20220218.csv", "data2203.csv", "cu22.csv", "沪铜2203.csv", ""] {
-            assert!(codes(none, "cu").is_empty() && codes(none, "a").is_empty(), "{none}");
-        }
-    }
 
     #[test]
     fn a_file_that_names_no_contract_may_hold_any() {
