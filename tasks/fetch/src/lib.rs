@@ -7,7 +7,7 @@
 
 use anyhow::{Context as _, ensure};
 use ghtrader_kit::{InputFile, InputFolder, Job, OutputFolder, OutputJson, Result, Task};
-use ghtrader_market::{Calendar, Day, MarketFile, NoData};
+use ghtrader_market::{Calendar, Contract, Day, MarketFile, NoData};
 use ghtrader_provider::{Guarded, Origin, Provider, Source, TickFile, Window, compress};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,8 @@ impl Task for Fetch {
     fn run(params: Params, inputs: Inputs, outputs: Outputs, job: &Job) -> Result<()> {
         let (contract, day): (String, Day) = (job.axis("contract")?, job.axis("day")?);
         let market = MarketFile::read(inputs.market.path())?;
+        // A source may well have contracts that this market does not.
+        market.ticks_of(&Contract::parse(&contract)?)?;
         let window = Window::of_day(&contract, day, &market.clock())?;
         let calendar = Calendar::new(&market.clock())?;
         ensure!(calendar.is_trading_day(day), "{day} is no trading day of this market");

@@ -50,6 +50,12 @@ fn what_a_source_lacks_is_marked() {
 }
 
 #[test]
+fn a_contract_of_another_market_is_refused() {
+    let error = format!("{:#}", fetch("DCE.cu2403", "2024-01-30").err().unwrap());
+    assert!(error.contains("`DCE.cu2403` is no variety or contract of this market, which has cu of SHFE"), "{error}");
+}
+
+#[test]
 fn a_day_that_cannot_be_whole_is_refused() {
     let error = |day: &str| format!("{:#}", fetch("SHFE.cu2403", day).err().unwrap());
     assert!(error("2024-02-09").contains("2024-02-09 is no trading day"));

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use ghtrader_market::{Calendar, Contract, Day, MarketFile, Regime, file_names};
 
-use crate::synthetic::spec_of;
 use crate::{Error, Follow, Listing, LiveSink, Provider, Result, Sink, SourceTick, Window};
 
 /// A folder of tick files.
@@ -62,7 +61,7 @@ impl Provider for Files {
 
     fn history(&mut self, window: &Window, sink: Sink<'_>) -> Result<()> {
         let contract = Contract::parse(&window.contract)?;
-        let spec = spec_of(&self.market, &contract)?;
+        let spec = self.market.ticks_of(&contract)?;
         let calendar: Calendar = spec.calendar()?;
         let (from, to) = (calendar.local(window.from_ns).0, calendar.local(window.to_ns).0);
         let near = |file: &&String| file_names::days(file).is_none_or(|(first, last)| first <= to && last >= from);

@@ -78,8 +78,9 @@ impl Task for Record {
         let day: Day = job.axis("day")?;
         let market = MarketFile::read(inputs.market.path())?;
         ensure!(!params.contracts.is_empty(), "no contract is to be recorded: name some, such as SHFE.cu2403");
+        let end = end_of(&market, &params.contracts, day)?;
         let end = match params.today {
-            None => end_of(&market, &params.contracts, day)?,
+            None => end,
             Some(today) if day < today => i64::MIN,
             Some(_) => i64::MAX,
         };
@@ -188,13 +189,8 @@ fn end_of(market: &MarketFile, contracts: &[String], day: Day) -> Result<i64> {
     let whole = Window::of_day("", day, &market.clock())?.to_ns;
     let mut end = i64::MIN;
     for name in contracts {
-        let contract = Contract::parse(name)?;
-        let known = || market.varieties.keys().cloned().collect::<Vec<_>>().join(", ");
-        let variety = market.varieties.get(&contract.product);
-        let variety =
-            variety.with_context(|| format!("{name} is of no variety of market.yaml, which has {}", known()))?;
-        let specs = market.specs(&contract.product, variety, None).map_err(anyhow::Error::msg)?;
-        let close = specs.ticks.sessions.0.last().map(|session| calendar.moment(day, session.1));
+        let ticks = market.ticks_of(&Contract::parse(name)?)?;
+        let close = ticks.sessions.0.last().map(|session| calendar.moment(day, session.1));
         let late = |close: i64| close.saturating_add(i64::try_from(LATE.as_nanos()).unwrap_or(0));
         let close = match market.clock().calendar {
             CalendarRule::ChinaFutures => close.map_or(whole, late).min(whole),
@@ -246,8 +242,11 @@ mod tests {
         let end = end_of(&china, &["SHFE.cu2403".to_owned()], day).unwrap();
         // 15:10 in UTC+8.
         assert_eq!(end, 1_706_512_200_000_000_000);
-        let error = end_of(&china, &["SHFE.zn2403".to_owned()], day).unwrap_err();
-        assert!(error.to_string().contains("which has cu"), "{error}");
+        for strange in ["SHFE.zn2403", "DCE.cu2403"] {
+            let error = end_of(&china, &[strange.to_owned()], day).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{strange}` is no variety or contract")), "{error}");
+            assert!(error.contains("which has cu of SHFE"), "{error}");
+        }
         let round = "{ calendar: utc-day, levels: 1, varieties: { BTCUSDT: { exchange: X, tick: 0.1, multiplier: 1, files: [x] } } }";
         let end = end_of(&market(round), &["X.BTCUSDT".to_owned()], day).unwrap();
         assert_eq!(end, 1_706_572_800_000_000_000, "midnight");
