@@ -68,6 +68,17 @@ pub enum Error {
         /// The varieties with their exchanges.
         there: String,
     },
+    /// A contract of which the rule of listing says nothing.
+    #[error(
+        "the code of {contract} does not say year and month of delivery as {variety}2203 does, so `listing.months` of \
+         market.yaml cannot be told of it: name its days under `listing.contracts`"
+    )]
+    Delivery {
+        /// `CZCE.CF205`.
+        contract: String,
+        /// `CF`.
+        variety: String,
+    },
     /// A file that the list of a market's files should not have.
     #[error("the file `{file}` is outside the market folder `{root}`: `files` should be files(root ~ '/**')")]
     Outside {

@@ -1,17 +1,17 @@
 //! Kind `missing`: which (contract, day) of a market are still to be fetched.
 //!
-//! Expected are the trading days from … to of each contract, up to its last one; of these it leaves out what a file of
-//! the market names (`cu2403` and the day: ticks, or the marker `no_data.json` of a fetch) and days that are not over. It
-//! opens no tick file.
+//! Expected are the trading days of a contract's life, by the same rule as in `ledger` (`ghtrader_market::Life`); of these
+//! it leaves out what a file of the market names (ticks, or the marker `no_data.json` of a fetch) and days that are not
+//! over. It opens no tick file.
 
 mod there;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::ensure;
 use ghtrader_kit::{InputFile, InputFolder, Job, OutputJson, Result, Task};
-use ghtrader_market::{Calendar, Contract, Day, MarketFile, RollSpec};
-use ghtrader_provider::{Guarded, Provider, Source, Window};
+use ghtrader_market::{Bound, Calendar, Contract, Day, Known, Life, MarketFile};
+use ghtrader_provider::{Guarded, Provider, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -72,35 +72,20 @@ impl Task for Missing {
     fn run(params: Params, inputs: Inputs, outputs: Outputs, job: &Job) -> Result<()> {
         let market = MarketFile::read(inputs.market.path())?;
         ensure!(params.from <= params.to, "`from` is {} and `to` {}: nothing lies between", params.from, params.to);
-        let expected = if params.contracts.is_empty() {
-            let mut source = params.source.open(&market, inputs.archive.as_ref().map(InputFolder::path))?;
-            let listed = listed(&market, &mut source);
-            source.health().report(source.breaker(), job);
-            listed?
-        } else {
-            params
-                .contracts
-                .iter()
-                .map(|contract| Ok((contract.clone(), rule_of(&market, contract)?)))
-                .collect::<Result<_>>()?
-        };
-        let now = i64::try_from(jiff::Timestamp::now().as_nanosecond())?;
+        let named = params.contracts.iter().map(|contract| (contract.clone(), None)).collect();
+        let asked = if params.contracts.is_empty() { listed(&market, &params, &inputs, job)? } else { named };
         let contracts: Vec<Contract> =
-            expected.keys().map(|name| Contract::parse(name)).collect::<ghtrader_market::Result<_>>()?;
+            asked.keys().map(|name| Contract::parse(name)).collect::<ghtrader_market::Result<_>>()?;
         let there = There::of(&params.root, &params.files, &contracts)?;
         let calendar = Calendar::new(&market.clock())?;
-        let mut over = Vec::new();
-        let mut day = calendar.next(params.from.plus(-1));
-        while day <= params.to && Window::of_day("", day, &market.clock())?.to_ns <= now {
-            over.push(day);
-            day = calendar.next(day);
-        }
+        let over = calendar.last_over(i64::try_from(jiff::Timestamp::now().as_nanosecond())?);
         let mut cells = BTreeMap::new();
-        for (contract, (name, last)) in contracts.iter().zip(&expected) {
-            let expected = over.iter().copied().filter(|day| last.is_none_or(|last| *day <= last));
-            let days: Vec<Day> = expected.filter(|day| !there.holds(contract, *day)).collect();
+        for (contract, (name, last)) in contracts.iter().zip(asked) {
+            let life = market.listing_of(contract)?.life(contract, &calendar, as_listed(last))?;
+            let mut days = life.days(params.from, params.to.min(over), &calendar);
+            days.retain(|day| !there.holds(contract, *day));
             if !days.is_empty() {
-                cells.insert(name.clone(), days);
+                cells.insert(name, days);
             }
         }
         let count: usize = cells.values().map(Vec::len).sum();
@@ -109,27 +94,28 @@ impl Task for Missing {
     }
 }
 
-/// The contracts that a source has of the market's varieties, with their last trading days.
-fn listed(market: &MarketFile, source: &mut Guarded<Box<dyn Provider>>) -> Result<BTreeMap<String, Option<Day>>> {
-    let mut all = BTreeMap::new();
-    for (product, variety) in &market.varieties {
-        for listing in source.contracts(&variety.exchange, product)? {
-            let by_rule = rule_of(market, &listing.contract)?;
-            all.insert(listing.contract, by_rule.or(listing.last_day));
-        }
-    }
+/// The contracts that the source has of the market's varieties, with the last trading days that it says.
+fn listed(market: &MarketFile, params: &Params, inputs: &Inputs, job: &Job) -> Result<BTreeMap<String, Option<Day>>> {
+    let mut source = params.source.open(market, inputs.archive.as_ref().map(InputFolder::path))?;
+    let found = all_of(market, &mut source);
+    source.health().report(source.breaker(), job);
+    let found = found?;
     let products: BTreeSet<&String> = market.varieties.keys().collect();
-    ensure!(!all.is_empty(), "the source has no contract of {products:?}: name them with `contracts`");
-    Ok(all)
+    ensure!(!found.is_empty(), "the source has no contract of {products:?}: name them with `contracts`");
+    Ok(found)
 }
 
-/// The last trading day of a contract by the rule of its variety; `None` where it does not expire.
-fn rule_of(market: &MarketFile, name: &str) -> Result<Option<Day>> {
-    let contract = Contract::parse(name)?;
-    let known = || market.varieties.keys().cloned().collect::<Vec<_>>().join(", ");
-    let variety = market.varieties.get(&contract.product);
-    let variety = variety.with_context(|| format!("{name} is of no variety of market.yaml, which has {}", known()))?;
-    let specs = market.specs(&contract.product, variety, None).map_err(|what| anyhow!("market.yaml: {what}"))?;
-    let roll: RollSpec = specs.roll;
-    Ok(roll.last_trading_day(&contract, &roll.calendar()?)?)
+fn all_of(market: &MarketFile, source: &mut Guarded<Box<dyn Provider>>) -> Result<BTreeMap<String, Option<Day>>> {
+    let mut found = BTreeMap::new();
+    for (product, variety) in &market.varieties {
+        let listings = source.contracts(&variety.exchange, product)?;
+        found.extend(listings.into_iter().map(|listing| (listing.contract, listing.last_day)));
+    }
+    Ok(found)
+}
+
+/// A life of which market.yaml says nothing: up to the last day that the source says, else asked for on every day.
+fn as_listed(last: Option<Day>) -> Life {
+    let open = Bound { day: None, known: Known::Open };
+    Life { listed: open, last: last.map_or(open, |day| Bound { day: Some(day), known: Known::Source }) }
 }
