@@ -46,7 +46,7 @@ fn what_a_market_lacks_is_fetched_once_and_is_what_the_service_has() {
     assert_eq!(ran(&answer)["fetch"], 4 * contracts, "{answer:#?}");
     // The day before the first one has no ticks: that is noted, and not asked for again.
     let marker: Value =
-        serde_json::from_str(&space.read("market/fetched/SHFE.cu2403/2024-01-26/no_data.json")).unwrap();
+        serde_json::from_str(&space.read("market/fetched/SHFE.cu2403/2024-01-26/no_data.tqsdk.json")).unwrap();
     let expected =
         serde_json::json!([{ "contract": "SHFE.cu2403", "day": "2024-01-26", "reason": "tqsdk has no ticks of it" }]);
     assert_eq!(marker, expected);
@@ -73,12 +73,38 @@ fn what_a_market_lacks_is_fetched_once_and_is_what_the_service_has() {
     assert!(ours.len() > 2 * contracts, "{ours:#?}");
     assert_eq!(ours, theirs);
 
-    // One that is lost is fetched again, alone, and for that nobody has to be asked.
+    // One that is removed is asked for again, alone.
     std::fs::remove_dir_all(space.path("market/fetched/SHFE.cu2403/2024-01-30")).unwrap();
     let lost = fetch(&space, &server.address(), &[]);
     assert_eq!(lost.code, 0, "{lost:#?}");
     assert!(space.exists("market/fetched/SHFE.cu2403/2024-01-30/source.json"));
-    assert_eq!(server.seen().charts, asked.charts, "it was in the cache: {lost:#?}");
+    assert_eq!(ran(&lost)["fetch"], 1, "{lost:#?}");
+    assert!(server.seen().charts > asked.charts, "{lost:#?}");
+}
+
+#[test]
+fn what_one_source_does_not_have_another_one_may() {
+    let (whole, part) = (server(3, None), server(1, None));
+    let from = account(&whole, FILES);
+    let one = ["-p", "symbols=[SHFE.cu2403]"];
+    assert_eq!(fetch(&from, &whole.address(), &one).code, 0);
+    let to = account(&part, FILES);
+    let first = fetch(&to, &part.address(), &one);
+    assert_eq!((first.code, ran(&first)["fetch"]), (0, 4), "{first:#?}");
+    let folder = |day: &str| to.path(&format!("market/fetched/SHFE.cu2403/{day}"));
+    assert!(folder("2024-01-30").join("no_data.tqsdk.json").exists());
+
+    std::fs::rename(from.path("market/fetched"), to.path("archive")).unwrap();
+    let source = ["-p", "source=files", "-p", "archive=archive"];
+    let other = fetch(&to, "", &[&one[..], &source].concat());
+    assert_eq!((other.code, ran(&other)["fetch"]), (0, 3), "the marked days alone: {other:#?}");
+    assert!(folder("2024-01-30").join("source.json").exists() && !folder("2024-01-30").join("no_data.tqsdk.json").exists());
+    assert!(folder("2024-01-26").join("no_data.files.json").exists(), "neither has it");
+    let marked: Value = serde_json::from_str(&to.read("market/fetched/no_data.json")).unwrap();
+    let expected = serde_json::json!([{ "contract": "SHFE.cu2403", "day": "2024-01-26", "reason": "see fetched/SHFE.cu2403/2024-01-26" }]);
+    assert_eq!(marked, expected);
+    let again = fetch(&to, "", &[&one[..], &source].concat());
+    assert_eq!((again.code, ran(&again).get("fetch")), (0, None), "{again:#?}");
 }
 
 #[test]

@@ -13,7 +13,8 @@ use crate::wanted::Wanted;
 /// The cells of the files that match any of the patterns, by name.
 pub(crate) fn cells(params: &Params, patterns: &[String], contracts: &Wanted<'_>) -> Result<BTreeMap<String, Cell>> {
     let matchers = patterns.iter().map(|pattern| matcher(pattern)).collect::<Result<Vec<_>>>()?;
-    let inside = params.files.iter().map(|file| file_names::inside(&params.root, file)).collect::<Result<Vec<_>, _>>()?;
+    let inside = params.files.iter().map(|file| file_names::inside(&params.root, file));
+    let inside = inside.collect::<ghtrader_market::Result<Vec<_>>>()?;
     for (pattern, matcher) in patterns.iter().zip(&matchers) {
         ensure!(inside.iter().any(|file| matcher.is_match(file)), nothing_matches(pattern, &inside));
     }

@@ -37,7 +37,7 @@ pub struct Inputs {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Outputs {
-    /// <contract>.<day>.csv.gz and source.json; or no_data.json alone
+    /// <contract>.<day>.csv.gz and source.json; or no_data.<source>.json alone, or not_yet.<source>.json where there may be data yet
     ticks: OutputFolder,
     /// [{contract, day, reason}] where there is no data, else []
     #[schemars(extend("path" = "no_data.json"))]
@@ -59,26 +59,29 @@ impl Task for Fetch {
         let window = Window::of_day(&contract, day, &market.clock())?;
         let calendar = Calendar::new(&market.clock())?;
         ensure!(calendar.is_trading_day(day), "{day} is no trading day of this market");
-        // What comes later would never be asked for again.
+        // What comes later would never be asked for again, where there are ticks already.
         let now = i64::try_from(jiff::Timestamp::now().as_nanosecond())?;
         ensure!(now >= window.to_ns, "the trading day {day} is not over yet: fetch it afterwards, or record it live");
         let mut source = params.source.open(&market, inputs.archive.as_ref().map(InputFolder::path))?;
         let fetched = fetch(&mut source, &window, day, &outputs);
         source.health().report(source.breaker(), job);
         let origin = fetched.with_context(|| format!("{contract} of {day}"))?;
-        let no_data: Vec<NoData> = (origin.rows == 0)
-            .then(|| NoData { contract, day, to: None, reason: format!("{} has no ticks of it", origin.source) })
-            .into_iter()
-            .collect();
-        if !no_data.is_empty() {
-            fs_err::write(outputs.ticks.path().join("no_data.json"), to_text(&no_data)?)?;
+        // A source may put the history of a day together overnight, or on the next trading day.
+        let settled = now >= Window::of_day("", calendar.next(day), &market.clock())?.to_ns;
+        let mut no_data = Vec::new();
+        if origin.rows == 0 {
+            let (file, reason) = if settled {
+                ("no_data", "has no ticks of it")
+            } else {
+                ("not_yet", "has no ticks of it yet; it is asked again")
+            };
+            let marker = NoData { contract, day, to: None, reason: format!("{} {reason}", origin.source) };
+            let text = serde_json::to_string_pretty(&[&marker])? + "\n";
+            fs_err::write(outputs.ticks.path().join(format!("{file}.{}.json", origin.source)), text)?;
+            no_data.extend(settled.then_some(marker));
         }
         outputs.no_data.write(&no_data)
     }
-}
-
-fn to_text(no_data: &[NoData]) -> Result<String> {
-    Ok(serde_json::to_string_pretty(no_data)? + "\n")
 }
 
 /// Fetches into a file; without rows there is none.

@@ -4,7 +4,7 @@
 
 use ghtrader_fetch::Fetch;
 use ghtrader_kit::{Bench, Done, Result};
-use ghtrader_market::NoData;
+use ghtrader_market::{Calendar, Clock, NoData};
 use ghtrader_provider::{Origin, unpack};
 use serde_json::json;
 
@@ -46,7 +46,22 @@ fn what_a_source_lacks_is_marked() {
     );
     let names: Vec<_> =
         std::fs::read_dir(done.path("ticks")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(names, ["no_data.json"]);
+    assert_eq!(names, ["no_data.synthetic.json"]);
+}
+
+#[test]
+fn an_empty_answer_soon_after_the_day_is_no_marker() {
+    let calendar = Calendar::new(&Clock::china()).unwrap();
+    let last = calendar.last_over(i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap());
+    let names = |done: &Done| -> Vec<_> {
+        std::fs::read_dir(done.path("ticks")).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+    };
+    let soon = fetch("SHFE.cu2403", &last.to_string()).unwrap();
+    assert_eq!(soon.json::<Vec<NoData>>("no_data").unwrap(), [], "the trading day after it is not over");
+    assert_eq!(names(&soon), ["not_yet.synthetic.json"]);
+    let later = fetch("SHFE.cu2403", &calendar.previous(last).to_string()).unwrap();
+    assert_eq!(later.json::<Vec<NoData>>("no_data").unwrap().len(), 1);
+    assert_eq!(names(&later), ["no_data.synthetic.json"]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Kind `missing`: which (contract, day) of a market are still to be fetched.
 //!
 //! Expected are the trading days of a contract's life, by the same rule as in `ledger` (`ghtrader_market::Life`); of these
-//! it leaves out what a file of the market names (ticks, or the marker `no_data.json` of a fetch) and days that are not
-//! over. It opens no tick file.
+//! it leaves out what a file of the market names (ticks, or the marker `no_data.<source>.json` of a fetch from the same
+//! source) and days that are not over. It opens no tick file.
 
 mod there;
 
@@ -76,7 +76,7 @@ impl Task for Missing {
         let asked = if params.contracts.is_empty() { listed(&market, &params, &inputs, job)? } else { named };
         let contracts: Vec<Contract> =
             asked.keys().map(|name| Contract::parse(name)).collect::<ghtrader_market::Result<_>>()?;
-        let there = There::of(&params.root, &params.files, &contracts)?;
+        let there = There::of(&params.root, &params.files, &contracts, params.source.name)?;
         let calendar = Calendar::new(&market.clock())?;
         let over = calendar.last_over(i64::try_from(jiff::Timestamp::now().as_nanosecond())?);
         let mut cells = BTreeMap::new();

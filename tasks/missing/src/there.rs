@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ghtrader_kit::Result;
 use ghtrader_market::{Contract, Day, file_names};
+use ghtrader_provider::SourceName;
 
 /// The days of which there is a file, by contract.
 pub(crate) struct There {
@@ -12,15 +13,16 @@ pub(crate) struct There {
 }
 
 impl There {
-    /// What files of the market folder `root` say of these contracts.
-    pub(crate) fn of(root: &str, files: &[String], contracts: &[Contract]) -> Result<Self> {
+    /// What files of the market folder `root` say of these contracts; of the markers that there are no ticks, those count
+    /// that come from this source: another one may have them.
+    pub(crate) fn of(root: &str, files: &[String], contracts: &[Contract], source: SourceName) -> Result<Self> {
         let products: BTreeSet<&str> = contracts.iter().map(|contract| contract.product.as_str()).collect();
         // Few codes have no month of delivery; those that have one are found in a name once, however many are asked for.
         let plain: Vec<&Contract> = contracts.iter().filter(|contract| contract.code == contract.product).collect();
         let mut spans: BTreeMap<String, Vec<(Day, Day)>> = BTreeMap::new();
         for file in files {
             let file = file_names::inside(root, file)?;
-            let Some((codes, span)) = held(file, &products, &plain) else { continue };
+            let Some((codes, span)) = held(file, &products, &plain, source) else { continue };
             codes.into_iter().for_each(|code| spans.entry(code).or_default().push(span));
         }
         spans.values_mut().for_each(|spans| spans.sort_unstable());
@@ -37,8 +39,13 @@ impl There {
 }
 
 /// The codes and the days that a file speaks of, ticks or a marker that there are none.
-fn held(file: &str, products: &BTreeSet<&str>, plain: &[&Contract]) -> Option<(BTreeSet<String>, (Day, Day))> {
-    if let Some(folder) = file.strip_suffix("/no_data.json") {
+fn held(
+    file: &str,
+    products: &BTreeSet<&str>,
+    plain: &[&Contract],
+    source: SourceName,
+) -> Option<(BTreeSet<String>, (Day, Day))> {
+    if let Some(folder) = file.strip_suffix(&format!("/no_data.{}.json", source.as_str())) {
         let (contract, day) = folder.strip_prefix("fetched/")?.split_once('/')?;
         let day = day.parse().ok()?;
         return Some((BTreeSet::from([Contract::parse(contract).ok()?.code.to_ascii_lowercase()]), (day, day)));
@@ -56,7 +63,8 @@ mod tests {
 
     fn holds(file: &str, contract: &str, day: &str) -> bool {
         let contract = Contract::parse(contract).unwrap();
-        let there = There::of("m/shfe-2024-01-02", &[format!("m/shfe-2024-01-02/{file}")], &[contract.clone()]);
+        let (root, contracts) = ("m/shfe-2024-01-02", [contract.clone()]);
+        let there = There::of(root, &[format!("{root}/{file}")], &contracts, SourceName::Tqsdk);
         there.unwrap().holds(&contract, day.parse().unwrap())
     }
 
@@ -67,7 +75,7 @@ mod tests {
             "tq_cu2403_20240129.csv",
             "CU2403_20240129.csv",
             "fetched/SHFE.cu2403/2024-01-29/SHFE.cu2403.2024-01-29.csv.gz",
-            "fetched/SHFE.cu2403/2024-01-29/no_data.json",
+            "fetched/SHFE.cu2403/2024-01-29/no_data.tqsdk.json",
             "cu2403_20240101_20240131.csv",
         ] {
             assert!(holds(yes, "SHFE.cu2403", "2024-01-29"), "{yes}");
@@ -80,6 +88,9 @@ mod tests {
             "cu2403_20240130.csv",
             "2024-01-29/cu2403.csv",
             "fetched/SHFE.cu2403/2024-01-29/source.json",
+            "fetched/SHFE.cu2403/2024-01-29/no_data.files.json",
+            "fetched/SHFE.cu2403/2024-01-29/not_yet.tqsdk.json",
+            "other/SHFE.cu2403/2024-01-29/no_data.tqsdk.json",
             "recorded/2024-01-29/SHFE.cu2403.2024-01-29.source.json",
         ] {
             assert!(!holds(no, "SHFE.cu2403", "2024-01-29"), "{no}");

@@ -38,7 +38,8 @@ fn expected_less_what_is_there() {
         "market/market.yaml",
         "market/fetched/SHFE.cu2403/2024-02-07/SHFE.cu2403.2024-02-07.csv.gz",
         "market/fetched/SHFE.cu2403/2024-02-07/source.json",
-        "market/fetched/SHFE.cu2403/2024-02-19/no_data.json",
+        "market/fetched/SHFE.cu2403/2024-02-19/no_data.tqsdk.json",
+        "market/fetched/SHFE.cu2403/2024-02-20/no_data.files.json",
         "market/ticks/cu2404_20240207_20240219.csv",
     ];
     let with = json!({ "contracts": ["SHFE.cu2403", "SHFE.cu2404", "SHFE.cu2402"], "from": "2024-02-06", "to": "2024-02-20", "root": "market", "files": files });

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use ghtrader_kit::{InputFile, Job, OutputFolder, Result, Task};
 use ghtrader_market::{Calendar, CalendarRule, Contract, Day, MarketFile, Regime, TimeOfDay};
 use ghtrader_provider::{Event, Follow, Guarded, Provider, Source, SourceTick, Spool, Window, spool_of};
