@@ -5,7 +5,7 @@
 use ghtrader_fetch::Fetch;
 use ghtrader_kit::{Bench, Done, Result};
 use ghtrader_market::{Calendar, Clock, NoData};
-use ghtrader_provider::{Origin, unpack};
+use ghtrader_provider::Origin;
 use serde_json::json;
 
 const MARKET: &str = "
@@ -24,7 +24,8 @@ fn fetch(contract: &str, day: &str) -> Result<Done> {
 #[test]
 fn ticks_and_where_they_come_from() {
     let done = fetch("SHFE.cu2403", "2024-01-30").unwrap();
-    let text = unpack(&done.path("ticks").join("SHFE.cu2403.2024-01-30.csv.gz")).unwrap();
+    let file = std::fs::File::open(done.path("ticks").join("SHFE.cu2403.2024-01-30.csv.gz")).unwrap();
+    let text = std::io::read_to_string(flate2::read::GzDecoder::new(file)).unwrap();
     let origin: Origin =
         serde_json::from_slice(&std::fs::read(done.path("ticks").join("source.json")).unwrap()).unwrap();
     assert_eq!(text.lines().count() as u64, origin.rows + 1);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ghtrader_kit::Result;
 use ghtrader_market::{Contract, Day, file_names};
-use ghtrader_provider::SourceName;
+use ghtrader_provider::{SourceName, UNFINISHED};
 
 /// The days of which there is a file, by contract.
 pub(crate) struct There {
@@ -50,8 +50,11 @@ fn held(
         let day = day.parse().ok()?;
         return Some((BTreeSet::from([Contract::parse(contract).ok()?.code.to_ascii_lowercase()]), (day, day)));
     }
-    // What lies beside tick files says where they come from.
-    let span = file_names::days(file).filter(|_| !file.ends_with(".json"))?;
+    // What lies beside tick files says where they come from; of a recording that did not last, the rest is to be had.
+    if file.ends_with(".json") || file.split('/').any(|folder| folder == UNFINISHED) {
+        return None;
+    }
+    let span = file_names::days(file)?;
     let dated = products.iter().flat_map(|product| file_names::codes(file, product)).map(str::to_ascii_lowercase);
     let named = plain.iter().filter(|contract| file_names::names(file, contract));
     Some((dated.chain(named.map(|contract| contract.code.to_ascii_lowercase())).collect(), span))
@@ -90,6 +93,7 @@ mod tests {
             "fetched/SHFE.cu2403/2024-01-29/source.json",
             "fetched/SHFE.cu2403/2024-01-29/no_data.files.json",
             "fetched/SHFE.cu2403/2024-01-29/not_yet.tqsdk.json",
+            "recorded/2024-01-29/unfinished/SHFE.cu2403.2024-01-29.csv.gz",
             "other/SHFE.cu2403/2024-01-29/no_data.tqsdk.json",
             "recorded/2024-01-29/SHFE.cu2403.2024-01-29.source.json",
         ] {

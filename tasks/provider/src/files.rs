@@ -116,7 +116,14 @@ mod tests {
 
     fn contracts(market: &str, product: &str) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
-        for file in ["ticks/cu/20240129.csv", "cu2413.csv", "cu2403_20240129.csv", "CU2404.csv", "BTCUSDT_20240129.csv", "au.csv"] {
+        for file in [
+            "ticks/cu/20240129.csv",
+            "cu2413.csv",
+            "cu2403_20240129.csv",
+            "CU2404.csv",
+            "BTCUSDT_20240129.csv",
+            "au.csv",
+        ] {
             fs_err::create_dir_all(folder.path().join("ticks/cu")).unwrap();
             fs_err::write(folder.path().join(file), "").unwrap();
         }

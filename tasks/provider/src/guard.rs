@@ -191,13 +191,14 @@ impl<P: Provider> Provider for Guarded<P> {
         let attempt = |inner: &mut P, this: &mut Attempt| {
             let mut after: Vec<Option<i64>> = follow.iter().map(|follow| follow.after).collect();
             let result = inner.live(&follow, &mut |event| {
-                connected.set(true);
+                // Who awaits an answer does not know yet whether there is one.
+                connected.set(connected.get() || !matches!(event, Event::Waiting));
                 let seen = match &event {
                     Event::Tick(tick) => {
                         this.tick();
                         follow.iter().position(|follow| follow.contract == tick.contract).zip(Some(tick.id))
                     }
-                    Event::Idle => None,
+                    Event::Idle | Event::Waiting => None,
                 };
                 let flow = (*sink.borrow_mut())(event)?;
                 if let Some((at, id)) = seen {

@@ -41,7 +41,7 @@ impl SourceName {
 pub struct Source {
     /// Which one
     pub name: SourceName,
-    /// The address of a server that has all of TqSdk's services, instead of the public ones; for tests
+    /// The address of a server that has all of TqSdk's services, instead of the public ones
     pub server: Option<String>,
     /// Retries and circuit breaker
     pub guard: Guard,
