@@ -67,8 +67,7 @@ impl Task for ListCells {
     fn run(params: Params, inputs: Inputs, outputs: Outputs, _: &Job) -> Result<()> {
         let market = MarketFile::read(inputs.market.path())?;
         let symbols = Symbols::parse(&params.symbols).context("parameter `symbols`")?;
-        let varieties = market.varieties.iter().map(|(name, variety)| (variety.exchange.as_str(), name.as_str()));
-        symbols.check(varieties).context("parameter `symbols`")?;
+        symbols.check(market.varieties()).context("parameter `symbols`")?;
         let mut cells = Cells::new();
         let mut specs = AllSpecs::new();
         for (name, variety) in &market.varieties {

@@ -55,8 +55,7 @@ pub fn codes<'a>(path: &'a str, variety: &str) -> Vec<&'a str> {
 /// delivery, as a word of its own (`BTCUSDT_20220218.csv`).
 pub fn names(path: &str, contract: &Contract) -> bool {
     let same = |code: &str| code.eq_ignore_ascii_case(&contract.code);
-    codes(path, &contract.product).into_iter().any(same)
-        || path.split(|c: char| !c.is_alphanumeric()).any(same)
+    codes(path, &contract.product).into_iter().any(same) || path.split(|c: char| !c.is_alphanumeric()).any(same)
 }
 
 #[cfg(test)]

@@ -270,6 +270,11 @@ impl MarketFile {
         Ok(Specs { ticks, roll, cost, regime, listing })
     }
 
+    /// The varieties with their exchanges: `("SHFE", "cu")`.
+    pub fn varieties(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        self.varieties.iter().map(|(name, variety)| (variety.exchange.as_str(), name.as_str()))
+    }
+
     /// How ticks of a contract are to be read.
     ///
     /// # Errors
@@ -294,11 +299,12 @@ impl MarketFile {
     ) -> Result<T> {
         let variety = self.varieties.get(&contract.product);
         let Some(variety) = variety.filter(|variety| variety.exchange == contract.exchange) else {
-            let there = self.varieties.iter().map(|(name, variety)| format!("{name} of {}", variety.exchange));
+            let there = self.varieties().map(|(exchange, name)| format!("{name} of {exchange}"));
             let there = there.collect::<Vec<_>>().join(", ");
             return Err(Error::Symbol { symbol: contract.to_string(), there });
         };
-        let wrong = |what| Error::Market { path: "market.yaml".into(), what: format!("`{}`: {what}", contract.product) };
+        let wrong =
+            |what| Error::Market { path: "market.yaml".into(), what: format!("`{}`: {what}", contract.product) };
         what(self, &contract.product, variety).map_err(wrong)
     }
 

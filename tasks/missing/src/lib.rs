@@ -6,11 +6,12 @@
 
 mod there;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::io::Write as _;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use ghtrader_kit::{InputFile, InputFolder, Job, OutputJson, Result, Task};
-use ghtrader_market::{Bound, Calendar, Contract, Day, Known, Life, MarketFile};
+use ghtrader_market::{Bound, Calendar, Contract, Day, Known, Life, MarketFile, Symbols};
 use ghtrader_provider::{Guarded, Provider, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,9 +28,9 @@ pub struct Params {
     /// Where contracts are asked for
     #[serde(default)]
     pub source: Source,
-    /// Contracts, such as SHFE.cu2403; none: all that the source has of the market's varieties
+    /// Varieties (`cu`: the contracts that the source has of it) and contracts (`SHFE.au2206`); none: all varieties
     #[serde(default)]
-    pub contracts: Vec<String>,
+    pub symbols: Vec<String>,
     /// The first trading day
     pub from: Day,
     /// The last trading day
@@ -72,18 +73,17 @@ impl Task for Missing {
     fn run(params: Params, inputs: Inputs, outputs: Outputs, job: &Job) -> Result<()> {
         let market = MarketFile::read(inputs.market.path())?;
         ensure!(params.from <= params.to, "`from` is {} and `to` {}: nothing lies between", params.from, params.to);
-        let named = params.contracts.iter().map(|contract| (contract.clone(), None)).collect();
-        let asked = if params.contracts.is_empty() { listed(&market, &params, &inputs, job)? } else { named };
+        let calendar = Calendar::new(&market.clock())?;
+        let Asked { contracts: asked, closed } = asked(&market, &calendar, &params, &inputs, job)?;
         let contracts: Vec<Contract> =
             asked.keys().map(|name| Contract::parse(name)).collect::<ghtrader_market::Result<_>>()?;
         let there = There::of(&params.root, &params.files, &contracts, params.source.name)?;
-        let calendar = Calendar::new(&market.clock())?;
         let over = calendar.last_over(i64::try_from(jiff::Timestamp::now().as_nanosecond())?);
         let mut cells = BTreeMap::new();
         for (contract, (name, last)) in contracts.iter().zip(asked) {
             let life = market.listing_of(contract)?.life(contract, &calendar, as_listed(last))?;
             let mut days = life.days(params.from, params.to.min(over), &calendar);
-            days.retain(|day| !there.holds(contract, *day));
+            days.retain(|day| !there.holds(contract, *day) && !closed.contains(day));
             if !days.is_empty() {
                 cells.insert(name, days);
             }
@@ -94,23 +94,67 @@ impl Task for Missing {
     }
 }
 
-/// The contracts that the source has of the market's varieties, with the last trading days that it says.
-fn listed(market: &MarketFile, params: &Params, inputs: &Inputs, job: &Job) -> Result<BTreeMap<String, Option<Day>>> {
-    let mut source = params.source.open(market, inputs.archive.as_ref().map(InputFolder::path))?;
-    let found = all_of(market, &mut source);
-    source.health().report(source.breaker(), job);
-    let found = found?;
-    let products: BTreeSet<&String> = market.varieties.keys().collect();
-    ensure!(!found.is_empty(), "the source has no contract of {products:?}: name them with `contracts`");
-    Ok(found)
+/// What is asked for, as far as the source says it. It is asked only where no contracts of a variety are named.
+#[derive(Default)]
+struct Asked {
+    /// The contracts, with the last trading days that the source says.
+    contracts: BTreeMap<String, Option<Day>>,
+    /// See [`closed`].
+    closed: Vec<Day>,
 }
 
-fn all_of(market: &MarketFile, source: &mut Guarded<Box<dyn Provider>>) -> Result<BTreeMap<String, Option<Day>>> {
+fn asked(market: &MarketFile, calendar: &Calendar, params: &Params, inputs: &Inputs, job: &Job) -> Result<Asked> {
+    let symbols = Symbols::parse(&params.symbols).context("parameter `symbols`")?;
+    symbols.check(market.varieties()).context("parameter `symbols`")?;
+    let (mut asked, mut whole) = (Asked::default(), Vec::new());
+    for (exchange, product) in market.varieties() {
+        match symbols.contracts(exchange, product) {
+            Some(named) => asked.contracts.extend(named.into_iter().map(|contract| (contract.to_string(), None))),
+            None => whole.push((exchange, product)),
+        }
+    }
+    if !whole.is_empty() {
+        let mut source = params.source.open(market, inputs.archive.as_ref().map(InputFolder::path))?;
+        let listed = listed(&whole, &mut source);
+        let closed = closed(&mut source, calendar, params.from, params.to);
+        source.health().report(source.breaker(), job);
+        asked.contracts.extend(listed?);
+        asked.closed = closed?;
+    }
+    Ok(asked)
+}
+
+/// The days on which there is no trading as the source says, and there is as the market's calendar guesses: beyond its list of
+/// holidays it knows weekends only.
+fn closed(source: &mut impl Provider, calendar: &Calendar, from: Day, to: Day) -> Result<Vec<Day>> {
+    if calendar.covers(from) && calendar.covers(to) {
+        return Ok(Vec::new());
+    }
+    let mut closed = source.closed_days()?;
+    closed.retain(|day| (from..=to).contains(day) && !calendar.covers(*day) && calendar.is_trading_day(*day));
+    if !closed.is_empty() {
+        let days: Vec<String> = closed.iter().map(Day::to_string).collect();
+        let days = days.join(", ");
+        // A reader of the log that has gone away is no reason to fail.
+        let _ =
+            writeln!(std::io::stderr(), "no trading on {days}, says the source: add them to `closed` of market.yaml");
+    }
+    Ok(closed)
+}
+
+/// The contracts that a source has of varieties.
+fn listed(
+    varieties: &[(&str, &str)],
+    source: &mut Guarded<Box<dyn Provider>>,
+) -> Result<BTreeMap<String, Option<Day>>> {
     let mut found = BTreeMap::new();
-    for (product, variety) in &market.varieties {
-        let listings = source.contracts(&variety.exchange, product)?;
+    for (exchange, product) in varieties {
+        let listings = source.contracts(exchange, product)?;
         found.extend(listings.into_iter().map(|listing| (listing.contract, listing.last_day)));
     }
+    let products: Vec<&str> = varieties.iter().map(|(_, product)| *product).collect();
+    let products = products.join(", ");
+    ensure!(!found.is_empty(), "the source has no contract of {products}: name them with `symbols`, [SHFE.cu2403]");
     Ok(found)
 }
 
@@ -118,4 +162,55 @@ fn all_of(market: &MarketFile, source: &mut Guarded<Box<dyn Provider>>) -> Resul
 fn as_listed(last: Option<Day>) -> Life {
     let open = Bound { day: None, known: Known::Open };
     Life { listed: open, last: last.map_or(open, |day| Bound { day: Some(day), known: Known::Source }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use ghtrader_market::{Clock, Regime};
+    use ghtrader_provider::{Follow, Listing, LiveSink, Sink, Window};
+
+    use super::*;
+
+    /// A source that knows holidays alone.
+    struct Holidays(&'static [&'static str]);
+
+    impl Provider for Holidays {
+        fn name(&self) -> &'static str {
+            "holidays"
+        }
+
+        fn tier(&self) -> Regime {
+            Regime::Historical
+        }
+
+        fn history(&mut self, _: &Window, _: Sink<'_>) -> ghtrader_provider::Result<()> {
+            Ok(())
+        }
+
+        fn live(&mut self, _: &[Follow], _: LiveSink<'_>) -> ghtrader_provider::Result<()> {
+            Ok(())
+        }
+
+        fn closed_days(&mut self) -> ghtrader_provider::Result<Vec<Day>> {
+            Ok(self.0.iter().map(|day| day.parse().unwrap()).collect())
+        }
+
+        fn contracts(&mut self, _: &str, _: &str) -> ghtrader_provider::Result<Vec<Listing>> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    fn where_the_list_of_holidays_ends_the_source_says_which_days_are_closed() {
+        let calendar = Calendar::new(&Clock::china()).unwrap();
+        // A Tuesday, a Sunday and a Wednesday, and a Tuesday of which the market's own list knows.
+        let mut source = Holidays(&["2029-02-13", "2029-02-18", "2029-02-14", "2024-01-02"]);
+        let mut of = |from: &str, to: &str| -> Vec<String> {
+            let days = closed(&mut source, &calendar, from.parse().unwrap(), to.parse().unwrap()).unwrap();
+            days.iter().map(Day::to_string).collect()
+        };
+        assert_eq!(of("2024-01-01", "2029-12-31"), ["2029-02-13", "2029-02-14"]);
+        assert_eq!(of("2029-02-14", "2029-12-31"), ["2029-02-14"]);
+        assert!(of("2024-01-01", "2024-12-31").is_empty(), "there the market's calendar is no guess");
+    }
 }

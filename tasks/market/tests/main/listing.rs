@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use ghtrader_market::{
-    Bound, Calendar, Clock, Contract, Day, Expiry, Known, Life, Lifetime, ListingRule, ListingSpec, MarketFile, Symbols, read_no_data,
+    Bound, Calendar, Clock, Contract, Day, Expiry, Known, Life, Lifetime, ListingRule, ListingSpec, MarketFile,
+    Symbols, read_no_data,
 };
 
 fn day(text: &str) -> Day {
@@ -53,7 +54,9 @@ fn ticks_are_expected_from_listing_to_expiry() {
     let ends = ["2023-03-14", "2023-03-17"];
     assert_eq!(days(&shfe("cu"), "SHFE.cu2403", open, ends), ["2023-03-16", "2023-03-17"]);
     assert_eq!(days(&shfe("cu"), "SHFE.cu2303", open, ends), ["2023-03-14", "2023-03-15"]);
-    let unknown = spec("{ calendar: china-futures, levels: 1, varieties: { cu: { exchange: SHFE, files: [a], listing: {}, roll: {} } } }");
+    let unknown = spec(
+        "{ calendar: china-futures, levels: 1, varieties: { cu: { exchange: SHFE, files: [a], listing: {}, roll: {} } } }",
+    );
     assert_eq!(days(&unknown, "SHFE.cu2403", open, ends), ["2023-03-14", "2023-03-15", "2023-03-16", "2023-03-17"]);
     let ticks = Bound { day: Some(day("2023-03-15")), known: Known::Ticks };
     assert_eq!(days(&unknown, "SHFE.cu2403", ticks, ends), ["2023-03-15", "2023-03-16", "2023-03-17"]);
