@@ -6,9 +6,9 @@
 //! and does not look at what a tick says: `ingest` does.
 
 use anyhow::{Context as _, ensure};
-use ghtrader_kit::{InputFile, InputFolder, Job, OutputFolder, OutputJson, Result, Task};
+use ghtrader_kit::{Job, OutputFolder, OutputJson, Result, Task};
 use ghtrader_market::{Calendar, Contract, Day, MarketFile, NoData};
-use ghtrader_provider::{Guarded, Origin, Provider, Source, TickFile, Window, compress};
+use ghtrader_provider::{Guarded, Origin, Provider, Source, SourceInputs, TickFile, Window, compress};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,16 +21,6 @@ pub struct Fetch;
 pub struct Params {
     /// Where from
     pub source: Source,
-}
-
-/// What it reads.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Inputs {
-    /// market.yaml
-    market: InputFile,
-    /// The folder of tick files of the source `files`
-    archive: Option<InputFolder>,
 }
 
 /// What it writes.
@@ -48,10 +38,10 @@ impl Task for Fetch {
     const NAME: &'static str = "fetch";
     const ABOUT: &'static str = "Historical ticks of a contract and trading day from a source, or that it has none";
     type Params = Params;
-    type Inputs = Inputs;
+    type Inputs = SourceInputs;
     type Outputs = Outputs;
 
-    fn run(params: Params, inputs: Inputs, outputs: Outputs, job: &Job) -> Result<()> {
+    fn run(params: Params, inputs: SourceInputs, outputs: Outputs, job: &Job) -> Result<()> {
         let (contract, day): (String, Day) = (job.axis("contract")?, job.axis("day")?);
         let market = MarketFile::read(inputs.market.path())?;
         // A source may well have contracts that this market does not.
@@ -62,7 +52,7 @@ impl Task for Fetch {
         // What comes later would never be asked for again, where there are ticks already.
         let now = i64::try_from(jiff::Timestamp::now().as_nanosecond())?;
         ensure!(now >= window.to_ns, "the trading day {day} is not over yet: fetch it afterwards, or record it live");
-        let mut source = params.source.open(&market, inputs.archive.as_ref().map(InputFolder::path))?;
+        let mut source = inputs.open(&params.source, &market)?;
         let fetched = fetch(&mut source, &window, day, &outputs);
         source.health().report(source.breaker(), job);
         let origin = fetched.with_context(|| format!("{contract} of {day}"))?;

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use anyhow::{Context as _, ensure};
-use ghtrader_kit::{InputFile, InputFolder, Job, OutputJson, Result, Task};
+use ghtrader_kit::{Job, OutputJson, Result, Task};
 use ghtrader_market::{Bound, Calendar, Contract, Day, Known, Life, MarketFile, Symbols};
-use ghtrader_provider::{Guarded, Provider, Source};
+use ghtrader_provider::{Guarded, Provider, Source, SourceInputs};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,16 +43,6 @@ pub struct Params {
     pub files: Vec<String>,
 }
 
-/// What it reads.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Inputs {
-    /// market.yaml
-    market: InputFile,
-    /// The folder of tick files of the source `files`
-    archive: Option<InputFolder>,
-}
-
 /// What it writes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -67,10 +57,10 @@ impl Task for Missing {
     const ABOUT: &'static str =
         "Which (contract, trading day) of a market have neither ticks nor a marker that there are none";
     type Params = Params;
-    type Inputs = Inputs;
+    type Inputs = SourceInputs;
     type Outputs = Outputs;
 
-    fn run(params: Params, inputs: Inputs, outputs: Outputs, job: &Job) -> Result<()> {
+    fn run(params: Params, inputs: SourceInputs, outputs: Outputs, job: &Job) -> Result<()> {
         let market = MarketFile::read(inputs.market.path())?;
         ensure!(params.from <= params.to, "`from` is {} and `to` {}: nothing lies between", params.from, params.to);
         let calendar = Calendar::new(&market.clock())?;
@@ -103,7 +93,7 @@ struct Asked {
     closed: Vec<Day>,
 }
 
-fn asked(market: &MarketFile, calendar: &Calendar, params: &Params, inputs: &Inputs, job: &Job) -> Result<Asked> {
+fn asked(market: &MarketFile, calendar: &Calendar, params: &Params, inputs: &SourceInputs, job: &Job) -> Result<Asked> {
     let symbols = Symbols::parse(&params.symbols).context("parameter `symbols`")?;
     symbols.check(market.varieties()).context("parameter `symbols`")?;
     let (mut asked, mut whole) = (Asked::default(), Vec::new());
@@ -114,7 +104,7 @@ fn asked(market: &MarketFile, calendar: &Calendar, params: &Params, inputs: &Inp
         }
     }
     if !whole.is_empty() {
-        let mut source = params.source.open(market, inputs.archive.as_ref().map(InputFolder::path))?;
+        let mut source = inputs.open(&params.source, market)?;
         let listed = listed(&whole, &mut source);
         let closed = closed(&mut source, calendar, params.from, params.to);
         source.health().report(source.breaker(), job);

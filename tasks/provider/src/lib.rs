@@ -36,7 +36,7 @@ pub use error::{Error, Result};
 pub use files::Files;
 pub use guard::{Guard, Guarded};
 pub use health::Health;
-pub use source::{Source, SourceName};
+pub use source::{Source, SourceInputs, SourceName};
 pub use spool::{Spool, UNFINISHED, left_over, spool_of};
 pub use synthetic::Synthetic;
 pub use tick_file::{Origin, TickFile, compress};
