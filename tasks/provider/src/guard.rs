@@ -213,7 +213,7 @@ impl<P: Provider> Provider for Guarded<P> {
         let wait = |delay: Duration| {
             let end = Instant::now() + delay;
             loop {
-                if (*sink.borrow_mut())(Event::Idle)?.is_break() {
+                if (*sink.borrow_mut())(Event::Waiting)?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
                 let left = end.saturating_duration_since(Instant::now());

@@ -108,8 +108,8 @@ pub enum Event {
     Tick(SourceTick),
     /// All is there, and nothing came for a moment: whoever listens can look at the clock.
     Idle,
-    /// As `Idle`, while an answer to a request is awaited. There is a second at most between two events of a connection;
-    /// while one is being made there are none, for as long as its patience lasts.
+    /// As `Idle`, while an answer is awaited, or the next attempt after a failure: not all is there. There is a second at most
+    /// between two events; while a connection is being made there are none, for as long as its patience lasts.
     Waiting,
 }
 

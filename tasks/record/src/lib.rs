@@ -99,6 +99,7 @@ impl Task for Record {
             day,
             begin: Window::of_day("", day, &market.clock())?.from_ns,
             calendar: Calendar::new(&market.clock())?,
+            up_to_date: false,
             counts: Counts::default(),
             flushed: Instant::now(),
             synced: Instant::now(),
@@ -132,6 +133,8 @@ struct Recorder {
     /// Of the trading day, UTC nanoseconds.
     begin: i64,
     calendar: Calendar,
+    /// Whether all is here that the source has: not while a connection is away, or what came meanwhile is asked for.
+    up_to_date: bool,
     counts: Counts,
     flushed: Instant,
     synced: Instant,
@@ -149,7 +152,7 @@ impl Recorder {
     ) -> Result<()> {
         self.record(source, contracts, stop)?;
         let over = now()? >= end;
-        if over {
+        if over && self.up_to_date {
             self.spool.ended(contracts)?;
         }
         self.spool.hand_over(to)?;
@@ -165,7 +168,8 @@ impl Recorder {
         source.live(&follow, &mut |event| {
             match event {
                 Event::Tick(tick) => self.take(&tick)?,
-                Event::Idle | Event::Waiting => {}
+                Event::Idle => self.up_to_date = true,
+                Event::Waiting => self.up_to_date = false,
             }
             self.keep()?;
             Ok(if now()? >= stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -244,8 +248,10 @@ mod tests {
 
     use super::*;
 
-    /// A source with one tick of the contract that is followed, and then silence.
-    struct OneTick;
+    /// A source with one tick of the contract that is followed, and then silence, or the wait for a connection that broke.
+    struct OneTick {
+        breaks: bool,
+    }
 
     impl Provider for OneTick {
         fn name(&self) -> &'static str {
@@ -272,7 +278,8 @@ mod tests {
                     }))?;
                 }
             }
-            while sink(Event::Idle)?.is_continue() {
+            let _ = sink(Event::Idle)?;
+            while sink(if self.breaks { Event::Waiting } else { Event::Idle })?.is_continue() {
                 std::thread::sleep(Duration::from_millis(5));
             }
             Ok(())
@@ -288,7 +295,7 @@ mod tests {
     }
 
     /// Records a day that ends a moment after now, until `stop` moments after now; what is published of it.
-    fn recorded(spool: &Path, contract: &str, stop: i64, end: i64) -> Vec<String> {
+    fn recorded(spool: &Path, contract: &str, breaks: bool, [stop, end]: [i64; 2]) -> Vec<String> {
         const MOMENT_NS: i64 = 50_000_000;
         let (day, clock) = ("2024-01-29".parse().unwrap(), ghtrader_market::Clock::china());
         let mut recorder = Recorder {
@@ -296,13 +303,14 @@ mod tests {
             day,
             begin: Window::of_day("", day, &clock).unwrap().from_ns,
             calendar: Calendar::new(&clock).unwrap(),
+            up_to_date: false,
             counts: Counts::default(),
             flushed: Instant::now(),
             synced: Instant::now(),
         };
         let (out, at) = (tempfile::tempdir().unwrap(), now().unwrap());
         let [stop, end] = [stop, end].map(|moments| at + moments * MOMENT_NS);
-        let mut source: Guarded<Box<dyn Provider>> = Guarded::new(Box::new(OneTick), Guard::default());
+        let mut source: Guarded<Box<dyn Provider>> = Guarded::new(Box::new(OneTick { breaks }), Guard::default());
         recorder.day(&mut source, &[contract.to_owned()], stop, end, out.path()).unwrap();
         let names = |folder: &Path| -> Vec<String> {
             let entries = std::fs::read_dir(folder).into_iter().flatten();
@@ -319,10 +327,12 @@ mod tests {
     fn what_does_not_last_until_the_end_is_no_whole_day() {
         let spool = tempfile::tempdir().unwrap();
         let (cu, au) = ("SHFE.cu2403.2024-01-29.csv.gz", "unfinished/SHFE.au2404.2024-01-29.csv.gz");
-        assert_eq!(recorded(spool.path(), "SHFE.au2404", 1, 1_000), [au]);
-        let early = recorded(spool.path(), "SHFE.cu2403", 1, 1_000);
+        assert_eq!(recorded(spool.path(), "SHFE.au2404", false, [1, 1_000]), [au]);
+        let early = recorded(spool.path(), "SHFE.cu2403", false, [1, 1_000]);
         assert_eq!(early, [au.to_owned(), format!("unfinished/{cu}")], "it is what `minutes` or a kill leaves");
-        let late = recorded(spool.path(), "SHFE.cu2403", 2, 2);
+        let away = recorded(spool.path(), "SHFE.cu2403", true, [2, 2]);
+        assert_eq!(away, early, "the service was away when the day ended");
+        let late = recorded(spool.path(), "SHFE.cu2403", false, [2, 2]);
         assert_eq!(late, [cu, au], "the other one was not followed any more");
     }
 
