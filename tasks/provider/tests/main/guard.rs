@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use ghtrader_market::{Day, Regime};
 use ghtrader_provider::{
-    BreakerState, Error, Files, Follow, Guard, Guarded, Listing, LiveSink, Provider, Result, Sink, SourceTick,
+    BreakerState, Error, Event, Files, Follow, Guard, Guarded, Listing, LiveSink, Provider, Result, Sink, SourceTick,
     Synthetic, TickFile, Window, compress,
 };
 
@@ -39,7 +39,9 @@ impl Provider for Flaky {
         Ok(())
     }
 
-    fn live(&mut self, _: &[Follow], _: LiveSink<'_>) -> Result<()> {
+    /// Connects, and never answers.
+    fn live(&mut self, _: &[Follow], sink: LiveSink<'_>) -> Result<()> {
+        let _ = sink(Event::Waiting)?;
         Err(broken())
     }
 
