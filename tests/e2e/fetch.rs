@@ -13,10 +13,9 @@ use crate::space::{Answer, Space, files_below, signal, wait_for};
 
 const FILES: &str = "\"fetched/*/*/*.csv.gz\"";
 
-fn fetch(space: &Space, server: &str, more: &[&str]) -> Answer {
-    let server = format!("server={server}");
+fn fetch(space: &Space, more: &[&str]) -> Answer {
     let days = ["-p", "from=2024-01-26", "-p", "to=2024-01-31"];
-    space.call(&[&["run", "fetch", "-p", "market=market", "-p", &server], &days[..], more].concat())
+    space.call(&[&["run", "fetch", "-p", "market=market"], &days[..], more].concat())
 }
 
 /// Row hashes of the main series' contracts and days, after `backfill`.
@@ -40,13 +39,13 @@ fn hashes(space: &Space) -> BTreeMap<String, Value> {
 fn what_a_market_lacks_is_fetched_once_and_is_what_the_service_has() {
     let server = server(3, None);
     let space = account(&server, FILES);
-    let answer = fetch(&space, &server.address(), &[]);
+    let answer = fetch(&space, &[]);
     assert_eq!(answer.code, 0, "{answer:#?}");
     let contracts = server.market().series.len();
     assert_eq!(ran(&answer)["fetch"], 4 * contracts, "{answer:#?}");
     // The day before the first one has no ticks: that is noted, and not asked for again.
     let marker: Value =
-        serde_json::from_str(&space.read("market/fetched/SHFE.cu2403/2024-01-26/no_data.json")).unwrap();
+        serde_json::from_str(&space.read("market/fetched/SHFE.cu2403/2024-01-26/no_data.tqsdk.json")).unwrap();
     let expected =
         serde_json::json!([{ "contract": "SHFE.cu2403", "day": "2024-01-26", "reason": "tqsdk has no ticks of it" }]);
     assert_eq!(marker, expected);
@@ -59,7 +58,7 @@ fn what_a_market_lacks_is_fetched_once_and_is_what_the_service_has() {
     );
 
     let asked = server.seen();
-    let again = fetch(&space, &server.address(), &[]);
+    let again = fetch(&space, &[]);
     assert_eq!(again.code, 0, "{again:#?}");
     assert_eq!((ran(&again).get("fetch"), server.seen().charts), (None, asked.charts), "{again:#?}");
     assert_nowhere(&space, server.account().1);
@@ -73,12 +72,40 @@ fn what_a_market_lacks_is_fetched_once_and_is_what_the_service_has() {
     assert!(ours.len() > 2 * contracts, "{ours:#?}");
     assert_eq!(ours, theirs);
 
-    // One that is lost is fetched again, alone, and for that nobody has to be asked.
+    // One that is removed is asked for again, alone.
     std::fs::remove_dir_all(space.path("market/fetched/SHFE.cu2403/2024-01-30")).unwrap();
-    let lost = fetch(&space, &server.address(), &[]);
+    let lost = fetch(&space, &[]);
     assert_eq!(lost.code, 0, "{lost:#?}");
     assert!(space.exists("market/fetched/SHFE.cu2403/2024-01-30/source.json"));
-    assert_eq!(server.seen().charts, asked.charts, "it was in the cache: {lost:#?}");
+    assert_eq!(ran(&lost)["fetch"], 1, "{lost:#?}");
+    assert!(server.seen().charts > asked.charts, "{lost:#?}");
+}
+
+#[test]
+fn what_one_source_does_not_have_another_one_may() {
+    let (whole, part) = (server(3, None), server(1, None));
+    let from = account(&whole, FILES);
+    let one = ["-p", "symbols=[SHFE.cu2403]"];
+    assert_eq!(fetch(&from, &one).code, 0);
+    let to = account(&part, FILES);
+    let first = fetch(&to, &one);
+    assert_eq!((first.code, ran(&first)["fetch"]), (0, 4), "{first:#?}");
+    let folder = |day: &str| to.path(&format!("market/fetched/SHFE.cu2403/{day}"));
+    assert!(folder("2024-01-30").join("no_data.tqsdk.json").exists());
+
+    std::fs::rename(from.path("market/fetched"), to.path("archive")).unwrap();
+    let source = ["-p", "source=files", "-p", "archive=archive"];
+    let other = fetch(&to, &[&one[..], &source].concat());
+    assert_eq!((other.code, ran(&other)["fetch"]), (0, 3), "the marked days alone: {other:#?}");
+    assert!(
+        folder("2024-01-30").join("source.json").exists() && !folder("2024-01-30").join("no_data.tqsdk.json").exists()
+    );
+    assert!(folder("2024-01-26").join("no_data.files.json").exists(), "neither has it");
+    let marked: Value = serde_json::from_str(&to.read("market/fetched/no_data.json")).unwrap();
+    let expected = serde_json::json!([{ "contract": "SHFE.cu2403", "day": "2024-01-26", "reason": "see fetched/SHFE.cu2403/2024-01-26" }]);
+    assert_eq!(marked, expected);
+    let again = fetch(&to, &[&one[..], &source].concat());
+    assert_eq!((again.code, ran(&again).get("fetch")), (0, None), "{again:#?}");
 }
 
 #[test]
@@ -86,7 +113,7 @@ fn no_more_ask_at_once_than_the_machine_declares() {
     let server = server(3, None);
     server.fault(|faults| faults.delay = Duration::from_millis(100));
     let space = account(&server, FILES);
-    let answer = fetch(&space, &server.address(), &["--jobs", "8", "--cpus", "8"]);
+    let answer = fetch(&space, &["--jobs", "8", "--cpus", "8"]);
     assert_eq!(answer.code, 0, "{answer:#?}");
     assert_eq!(server.seen().most, 2, "tokens: {{ tqsdk: 2 }}");
 }
@@ -96,9 +123,8 @@ fn a_run_that_is_killed_goes_on_with_the_days_that_are_left() {
     let server = server(3, None);
     server.fault(|faults| faults.delay = Duration::from_millis(150));
     let space = account(&server, FILES);
-    let address = format!("server={}", server.address());
-    let days = ["-p", "from=2024-01-29", "-p", "to=2024-01-31", "-p", "contracts=[SHFE.cu2403,SHFE.cu2404]"];
-    let args = [&["run", "fetch", "-p", "market=market", "-p", &address], &days[..]].concat();
+    let days = ["-p", "from=2024-01-29", "-p", "to=2024-01-31", "-p", "symbols=[SHFE.cu2403,SHFE.cu2404]"];
+    let args = [&["run", "fetch", "-p", "market=market"], &days[..]].concat();
     let mut runner = space.command(&args).spawn().unwrap();
     let published = || {
         let files =
@@ -120,8 +146,8 @@ fn breaks_of_the_connection_are_gone_on_from() {
     let server = server(2, None);
     server.fault(|faults| (faults.drops, faults.drop_after) = (2, 300));
     let space = account(&server, FILES);
-    let one = ["-p", "contracts=[SHFE.cu2403]", "-p", "from=2024-01-29", "-p", "to=2024-01-29"];
-    let answer = fetch(&space, &server.address(), &one);
+    let one = ["-p", "symbols=[SHFE.cu2403]", "-p", "from=2024-01-29", "-p", "to=2024-01-29"];
+    let answer = fetch(&space, &one);
     assert_eq!(answer.code, 0, "{answer:#?}");
     let log = space.call(&["log", "last", "fetch[contract=SHFE.cu2403,day=2024-01-29]"]);
     assert!(log.out.contains("the next attempt is in"), "{log:#?}");
@@ -133,15 +159,15 @@ fn a_wrong_password_fails_and_leaves_no_marker() {
     let server = server(1, None);
     let space = account(&server, FILES);
     space.write(".env", "TQ_USER=tester\nTQ_PASSWORD=not-this-one-4417\n");
-    let one = ["-p", "contracts=[SHFE.cu2403]", "-p", "from=2024-01-29", "-p", "to=2024-01-29"];
-    let answer = fetch(&space, &server.address(), &one);
+    let one = ["-p", "symbols=[SHFE.cu2403]", "-p", "from=2024-01-29", "-p", "to=2024-01-29"];
+    let answer = fetch(&space, &one);
     assert_eq!(answer.code, 1, "{answer:#?}");
     assert!(answer.err.contains("the login was refused (401 invalid_grant)"), "{answer:#?}");
     assert!(!space.exists("market/fetched"), "a failure is no lack of data");
     assert_nowhere(&space, "not-this-one-4417");
 
     std::fs::remove_file(space.path(".env")).unwrap();
-    let answer = fetch(&space, &server.address(), &one);
+    let answer = fetch(&space, &one);
     assert!(answer.err.contains("no TQ_USER and TQ_PASSWORD") && answer.err.contains(".env"), "{answer:#?}");
 }
 
@@ -149,12 +175,12 @@ fn a_wrong_password_fails_and_leaves_no_marker() {
 fn a_folder_of_files_is_a_source_too() {
     let server = server(1, None);
     let from = account(&server, FILES);
-    assert_eq!(fetch(&from, &server.address(), &[]).code, 0);
+    assert_eq!(fetch(&from, &[]).code, 0);
     let to = account(&server, FILES);
     std::fs::rename(from.path("market/fetched"), to.path("archive")).unwrap();
     let day = "fetched/SHFE.cu2403/2024-01-29";
-    let source = ["-p", "source=files", "-p", "archive=archive", "-p", "contracts=[SHFE.cu2403]"];
-    let answer = fetch(&to, "", &source);
+    let source = ["-p", "source=files", "-p", "archive=archive", "-p", "symbols=[SHFE.cu2403]"];
+    let answer = fetch(&to, &source);
     assert_eq!(answer.code, 0, "{answer:#?}");
     let origin: Value = serde_json::from_str(&to.read(&format!("market/{day}/source.json"))).unwrap();
     assert_eq!(

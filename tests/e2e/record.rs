@@ -9,23 +9,31 @@ use ghtrader_provider::server::{Play, Server};
 use serde_json::Value;
 
 use crate::markets::ran;
-use crate::service::{account, assert_nowhere, server};
+use crate::service::{account, assert_nowhere, on, server};
 use crate::space::{Answer, Space, signal, wait_for};
 
-const DAY: &str = "market/recorded/2024-01-29/SHFE.cu2403.2024-01-29";
+/// No recording here lasts until the end of its day.
+const DAY: &str = "market/recorded/2024-01-29/unfinished/SHFE.cu2403.2024-01-29";
+const FILES: &str = "\"recorded/*/unfinished/*.csv.gz\"";
 
 fn live() -> Server {
     server(1, Some(Play { from: 200, per_second: 60.0 }))
 }
 
-fn record<'a>(server: &'a str, minutes: &'a str) -> Vec<&'a str> {
-    let contracts = ["-p", "market=market", "-p", "contracts=[SHFE.cu2403,SHFE.cu2404]", "-p", "day=2024-01-29"];
-    [&["run", "record", "-p", server, "-p", minutes], &contracts[..]].concat()
+/// A project with the account of the server, on the first day that it has.
+fn recorder(server: &Server) -> Space {
+    let space = account(server, FILES);
+    on(&space, None, "2024-01-29");
+    space
 }
 
-fn run(space: &Space, server: &Server, minutes: &str) -> Answer {
-    let address = format!("server={}", server.address());
-    let answer = space.call(&record(&address, &format!("minutes={minutes}")));
+fn record(minutes: &str) -> Vec<&str> {
+    let contracts = ["-p", "market=market", "-p", "contracts=[SHFE.cu2403,SHFE.cu2404]"];
+    [&["run", "record", "-p", minutes], &contracts[..]].concat()
+}
+
+fn run(space: &Space, minutes: &str) -> Answer {
+    let answer = space.call(&record(&format!("minutes={minutes}")));
     assert_eq!(answer.code, 0, "{answer:#?}");
     answer
 }
@@ -52,11 +60,11 @@ fn assert_whole(space: &Space, server: &Server, at_least: usize) -> usize {
 #[test]
 fn what_comes_live_is_published_and_gone_on_with() {
     let server = live();
-    let space = account(&server, "\"recorded/*/*.csv.gz\"");
-    run(&space, &server, "0.05");
+    let space = recorder(&server);
+    run(&space, "0.05");
     let first = assert_whole(&space, &server, 300);
     server.fault(|faults| (faults.drops, faults.drop_after) = (1, 100));
-    run(&space, &server, "0.08");
+    run(&space, "0.08");
     let second = assert_whole(&space, &server, first + 100);
     assert!(second > first);
     assert_nowhere(&space, server.account().1);
@@ -69,37 +77,36 @@ fn what_comes_live_is_published_and_gone_on_with() {
 #[test]
 fn a_recorder_that_is_killed_goes_on_where_it_ended() {
     let server = live();
-    let space = account(&server, "\"recorded/*/*.csv.gz\"");
+    let space = recorder(&server);
     let spool = space.path("spool/market/2024-01-29/SHFE.cu2403.csv");
-    let address = format!("server={}", server.address());
     for _ in 0..3 {
         let before = std::fs::metadata(&spool).map_or(0, |file| file.len());
-        let mut runner = space.command(&record(&address, "minutes=5")).spawn().unwrap();
+        let mut runner = space.command(&record("minutes=5")).spawn().unwrap();
         wait_for("more ticks", || std::fs::metadata(&spool).is_ok_and(|file| file.len() > before + 20_000));
         signal(runner.id(), "KILL");
         runner.wait().unwrap();
         assert!(!space.exists("market/recorded"), "nothing half of it is published");
     }
-    run(&space, &server, "0.02");
+    run(&space, "0.02");
     assert_whole(&space, &server, 500);
 }
 
 #[test]
 fn a_day_that_was_left_over_is_handed_over_on_the_next() {
     let server = live();
-    let space = account(&server, "\"recorded/*/*.csv.gz\"");
+    let space = recorder(&server);
     let spool = space.path("spool/market/2024-01-29/SHFE.cu2403.csv");
-    let address = format!("server={}", server.address());
-    let mut runner = space.command(&record(&address, "minutes=5")).spawn().unwrap();
+    let mut runner = space.command(&record("minutes=5")).spawn().unwrap();
     wait_for("some ticks", || std::fs::metadata(&spool).is_ok_and(|file| file.len() > 20_000));
     signal(runner.id(), "KILL");
     runner.wait().unwrap();
 
-    let next = ["-p", "market=market", "-p", "contracts=[SHFE.cu2403]", "-p", "day=2024-01-30", "-p", "minutes=0.02"];
-    let answer = space.call(&[&["run", "record", "-p", &address], &next[..]].concat());
+    on(&space, Some("2024-01-29"), "2024-01-30");
+    let next = ["run", "record", "-p", "market=market", "-p", "contracts=[SHFE.cu2403]", "-p", "minutes=0.02"];
+    let answer = space.call(&next);
     assert_eq!(answer.code, 0, "{answer:#?}");
     assert_eq!(ran(&answer)["record"], 2, "{answer:#?}");
     assert_whole(&space, &server, 50);
-    let again = space.call(&[&["run", "record", "-p", &address], &next[..]].concat());
+    let again = space.call(&next);
     assert_eq!((again.code, ran(&again)["record"]), (0, 1), "{again:#?}");
 }

@@ -19,6 +19,9 @@ varieties:
     cost: { fee_ratio: 0.00005 }
 ";
 
+/// Where the flows say which source.
+const SOURCE: &str = r#"name: "${{ params.source }}""#;
+
 /// The market as the server has it.
 pub(crate) fn invented() -> String {
     MARKET.replace("    files: [FILES]\n", "")
@@ -39,7 +42,29 @@ pub(crate) fn account(server: &Server, files: &str) -> Space {
     space.write("ghtrader.yaml", "machine: { tokens: { tqsdk: 2 } }\n");
     let (user, password) = server.account();
     space.write(".env", &format!("TQ_USER={user}\nTQ_PASSWORD={password}\n"));
+    for flow in ["flows/fetch.yaml", "flows/record.yaml"] {
+        change(&space, flow, SOURCE, &format!("{SOURCE}, server: \"{}\"", server.address()));
+    }
     space
+}
+
+/// Has the flow `record` take another trading day for the present one, or yet another.
+pub(crate) fn on(space: &Space, before: Option<&str>, day: &str) {
+    let flow = "flows/record.yaml";
+    match before {
+        Some(before) => change(space, flow, before, day),
+        None => {
+            change(space, flow, "      files:", &format!("      day: {day}\n      files:"));
+            change(space, flow, "      minutes:", &format!("      today: {day}\n      minutes:"));
+        }
+    }
+}
+
+/// Changes what a flow says where no parameter of it does: that is of no use to anybody but a test.
+fn change(space: &Space, flow: &str, from: &str, to: &str) {
+    let text = space.read(flow);
+    assert!(text.contains(from), "{flow} has no {from}");
+    space.write(flow, &text.replace(from, to));
 }
 
 /// Nothing that a run has left holds the password, but for the file that it was read from.

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail, ensure};
 use ghtrader_kit::Result;
-use ghtrader_market::Cell;
+use ghtrader_market::{Cell, file_names};
 use globset::{GlobBuilder, GlobMatcher};
 
-use crate::codes::Wanted;
-use crate::{Params, dates};
+use crate::Params;
+use crate::wanted::Wanted;
 
 /// The cells of the files that match any of the patterns, by name; none where none of these lies in the days and names the
 /// contracts asked for.
 pub(crate) fn cells(params: &Params, patterns: &[String], contracts: &Wanted<'_>) -> Result<BTreeMap<String, Cell>> {
     let matchers = patterns.iter().map(|pattern| matcher(pattern)).collect::<Result<Vec<_>>>()?;
-    let inside = params.files.iter().map(|file| inside(&params.root, file)).collect::<Result<Vec<_>>>()?;
+    let inside = params.files.iter().map(|file| file_names::inside(&params.root, file));
+    let inside = inside.collect::<ghtrader_market::Result<Vec<_>>>()?;
     for (pattern, matcher) in patterns.iter().zip(&matchers) {
         ensure!(inside.iter().any(|file| matcher.is_match(file)), nothing_matches(pattern, &inside));
     }
@@ -39,21 +40,9 @@ fn matcher(pattern: &str) -> Result<GlobMatcher> {
     Ok(glob.with_context(|| format!("`{pattern}` is no file pattern"))?.compile_matcher())
 }
 
-/// A file's path relative to the market folder.
-fn inside<'a>(root: &str, file: &'a str) -> Result<&'a str> {
-    let plain = |path: &'a str| path.trim_start_matches("./");
-    let root = root.trim_start_matches("./").trim_end_matches('/');
-    let rest = if root.is_empty() || root == "." { Some(plain(file)) } else { plain(file).strip_prefix(root) };
-    let rest = rest.and_then(|rest| if root.is_empty() || root == "." { Some(rest) } else { rest.strip_prefix('/') });
-    rest.with_context(|| {
-        format!("the file `{file}` is outside the market folder `{root}`: `files` should be files(root ~ '/**')")
-    })
-}
-
 /// Whether a file may hold ticks of the days asked for: its name holds no date, or the dates overlap with them.
 fn wanted(params: &Params, file: &str) -> bool {
-    let name = file.rsplit('/').next().unwrap_or(file);
-    dates::span(name).is_none_or(|(first, last)| {
+    file_names::days(file).is_none_or(|(first, last)| {
         params.from.is_none_or(|from| last >= from) && params.to.is_none_or(|to| first <= to)
     })
 }

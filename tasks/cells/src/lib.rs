@@ -4,11 +4,10 @@
 //! its declared inputs, so it cannot look itself); writes one cell per tick file, or per day of a synthetic market, and
 //! the specifications of each variety in parts. It opens no tick file.
 
-mod codes;
-mod dates;
 mod files;
 mod rolls;
 mod synthetic;
+mod wanted;
 
 use anyhow::{Context as _, ensure};
 use ghtrader_kit::{InputFile, InputFolder, Job, OutputJson, Result, Task};
@@ -68,8 +67,7 @@ impl Task for ListCells {
     fn run(params: Params, inputs: Inputs, outputs: Outputs, _: &Job) -> Result<()> {
         let market = MarketFile::read(inputs.market.path())?;
         let symbols = Symbols::parse(&params.symbols).context("parameter `symbols`")?;
-        let varieties = market.varieties.iter().map(|(name, variety)| (variety.exchange.as_str(), name.as_str()));
-        symbols.check(varieties).context("parameter `symbols`")?;
+        symbols.check(market.varieties()).context("parameter `symbols`")?;
         let mut cells = Cells::new();
         let mut specs = AllSpecs::new();
         for (name, variety) in &market.varieties {
@@ -80,7 +78,7 @@ impl Task for ListCells {
             let contracts = symbols.contracts(&variety.exchange, name);
             let found = match &market.synthetic {
                 Some(synthetic) => synthetic::cells(&params, &market.clock(), synthetic),
-                None => files::cells(&params, &variety.files, &codes::Wanted::new(name, contracts.as_deref())),
+                None => files::cells(&params, &variety.files, &wanted::Wanted::new(name, contracts.as_deref())),
             };
             let found = found.with_context(about)?;
             if !found.is_empty() {

@@ -6,9 +6,9 @@
 //! and does not look at what a tick says: `ingest` does.
 
 use anyhow::{Context as _, ensure};
-use ghtrader_kit::{InputFile, InputFolder, Job, OutputFolder, OutputJson, Result, Task};
-use ghtrader_market::{Calendar, Day, MarketFile, NoData};
-use ghtrader_provider::{Guarded, Origin, Provider, Source, TickFile, Window, compress};
+use ghtrader_kit::{Job, OutputFolder, OutputJson, Result, Task};
+use ghtrader_market::{Calendar, Contract, Day, MarketFile, NoData};
+use ghtrader_provider::{Guarded, Origin, Provider, Source, SourceInputs, TickFile, Window, compress};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,21 +23,11 @@ pub struct Params {
     pub source: Source,
 }
 
-/// What it reads.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Inputs {
-    /// market.yaml
-    market: InputFile,
-    /// The folder of tick files of the source `files`
-    archive: Option<InputFolder>,
-}
-
 /// What it writes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Outputs {
-    /// <contract>.<day>.csv.gz and source.json; or no_data.json alone
+    /// <contract>.<day>.csv.gz and source.json; or no_data.<source>.json alone, or not_yet.<source>.json where there may be data yet
     ticks: OutputFolder,
     /// [{contract, day, reason}] where there is no data, else []
     #[schemars(extend("path" = "no_data.json"))]
@@ -48,35 +38,40 @@ impl Task for Fetch {
     const NAME: &'static str = "fetch";
     const ABOUT: &'static str = "Historical ticks of a contract and trading day from a source, or that it has none";
     type Params = Params;
-    type Inputs = Inputs;
+    type Inputs = SourceInputs;
     type Outputs = Outputs;
 
-    fn run(params: Params, inputs: Inputs, outputs: Outputs, job: &Job) -> Result<()> {
+    fn run(params: Params, inputs: SourceInputs, outputs: Outputs, job: &Job) -> Result<()> {
         let (contract, day): (String, Day) = (job.axis("contract")?, job.axis("day")?);
         let market = MarketFile::read(inputs.market.path())?;
+        // A source may well have contracts that this market does not.
+        market.ticks_of(&Contract::parse(&contract)?)?;
         let window = Window::of_day(&contract, day, &market.clock())?;
         let calendar = Calendar::new(&market.clock())?;
         ensure!(calendar.is_trading_day(day), "{day} is no trading day of this market");
-        // What comes later would never be asked for again.
+        // What comes later would never be asked for again, where there are ticks already.
         let now = i64::try_from(jiff::Timestamp::now().as_nanosecond())?;
         ensure!(now >= window.to_ns, "the trading day {day} is not over yet: fetch it afterwards, or record it live");
-        let mut source = params.source.open(&market, inputs.archive.as_ref().map(InputFolder::path))?;
+        let mut source = inputs.open(&params.source, &market)?;
         let fetched = fetch(&mut source, &window, day, &outputs);
         source.health().report(source.breaker(), job);
         let origin = fetched.with_context(|| format!("{contract} of {day}"))?;
-        let no_data: Vec<NoData> = (origin.rows == 0)
-            .then(|| NoData { contract, day, to: None, reason: format!("{} has no ticks of it", origin.source) })
-            .into_iter()
-            .collect();
-        if !no_data.is_empty() {
-            fs_err::write(outputs.ticks.path().join("no_data.json"), to_text(&no_data)?)?;
+        // A source may put the history of a day together overnight, or on the next trading day.
+        let settled = now >= Window::of_day("", calendar.next(day), &market.clock())?.to_ns;
+        let mut no_data = Vec::new();
+        if origin.rows == 0 {
+            let (file, reason) = if settled {
+                ("no_data", "has no ticks of it")
+            } else {
+                ("not_yet", "has no ticks of it yet; it is asked again")
+            };
+            let marker = NoData { contract, day, to: None, reason: format!("{} {reason}", origin.source) };
+            let text = serde_json::to_string_pretty(&[&marker])? + "\n";
+            fs_err::write(outputs.ticks.path().join(format!("{file}.{}.json", origin.source)), text)?;
+            no_data.extend(settled.then_some(marker));
         }
         outputs.no_data.write(&no_data)
     }
-}
-
-fn to_text(no_data: &[NoData]) -> Result<String> {
-    Ok(serde_json::to_string_pretty(no_data)? + "\n")
 }
 
 /// Fetches into a file; without rows there is none.

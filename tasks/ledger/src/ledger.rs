@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::bail;
 use ghtrader_kit::Result;
-use ghtrader_market::{Contract, Day, ListingSpec, NoData};
+use ghtrader_market::{Bound, Contract, Day, Known, Life, ListingSpec, NoData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::expected::{bounds, days};
+use crate::Facts;
 use crate::facts::Fact;
-use crate::{Bound, Facts};
 
 /// The days that the ledger speaks of, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,17 +168,11 @@ impl Ledger {
         };
         for name in names {
             let contract = Contract::parse(&name)?;
-            if listing.rule.is_some() && contract.delivery.is_none() && !listing.contracts.contains_key(&contract.code)
-            {
-                bail!(
-                    "the code of {name} does not say year and month of delivery as {}2203 does, so `listing.months` of \
-                     market.yaml cannot be told of it: name its days under `listing.contracts`",
-                    listing.variety
-                );
-            }
-            let [listed, last] = bounds(listing, &contract, &calendar, facts)?;
-            let expected = days([listed, last], window, &calendar);
-            let contract = contract_ledger([listed, last], &name, &expected, window, facts, markers);
+            let ticks = |day| Bound { day, known: Known::Ticks };
+            let (first, last) = (facts.with_ticks(&name).next(), facts.with_ticks(&name).next_back());
+            let life = listing.life(&contract, &calendar, Life { listed: ticks(first), last: ticks(last) })?;
+            let expected = life.days(window.from, window.to, &calendar);
+            let contract = contract_ledger(life, &name, &expected, window, facts, markers);
             if contract.counts.expected > 0 || !contract.unexpected.is_empty() {
                 contract.spans.iter().for_each(|span| ledger.counts.add(span.state, span.days));
                 ledger.contracts.insert(name, contract);
@@ -202,7 +194,7 @@ impl Ledger {
 }
 
 fn contract_ledger(
-    [listed, last]: [Bound; 2],
+    Life { listed, last }: Life,
     name: &str,
     expected: &[Day],
     window: Window,

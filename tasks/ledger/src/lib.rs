@@ -4,13 +4,11 @@
 //! | module | holds |
 //! |---|---|
 //! | [`facts`] | what the day indexes and the tick files say of each (contract, day) |
-//! | [`expected`] | on which days a contract should have ticks, and how that is known |
 //! | [`ledger`] | the states that follow: expected, less what is there, less what is marked as not to be had |
 //! | [`text`] | the same in a few lines for people |
 //!
 //! It asks nobody for anything: what to do about a missing day is for a flow to say.
 
-mod expected;
 mod facts;
 mod ledger;
 mod text;
@@ -21,7 +19,6 @@ use ghtrader_market::{Day, ListingSpec, Symbols, read_no_data};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use expected::{Bound, Known};
 pub use facts::Facts;
 pub use ledger::{ContractLedger, Counts, Ledger, Missing, Span, State, Window};
 pub use text::text;

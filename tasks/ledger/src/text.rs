@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::{ContractLedger, Counts, Known, Ledger, Span, State};
+use ghtrader_market::Known;
+
+use crate::{ContractLedger, Counts, Ledger, Span, State};
 
 /// So many contracts are named, and of each so many spans.
 const CONTRACTS: usize = 12;

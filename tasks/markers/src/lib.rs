@@ -1,12 +1,13 @@
 //! Kind `markers`: all (contract, day) of a market of which it is known that there is no data, in one list.
 //!
-//! The markers of earlier runs lie in the market folder, `fetched/<contract>/<day>/no_data.json`; a flow that publishes there
-//! cannot read there, so they are known by their paths. Those of this run are handed over.
+//! The markers of earlier runs lie in the market folder, `fetched/<contract>/<day>/no_data.<source>.json`; a flow that
+//! publishes there cannot read there, so they are known by their paths. Those of this run are handed over, and so is what
+//! was asked for: of that, the answers of earlier runs no longer hold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
-use ghtrader_kit::{InputFolder, Job, OutputJson, Result, Task};
+use ghtrader_kit::{InputFolder, InputJson, Job, OutputJson, Result, Task};
 use ghtrader_market::{Day, NoData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ pub struct Markers;
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// Markers of earlier runs: `${{ files(params.market ~ '/fetched/*/*/no_data.json') }}`
+    /// Markers of earlier runs: `${{ files(params.market ~ '/fetched/*/*/no_data.*.json') }}`
     pub files: Vec<String>,
 }
 
@@ -26,6 +27,8 @@ pub struct Params {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Inputs {
+    /// {contract: [day]}: what this run asks for
+    asked: InputJson<BTreeMap<String, Vec<Day>>>,
     /// The outputs `no_data` of this run's `fetch`, gathered
     no_data: InputFolder,
 }
@@ -65,10 +68,12 @@ impl Task for Markers {
             }
         }
         new.sort_by(|one, other| (&one.contract, one.day).cmp(&(&other.contract, other.day)));
-        let earlier = params.files.iter().filter_map(|path| marked(path));
+        let asked = inputs.asked.read()?;
+        let again = |(contract, day): &(String, Day)| asked.get(contract).is_some_and(|days| days.contains(day));
+        let earlier = params.files.iter().filter_map(|path| marked(path)).filter(|marker| !again(marker));
         let all: BTreeSet<(String, Day)> = new.iter().map(|it| (it.contract.clone(), it.day)).chain(earlier).collect();
         // Why is in the marker itself, which says the same whichever run reads this.
-        let reason = |contract: &str, day: Day| format!("see fetched/{contract}/{day}/no_data.json");
+        let reason = |contract: &str, day: Day| format!("see fetched/{contract}/{day}");
         let all = all
             .into_iter()
             .map(|(contract, day)| NoData { reason: reason(&contract, day), contract, day, to: None })
@@ -78,7 +83,7 @@ impl Task for Markers {
     }
 }
 
-/// The contract and the day of `…/<contract>/<day>/no_data.json`.
+/// The contract and the day of `…/<contract>/<day>/no_data.<source>.json`.
 fn marked(path: &str) -> Option<(String, Day)> {
     let mut parts = path.rsplit('/').skip(1);
     let day = parts.next()?.parse().ok()?;

@@ -175,6 +175,11 @@ impl Calendar {
         day
     }
 
+    /// The last trading day that is over at a moment (UTC nanoseconds): nothing of it can come any more.
+    pub fn last_over(&self, ns: i64) -> Day {
+        self.previous(self.trading_day(ns))
+    }
+
     fn on_or_after(&self, mut day: Day) -> Day {
         while !self.is_trading_day(day) {
             day = day.plus(1);

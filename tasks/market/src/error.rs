@@ -68,6 +68,25 @@ pub enum Error {
         /// The varieties with their exchanges.
         there: String,
     },
+    /// A contract of which the rule of listing says nothing.
+    #[error(
+        "the code of {contract} does not say year and month of delivery as {variety}2203 does, so `listing.months` of \
+         market.yaml cannot be told of it: name its days under `listing.contracts`"
+    )]
+    Delivery {
+        /// `CZCE.CF205`.
+        contract: String,
+        /// `CF`.
+        variety: String,
+    },
+    /// A file that the list of a market's files should not have.
+    #[error("the file `{file}` is outside the market folder `{root}`: `files` should be files(root ~ '/**')")]
+    Outside {
+        /// The file.
+        file: String,
+        /// The market folder.
+        root: String,
+    },
     /// A session that ends before it begins.
     #[error("the session {0} to {1} ends before it begins: after midnight, count on: 25:00:00")]
     Session(String, String),

@@ -9,7 +9,8 @@
 //! | [`Contract`] | `SHFE.cu2203` taken apart |
 //! | [`TicksSpec`], [`RollSpec`], [`CostSpec`] | what `market.yaml` says, one part per task that needs it |
 //! | [`MarketFile`] | `market.yaml` itself |
-//! | [`ListingSpec`], [`Symbols`] | which contracts there are and from when to when; which are asked for |
+//! | [`ListingSpec`], [`Life`], [`Symbols`] | which contracts there are, on which days; which are asked for |
+//! | [`file_names`] | which contract and days the name of a tick file says that it holds |
 //! | [`NoData`] | days of which it is known that there is nothing |
 //! | [`Product`] | the contract master: what is known beforehand of SHFE copper, gold and silver |
 //! | [`Cells`], [`CellIndex`], [`DayIndex`], [`Entry`] | what tasks hand to each other as JSON |
@@ -22,7 +23,9 @@ mod contract;
 mod day;
 mod entry;
 mod error;
+pub mod file_names;
 mod index;
+mod life;
 mod listing;
 mod market_file;
 mod master;
@@ -44,6 +47,7 @@ pub use day::Day;
 pub use entry::*;
 pub use error::{Error, Result};
 pub use index::{Cause, CellIndex, DayIndex, Hash64, Quarantined};
+pub use life::{Bound, Known, Life};
 pub use listing::{Lifetime, ListingRule, ListingSpec, Symbols};
 pub use market_file::{CostFile, ListingFile, MarketFile, RollFile, RuleName, SyntheticFile, VarietyFile};
 pub use master::Product;

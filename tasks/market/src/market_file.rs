@@ -266,23 +266,8 @@ impl MarketFile {
         variety: &VarietyFile,
         given: Option<Vec<Switch>>,
     ) -> std::result::Result<Specs, String> {
-        let cutoff = match self.calendar {
-            CalendarRule::ChinaFutures => Some(TimeOfDay(TimeOfDay::at(15, 0).0 + 999_000_000)),
-            CalendarRule::UtcDay | CalendarRule::Weekdays => None,
-        };
         let facts = variety.facts(name)?;
-        let ticks = TicksSpec {
-            variety: name.to_owned(),
-            exchange: variety.exchange.clone(),
-            levels: variety.levels.unwrap_or(self.levels),
-            tick: facts.tick,
-            multiplier: facts.multiplier,
-            fractional_volume: variety.fractional_volume,
-            clock: self.clock(),
-            sessions: facts.sessions,
-            ignore_columns: self.ignore_columns.clone(),
-            close_cutoff: variety.close_cutoff.or(cutoff),
-        };
+        let ticks = self.ticks(name, variety)?;
         let roll = RollSpec {
             variety: name.to_owned(),
             exchange: variety.exchange.clone(),
@@ -302,6 +287,64 @@ impl MarketFile {
         let regime = if self.synthetic.is_some() { Regime::Synthetic } else { Regime::Historical };
         let listing = self.listing(name, variety)?;
         Ok(Specs { ticks, roll, cost, regime, listing })
+    }
+
+    /// The varieties with their exchanges: `("SHFE", "cu")`.
+    pub fn varieties(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        self.varieties.iter().map(|(name, variety)| (variety.exchange.as_str(), name.as_str()))
+    }
+
+    /// How ticks of a contract are to be read.
+    ///
+    /// # Errors
+    /// Where the market has no such variety of this exchange.
+    pub fn ticks_of(&self, contract: &Contract) -> Result<TicksSpec> {
+        self.of(contract, Self::ticks)
+    }
+
+    /// From when to when a contract and others of its variety are traded.
+    ///
+    /// # Errors
+    /// Where the market has no such variety of this exchange.
+    pub fn listing_of(&self, contract: &Contract) -> Result<ListingSpec> {
+        self.of(contract, Self::listing)
+    }
+
+    /// What is said of a contract's variety.
+    fn of<T>(
+        &self,
+        contract: &Contract,
+        what: impl FnOnce(&Self, &str, &VarietyFile) -> std::result::Result<T, String>,
+    ) -> Result<T> {
+        let variety = self.varieties.get(&contract.product);
+        let Some(variety) = variety.filter(|variety| variety.exchange == contract.exchange) else {
+            let there = self.varieties().map(|(exchange, name)| format!("{name} of {exchange}"));
+            let there = there.collect::<Vec<_>>().join(", ");
+            return Err(Error::Symbol { symbol: contract.to_string(), there });
+        };
+        let wrong =
+            |what| Error::Market { path: "market.yaml".into(), what: format!("`{}`: {what}", contract.product) };
+        what(self, &contract.product, variety).map_err(wrong)
+    }
+
+    fn ticks(&self, name: &str, variety: &VarietyFile) -> std::result::Result<TicksSpec, String> {
+        let cutoff = match self.calendar {
+            CalendarRule::ChinaFutures => Some(TimeOfDay(TimeOfDay::at(15, 0).0 + 999_000_000)),
+            CalendarRule::UtcDay | CalendarRule::Weekdays => None,
+        };
+        let facts = variety.facts(name)?;
+        Ok(TicksSpec {
+            variety: name.to_owned(),
+            exchange: variety.exchange.clone(),
+            levels: variety.levels.unwrap_or(self.levels),
+            tick: facts.tick,
+            multiplier: facts.multiplier,
+            fractional_volume: variety.fractional_volume,
+            clock: self.clock(),
+            sessions: facts.sessions,
+            ignore_columns: self.ignore_columns.clone(),
+            close_cutoff: variety.close_cutoff.or(cutoff),
+        })
     }
 
     /// When contracts are listed, and when they expire. What is invented is listed nowhere: there, nothing is known but

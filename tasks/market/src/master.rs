@@ -29,8 +29,6 @@ pub struct Product {
     pub expiry: Expiry,
     /// Which months are listed.
     pub listing: ListingRule,
-    /// The last trading day of each contract that is recorded.
-    pub last_days: BTreeMap<String, Day>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -38,7 +36,9 @@ pub struct Product {
 struct Record {
     tick: TickSize,
     multiplier: f64,
-    last_day: Day,
+    /// What the rule of expiry says too (`tests/main/calendar.rs`).
+    #[serde(rename = "last_day")]
+    _last_day: Day,
     night: Vec<Session>,
     day: Vec<Session>,
 }
@@ -82,7 +82,6 @@ impl Product {
             sessions: Sessions(sessions),
             expiry: Expiry::Fifteenth,
             listing: if contract.product == "au" { GOLD } else { MONTHLY },
-            last_days: records.iter().map(|(contract, record)| (contract.to_string(), record.last_day)).collect(),
         })
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Contract, Day, Error, Result};
 
-/// A contract has no ticks on a day, or on the days up to `to`, and why. What is marked so is not asked for again.
+/// A contract has no ticks on a day, or on the days up to `to`, and why. Who says so is not asked for it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoData {

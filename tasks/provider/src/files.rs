@@ -1,17 +1,16 @@
 //! A folder of tick files as a source.
 //!
-//! Files are found by their names: a path that holds a contract's code (`cu2403`) and a date (`20240129`, `2024-01-29`)
-//! is a file of that contract and day; of two dates, of all days between. A path without a date may hold any day, one
-//! without a contract's code is not looked at, nor one of JSON, which is what lies beside tick files.
+//! Files are found by their names ([`file_names`]): a path that holds a contract's code (`cu2403`), and a date in its last
+//! part (`20240129`, `2024-01-29`), is a file of that contract and day; of two dates, of all days between. A name without a
+//! date may hold any day; a path without a contract's code is not looked at, nor JSON, which is what lies beside tick files.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use ghtrader_market::{Calendar, Contract, Day, MarketFile, Regime};
+use ghtrader_market::{Calendar, CalendarRule, Contract, Day, MarketFile, Regime, file_names};
 
-use crate::synthetic::spec_of;
 use crate::{Error, Follow, Listing, LiveSink, Provider, Result, Sink, SourceTick, Window};
 
 /// A folder of tick files.
@@ -48,53 +47,10 @@ fn list(folder: &Path, prefix: &str, files: &mut Vec<String>) -> anyhow::Result<
     Ok(())
 }
 
-/// What the names of many files say: which contracts on which days.
-#[derive(Clone, Debug, Default)]
-pub struct Named {
-    /// First and last days by word: contracts' codes are among the words.
-    days: BTreeMap<String, Vec<(Day, Day)>>,
-}
-
-impl Named {
-    /// What these paths say.
-    pub fn of(paths: &[String]) -> Self {
-        let mut days: BTreeMap<String, Vec<(Day, Day)>> = BTreeMap::new();
-        for path in paths {
-            let Some(span) = self::days(path) else { continue };
-            // A code ends with digits but does not begin with one.
-            for word in words(path).filter(|word| !word.starts_with(|c: char| c.is_ascii_digit())) {
-                days.entry(word.to_owned()).or_default().push(span);
-            }
-        }
-        days.values_mut().for_each(|spans| spans.sort_unstable());
-        Self { days }
-    }
-
-    /// Whether one of them says that it holds a contract on a day.
-    pub fn holds(&self, contract: &Contract, day: Day) -> bool {
-        let spans = self.days.get(&contract.code).map_or(&[][..], Vec::as_slice);
-        // Most files hold one day.
-        spans.binary_search(&(day, day)).is_ok()
-            || spans.iter().any(|(first, last)| first < last && (*first..=*last).contains(&day))
-    }
-}
-
-fn names(path: &str, contract: &Contract) -> bool {
-    words(path).any(|word| word == contract.code)
-}
-
-fn words(path: &str) -> impl Iterator<Item = &str> {
-    path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty())
-}
-
-/// The first and the last day that a path names.
-fn days(path: &str) -> Option<(Day, Day)> {
-    let words: Vec<&str> = words(path).collect();
-    let whole = words.iter().filter(|word| word.len() == 8).filter_map(|word| word.parse::<Day>().ok());
-    let parts = words.windows(3).filter(|parts| parts[0].len() == 4 && parts[1].len() == 2 && parts[2].len() == 2);
-    let parts = parts.filter_map(|parts| parts.join("-").parse::<Day>().ok());
-    let days: Vec<Day> = whole.chain(parts).filter(|day| (1980..=2200).contains(&day.date().year())).collect();
-    Some((*days.iter().min()?, *days.iter().max()?))
+/// Whether a code ends with a month of delivery, of four digits or of three (CZCE): `cu2403`, and not `cu2413`.
+fn has_month(code: &str) -> bool {
+    let month = code.len().checked_sub(2).and_then(|at| code.get(at..)).and_then(|month| month.parse().ok());
+    month.is_some_and(|month| (1..=12).contains(&month))
 }
 
 impl Provider for Files {
@@ -108,12 +64,12 @@ impl Provider for Files {
 
     fn history(&mut self, window: &Window, sink: Sink<'_>) -> Result<()> {
         let contract = Contract::parse(&window.contract)?;
-        let spec = spec_of(&self.market, &contract)?;
+        let spec = self.market.ticks_of(&contract)?;
         let calendar: Calendar = spec.calendar()?;
         let (from, to) = (calendar.local(window.from_ns).0, calendar.local(window.to_ns).0);
-        let near = |file: &&String| days(file).is_none_or(|(first, last)| first <= to && last >= from);
+        let near = |file: &&String| file_names::days(file).is_none_or(|(first, last)| first <= to && last >= from);
         let mut id = 0;
-        for file in self.files.iter().filter(|file| names(file, &contract)).filter(near) {
+        for file in self.files.iter().filter(|file| file_names::names(file, &contract)).filter(near) {
             ghtrader_ingest::rows(file, &self.folder.join(file), &spec, &mut |row| {
                 if row.contract != window.contract {
                     return Ok(());
@@ -139,12 +95,17 @@ impl Provider for Files {
     }
 
     fn contracts(&mut self, exchange: &str, product: &str) -> Result<Vec<Listing>> {
-        let code = |word: &str| Contract::parse(&format!("{exchange}.{word}")).ok();
-        let codes = self.files.iter().flat_map(|file| words(file)).filter_map(code);
-        let mut found: Vec<String> =
-            codes.filter(|contract| contract.product == product).map(|contract| contract.to_string()).collect();
-        found.sort();
-        found.dedup();
+        let listing = self.market.listing_of(&Contract::parse(&format!("{exchange}.{product}"))?)?;
+        let codes = self.files.iter().flat_map(|file| file_names::codes(file, product)).filter(|code| has_month(code));
+        // However a name writes the letters, the market writes them so.
+        let dated = codes.map(|code| format!("{exchange}.{product}{}", &code[product.len()..]));
+        // A word without a month may be anything, such as a folder of the variety. It counts where market.yaml states such
+        // a contract, or has contracts that are never delivered.
+        let endless = self.market.calendar == CalendarRule::UtcDay && listing.expiry.is_none();
+        let plain = listing.contracts.keys().cloned().chain(endless.then(|| product.to_owned()));
+        let plain = plain.filter_map(|code| Contract::parse(&format!("{exchange}.{code}")).ok());
+        let plain = plain.filter(|contract| self.files.iter().any(|file| file_names::names(file, contract)));
+        let found: BTreeSet<String> = dated.chain(plain.map(|contract| contract.to_string())).collect();
         Ok(found.into_iter().map(|contract| Listing { contract, last_day: None }).collect())
     }
 }
@@ -153,20 +114,32 @@ impl Provider for Files {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_path_says_what_it_holds() {
-        let cu = Contract::parse("SHFE.cu2403").unwrap();
-        let day: Day = "2024-01-29".parse().unwrap();
-        for yes in [
-            "ticks/SHFE.cu2403/2024-01-29.parquet",
-            "tq_cu2403_20240129.csv",
-            "fetched/SHFE.cu2403/2024-01-29/SHFE.cu2403.2024-01-29.csv.gz",
-            "cu2403_20240101_20240131.csv",
+    fn contracts(market: &str, product: &str) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        for file in [
+            "ticks/cu/20240129.csv",
+            "cu2413.csv",
+            "cu2403_20240129.csv",
+            "CU2404.csv",
+            "BTCUSDT_20240129.csv",
+            "au.csv",
         ] {
-            assert!(Named::of(&[yes.to_owned()]).holds(&cu, day), "{yes}");
+            fs_err::create_dir_all(folder.path().join("ticks/cu")).unwrap();
+            fs_err::write(folder.path().join(file), "").unwrap();
         }
-        for no in ["cu2403.csv", "cu24031_20240129.csv", "ticks/cu2404/2024-01-29.csv", "cu2403_20240130.csv"] {
-            assert!(!Named::of(&[no.to_owned()]).holds(&cu, day), "{no}");
-        }
+        let market = MarketFile::parse(Path::new("market.yaml"), market).unwrap();
+        let listings = Files::new(folder.path(), market).unwrap().contracts("X", product).unwrap();
+        listings.into_iter().map(|listing| listing.contract).collect()
+    }
+
+    #[test]
+    fn only_what_can_be_a_contract_is_one() {
+        let china = "{ calendar: china-futures, levels: 1, varieties: {
+            cu: { exchange: X, tick: 1, multiplier: 1, files: [x] },
+            au: { exchange: X, tick: 1, multiplier: 1, files: [x], listing: { contracts: { au: {}, au2406: {} } } } } }";
+        assert_eq!(contracts(china, "cu"), ["X.cu2403", "X.cu2404"], "neither the folder `cu` nor a month 13");
+        assert_eq!(contracts(china, "au"), ["X.au"], "it is stated, and there is a file of it");
+        let crypto = "{ calendar: utc-day, levels: 1, varieties: { BTCUSDT: { exchange: X, tick: 1, multiplier: 1, files: [x] } } }";
+        assert_eq!(contracts(crypto, "BTCUSDT"), ["X.BTCUSDT"]);
     }
 }

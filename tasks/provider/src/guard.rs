@@ -191,13 +191,14 @@ impl<P: Provider> Provider for Guarded<P> {
         let attempt = |inner: &mut P, this: &mut Attempt| {
             let mut after: Vec<Option<i64>> = follow.iter().map(|follow| follow.after).collect();
             let result = inner.live(&follow, &mut |event| {
-                connected.set(true);
+                // Who awaits an answer does not know yet whether there is one.
+                connected.set(connected.get() || !matches!(event, Event::Waiting));
                 let seen = match &event {
                     Event::Tick(tick) => {
                         this.tick();
                         follow.iter().position(|follow| follow.contract == tick.contract).zip(Some(tick.id))
                     }
-                    Event::Idle => None,
+                    Event::Idle | Event::Waiting => None,
                 };
                 let flow = (*sink.borrow_mut())(event)?;
                 if let Some((at, id)) = seen {
@@ -212,7 +213,7 @@ impl<P: Provider> Provider for Guarded<P> {
         let wait = |delay: Duration| {
             let end = Instant::now() + delay;
             loop {
-                if (*sink.borrow_mut())(Event::Idle)?.is_break() {
+                if (*sink.borrow_mut())(Event::Waiting)?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
                 let left = end.saturating_duration_since(Instant::now());

@@ -33,11 +33,11 @@ use serde::{Deserialize, Serialize};
 
 pub use breaker::{Breaker, BreakerState};
 pub use error::{Error, Result};
-pub use files::{Files, Named};
+pub use files::Files;
 pub use guard::{Guard, Guarded};
 pub use health::Health;
-pub use source::{Source, SourceName};
-pub use spool::{Spool, left_over, spool_of, unpack};
+pub use source::{Source, SourceInputs, SourceName};
+pub use spool::{Spool, UNFINISHED, left_over, spool_of};
 pub use synthetic::Synthetic;
 pub use tick_file::{Origin, TickFile, compress};
 pub use tqsdk::TqSdk;
@@ -89,11 +89,13 @@ impl Window {
     }
 }
 
-/// A contract to follow live, from after an id on where one is known.
+/// A contract to follow live: from after an id on, or, where nothing of it is here yet, from a moment on.
 #[derive(Clone, Debug)]
 pub struct Follow {
     /// `SHFE.cu2403`.
     pub contract: Arc<str>,
+    /// UTC nanoseconds, included; not of interest where `after` is known.
+    pub from_ns: i64,
     /// Only ticks after this id: those up to it are here already.
     pub after: Option<i64>,
 }
@@ -104,8 +106,11 @@ pub struct Follow {
 pub enum Event {
     /// A tick; those of a contract come with ascending ids.
     Tick(SourceTick),
-    /// Nothing came for a moment (a second at most between two events), so that whoever listens can look at the clock.
+    /// All is there, and nothing came for a moment: whoever listens can look at the clock.
     Idle,
+    /// As `Idle`, while an answer is awaited, or the next attempt after a failure: not all is there. There is a second at most
+    /// between two events; while a connection is being made there are none, for as long as its patience lasts.
+    Waiting,
 }
 
 /// A contract that a source knows.
@@ -138,7 +143,8 @@ pub trait Provider {
     /// Where the source does not give them ([`Error::is_transient`] says whether to try again), or the sink refuses.
     fn history(&mut self, window: &Window, sink: Sink<'_>) -> Result<()>;
 
-    /// Hands over ticks as they come, until the sink breaks; also those shortly before, as far back as the source goes.
+    /// Hands over ticks as they come, until the sink breaks, and before them those that [`Follow`] says are not here yet. A few
+    /// that are older may come too.
     ///
     /// # Errors
     /// As [`Provider::history`].

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ghtrader_kit::{InputFile, InputFolder};
 use ghtrader_market::{Day, MarketFile, Regime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,10 +42,30 @@ impl SourceName {
 pub struct Source {
     /// Which one
     pub name: SourceName,
-    /// The address of a server that has all of TqSdk's services, instead of the public ones; for tests
+    /// The address of a server that has all of TqSdk's services, instead of the public ones
     pub server: Option<String>,
     /// Retries and circuit breaker
     pub guard: Guard,
+}
+
+/// What a kind reads that asks a source for history.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceInputs {
+    /// market.yaml
+    pub market: InputFile,
+    /// The folder of tick files of the source `files`
+    pub archive: Option<InputFolder>,
+}
+
+impl SourceInputs {
+    /// Opens a source of a market.
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    pub fn open(&self, source: &Source, market: &MarketFile) -> Result<Guarded<Box<dyn Provider>>> {
+        source.open(market, self.archive.as_ref().map(InputFolder::path))
+    }
 }
 
 impl Source {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::TryLockError;
-use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ use crate::{Origin, SourceTick, TickFile, compress, credentials};
 
 /// Written into the folder of a day when all of it has been handed over.
 const FINISHED: &str = "finished";
+/// The folder for contracts whose recording did not last until the day's end: what lies there is no whole day.
+pub const UNFINISHED: &str = "unfinished";
 
 /// A day's spool, open.
 pub struct Spool {
@@ -108,13 +110,25 @@ impl Spool {
         Ok(())
     }
 
-    /// Writes what is here to a folder: `<contract>.<day>.csv.gz`, and `<contract>.<day>.source.json` beside it.
+    /// Notes that these contracts were followed until the end of the day, so that what is here of them is all of it: a
+    /// recording begins with the day's first tick, however late it is started.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn ended(&self, contracts: &[String]) -> Result<()> {
+        contracts.iter().try_for_each(|contract| Ok(fs_err::write(self.whole(contract), "")?))
+    }
+
+    /// Writes what is here to a folder: `<contract>.<day>.csv.gz`, and `<contract>.<day>.source.json` beside it; of contracts
+    /// that were not followed until the day's end, to its folder [`UNFINISHED`].
     ///
     /// # Errors
     /// Where a disk refuses.
     pub fn hand_over(&mut self, to: &Path) -> Result<()> {
         self.sync()?;
         for origin in self.origins() {
+            let to = if self.whole(&origin.contract).exists() { to.to_owned() } else { to.join(UNFINISHED) };
+            fs_err::create_dir_all(&to)?;
             let name = format!("{}.{}", origin.contract, self.day);
             let mut from = BufReader::new(File::open(self.path(&origin.contract))?);
             let mut out = compress(BufWriter::new(File::create(to.join(format!("{name}.csv.gz")))?));
@@ -131,6 +145,10 @@ impl Spool {
     /// Where the disk refuses.
     pub fn finish(&self) -> Result<()> {
         Ok(fs_err::write(self.folder.join(FINISHED), "")?)
+    }
+
+    fn whole(&self, contract: &str) -> PathBuf {
+        self.folder.join(format!("{contract}.whole"))
     }
 
     fn path(&self, contract: &str) -> PathBuf {
@@ -178,19 +196,30 @@ fn id_and_stamp(line: &[u8]) -> Option<(i64, i64)> {
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
-/// The folder of a market's spool: the one that is given, or `spool/<market>` in the project.
+/// The folder of a market's spool: the one that is given, relative to the project, or `spool/<market>` in it.
 ///
 /// # Errors
-/// Where none is given and no project is to be found.
+/// Where no project is to be found, and no absolute path is given.
 pub fn spool_of(given: Option<&Path>, market: &str) -> Result<PathBuf> {
-    if let Some(given) = given.filter(|given| !given.as_os_str().is_empty()) {
-        return Ok(given.to_owned());
-    }
-    let project = credentials::project().context(
-        "the cache does not lie in the project, so there is no place for what is being recorded: give one with `spool`",
-    )?;
+    spool_in(credentials::project(), given, market)
+}
+
+fn spool_in(project: Option<PathBuf>, given: Option<&Path>, market: &str) -> Result<PathBuf> {
     let name: String = market.chars().map(|c| if matches!(c, '/' | '\\') { '.' } else { c }).collect();
-    Ok(project.join("spool").join(name.trim_matches('.')))
+    let usual = Path::new("spool").join(name.trim_matches('.'));
+    let folder = given.filter(|given| !given.as_os_str().is_empty()).unwrap_or(&usual);
+    if folder.is_absolute() {
+        return Ok(folder.to_owned());
+    }
+    // Not in the folder of the task, which is another one each time.
+    let project = project.with_context(|| {
+        format!(
+            "the cache does not lie in the project, so it is not known where `{}` should be, the folder for what is being \
+             recorded: give an absolute path with `spool`",
+            folder.display()
+        )
+    })?;
+    Ok(project.join(folder))
 }
 
 /// The days in a spool that are before `today` and have not been finished, ascending; those of which `published` does
@@ -218,18 +247,10 @@ pub fn left_over(spool: &Path, today: Day, published: impl Fn(Day) -> bool) -> R
     Ok(days)
 }
 
-/// Reads a whole file; for tests of what is in one.
-///
-/// # Errors
-/// Where it is no gzip.
-pub fn unpack(path: &Path) -> Result<String> {
-    let mut text = String::new();
-    flate2::read::MultiGzDecoder::new(File::open(path)?).read_to_string(&mut text)?;
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
 
     fn tick(id: i64) -> SourceTick {
@@ -264,11 +285,43 @@ mod tests {
         assert!(spool.push(&tick(7)).unwrap());
         let out = tempfile::tempdir().unwrap();
         spool.hand_over(out.path()).unwrap();
-        let text = unpack(&out.path().join("SHFE.cu2403.2024-01-29.csv.gz")).unwrap();
+        let mut text = String::new();
+        let file = File::open(out.path().join("unfinished/SHFE.cu2403.2024-01-29.csv.gz")).unwrap();
+        flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
         let ids: Vec<&str> = text.lines().skip(1).map(|line| line.split(',').nth(1).unwrap()).collect();
         assert_eq!(ids, ["1", "2", "3", "4", "7"]);
         let origin = spool.origins().next().unwrap();
         assert_eq!((origin.rows, origin.missing, origin.ids), (5, 2, Some([1, 7])), "5 and 6 were never given");
+    }
+
+    #[test]
+    fn only_what_was_followed_to_the_end_is_a_whole_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = open(folder.path());
+        for contract in ["SHFE.cu2403", "SHFE.cu2404"] {
+            spool.push(&SourceTick { contract: contract.into(), ..tick(1) }).unwrap();
+        }
+        spool.ended(&["SHFE.cu2403".to_owned()]).unwrap();
+        drop(spool);
+        let out = tempfile::tempdir().unwrap();
+        open(folder.path()).hand_over(out.path()).unwrap();
+        let there = |name: &str| out.path().join(name).exists();
+        assert!(there("SHFE.cu2403.2024-01-29.csv.gz") && there("unfinished/SHFE.cu2404.2024-01-29.csv.gz"));
+        assert!(!there("SHFE.cu2404.2024-01-29.csv.gz") && !there("unfinished/SHFE.cu2403.2024-01-29.csv.gz"));
+    }
+
+    #[test]
+    fn a_spool_is_relative_to_the_project() {
+        let of = |project: Option<&str>, given: &str| {
+            spool_in(project.map(PathBuf::from), Some(Path::new(given)), "markets/shfe")
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(of(Some("/p"), "").unwrap(), Path::new("/p/spool/markets.shfe"));
+        assert_eq!(of(Some("/p"), "live").unwrap(), Path::new("/p/live"));
+        assert_eq!(of(Some("/p"), "/data/live").unwrap(), Path::new("/data/live"));
+        assert_eq!(of(None, "/data/live").unwrap(), Path::new("/data/live"));
+        let error = of(None, "live").unwrap_err();
+        assert!(error.contains("where `live` should be") && error.contains("an absolute path with `spool`"), "{error}");
     }
 
     #[test]

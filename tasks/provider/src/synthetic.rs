@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use ghtrader_ingest::synthetic::invent;
-use ghtrader_market::{Calendar, Contract, Day, MarketFile, Regime, SyntheticCell, SyntheticFile, TicksSpec};
+use ghtrader_market::{Calendar, Contract, Day, MarketFile, Regime, SyntheticCell, SyntheticFile};
 
 use crate::{Error, Follow, Listing, LiveSink, Provider, Result, Sink, SourceTick, Window};
 
@@ -39,17 +39,6 @@ impl Synthetic {
     }
 }
 
-/// How the ticks of a contract's variety are to be read.
-pub(crate) fn spec_of(market: &MarketFile, contract: &Contract) -> Result<TicksSpec> {
-    let known = || market.varieties.keys().cloned().collect::<Vec<_>>().join(", ");
-    let variety = market.varieties.get(&contract.product);
-    let variety = variety.filter(|variety| variety.exchange == contract.exchange);
-    let variety =
-        variety.with_context(|| format!("{contract} is of no variety of market.yaml, which has {}", known()))?;
-    let specs = market.specs(&contract.product, variety, None).map_err(|what| anyhow!("market.yaml: {what}"))?;
-    Ok(specs.ticks)
-}
-
 impl Provider for Synthetic {
     fn name(&self) -> &'static str {
         "synthetic"
@@ -60,7 +49,7 @@ impl Provider for Synthetic {
     }
 
     fn history(&mut self, window: &Window, sink: Sink<'_>) -> Result<()> {
-        let spec = spec_of(&self.market, &Contract::parse(&window.contract)?)?;
+        let spec = self.market.ticks_of(&Contract::parse(&window.contract)?)?;
         let calendar = spec.calendar()?;
         for cell in self.cells(window, &calendar) {
             let rows = invent(&cell, &spec)?.rows.into_iter().filter(|row| row.contract == window.contract);
@@ -85,7 +74,7 @@ impl Provider for Synthetic {
 
     fn contracts(&mut self, exchange: &str, product: &str) -> Result<Vec<Listing>> {
         // Any code will do to find the variety.
-        let spec = spec_of(&self.market, &Contract::parse(&format!("{exchange}.{product}"))?)?;
+        let spec = self.market.ticks_of(&Contract::parse(&format!("{exchange}.{product}"))?)?;
         let calendar = spec.calendar()?;
         let whole = Window { contract: product.into(), from_ns: i64::MIN / 2, to_ns: i64::MAX / 2, after: None };
         let mut found = std::collections::BTreeSet::new();

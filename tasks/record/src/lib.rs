@@ -2,14 +2,14 @@
 //!
 //! Ticks go to a spool outside of the task's folder first (`ghtrader_provider::Spool`), each second to the system and
 //! every ten seconds to the disk; at the end, the day's files are made from all that the spool has of the day. So a
-//! recorder that is killed loses the last second at most, and one that is started again goes on where it ended.
+//! recorder that is killed loses the last second at most, and one that is started again goes on where it ended. However late
+//! the first one is started, it begins with the day's first tick; what does not last until the day's end is no whole day.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use ghtrader_kit::{InputFile, Job, OutputFolder, Result, Task};
 use ghtrader_market::{Calendar, CalendarRule, Contract, Day, MarketFile, Regime, TimeOfDay};
 use ghtrader_provider::{Event, Follow, Guarded, Provider, Source, SourceTick, Spool, Window, spool_of};
@@ -46,7 +46,7 @@ pub struct Params {
     /// A folder for what is being recorded; by default spool/ in the project
     #[serde(default)]
     pub spool: Option<PathBuf>,
-    /// The present trading day, instead of that of the clock, for tests: then `minutes` or `until` have to end it
+    /// The present trading day, instead of that of the clock: then `minutes` or `until` have to end it
     #[serde(default)]
     pub today: Option<Day>,
 }
@@ -63,7 +63,7 @@ pub struct Inputs {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Outputs {
-    /// <contract>.<day>.csv.gz, and <contract>.<day>.source.json beside each
+    /// <contract>.<day>.csv.gz, and <contract>.<day>.source.json beside each; in unfinished/ where it is no whole day
     ticks: OutputFolder,
 }
 
@@ -78,8 +78,9 @@ impl Task for Record {
         let day: Day = job.axis("day")?;
         let market = MarketFile::read(inputs.market.path())?;
         ensure!(!params.contracts.is_empty(), "no contract is to be recorded: name some, such as SHFE.cu2403");
+        let end = end_of(&market, &params.contracts, day)?;
         let end = match params.today {
-            None => end_of(&market, &params.contracts, day)?,
+            None => end,
             Some(today) if day < today => i64::MIN,
             Some(_) => i64::MAX,
         };
@@ -96,18 +97,18 @@ impl Task for Record {
         let mut recorder = Recorder {
             spool,
             day,
+            begin: Window::of_day("", day, &market.clock())?.from_ns,
             calendar: Calendar::new(&market.clock())?,
+            up_to_date: false,
             counts: Counts::default(),
             flushed: Instant::now(),
             synced: Instant::now(),
         };
         let stop = stop_at(&params, &recorder.calendar, end)?;
-        let recorded = recorder.record(&mut source, &params.contracts, stop);
+        let recorded = recorder.day(&mut source, &params.contracts, stop, end, outputs.ticks.path());
         source.health().report(source.breaker(), job);
         recorder.counts.report(job);
-        recorded?;
-        recorder.spool.hand_over(outputs.ticks.path())?;
-        if now()? >= end { recorder.spool.finish() } else { Ok(()) }
+        recorded
     }
 }
 
@@ -129,23 +130,46 @@ impl Counts {
 struct Recorder {
     spool: Spool,
     day: Day,
+    /// Of the trading day, UTC nanoseconds.
+    begin: i64,
     calendar: Calendar,
+    /// Whether all is here that the source has: not while a connection is away, or what came meanwhile is asked for.
+    up_to_date: bool,
     counts: Counts,
     flushed: Instant,
     synced: Instant,
 }
 
 impl Recorder {
+    /// Records until `stop`, and hands over what there is then; the day is over at `end` (both in UTC nanoseconds).
+    fn day(
+        &mut self,
+        source: &mut Guarded<Box<dyn Provider>>,
+        contracts: &[String],
+        stop: i64,
+        end: i64,
+        to: &Path,
+    ) -> Result<()> {
+        self.record(source, contracts, stop)?;
+        let over = now()? >= end;
+        if over && self.up_to_date {
+            self.spool.ended(contracts)?;
+        }
+        self.spool.hand_over(to)?;
+        if over { self.spool.finish() } else { Ok(()) }
+    }
+
     /// Records until `stop` (UTC nanoseconds).
     fn record(&mut self, source: &mut Guarded<Box<dyn Provider>>, contracts: &[String], stop: i64) -> Result<()> {
         let follow: Vec<Follow> = contracts
             .iter()
-            .map(|name| Follow { contract: Arc::from(name.as_str()), after: self.spool.last(name) })
+            .map(|name| Follow { contract: name.as_str().into(), from_ns: self.begin, after: self.spool.last(name) })
             .collect();
         source.live(&follow, &mut |event| {
             match event {
                 Event::Tick(tick) => self.take(&tick)?,
-                Event::Idle => {}
+                Event::Idle => self.up_to_date = true,
+                Event::Waiting => self.up_to_date = false,
             }
             self.keep()?;
             Ok(if now()? >= stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -188,13 +212,8 @@ fn end_of(market: &MarketFile, contracts: &[String], day: Day) -> Result<i64> {
     let whole = Window::of_day("", day, &market.clock())?.to_ns;
     let mut end = i64::MIN;
     for name in contracts {
-        let contract = Contract::parse(name)?;
-        let known = || market.varieties.keys().cloned().collect::<Vec<_>>().join(", ");
-        let variety = market.varieties.get(&contract.product);
-        let variety =
-            variety.with_context(|| format!("{name} is of no variety of market.yaml, which has {}", known()))?;
-        let specs = market.specs(&contract.product, variety, None).map_err(anyhow::Error::msg)?;
-        let close = specs.ticks.sessions.0.last().map(|session| calendar.moment(day, session.1));
+        let ticks = market.ticks_of(&Contract::parse(name)?)?;
+        let close = ticks.sessions.0.last().map(|session| calendar.moment(day, session.1));
         let late = |close: i64| close.saturating_add(i64::try_from(LATE.as_nanos()).unwrap_or(0));
         let close = match market.clock().calendar {
             CalendarRule::ChinaFutures => close.map_or(whole, late).min(whole),
@@ -225,9 +244,97 @@ fn stop_at(params: &Params, calendar: &Calendar, end: i64) -> Result<i64> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use ghtrader_provider::{Guard, Listing, LiveSink, Sink};
 
     use super::*;
+
+    /// A source with one tick of the contract that is followed, and then silence, or the wait for a connection that broke.
+    struct OneTick {
+        breaks: bool,
+    }
+
+    impl Provider for OneTick {
+        fn name(&self) -> &'static str {
+            "one"
+        }
+
+        fn tier(&self) -> Regime {
+            Regime::Historical
+        }
+
+        fn history(&mut self, _: &Window, _: Sink<'_>) -> ghtrader_provider::Result<()> {
+            Ok(())
+        }
+
+        fn live(&mut self, follow: &[Follow], sink: LiveSink<'_>) -> ghtrader_provider::Result<()> {
+            for Follow { contract, from_ns, after } in follow {
+                let values = [1.0; ghtrader_market::VALUES];
+                if after.is_none() {
+                    let _ = sink(Event::Tick(SourceTick {
+                        contract: contract.clone(),
+                        id: 1,
+                        datetime_ns: *from_ns,
+                        values,
+                    }))?;
+                }
+            }
+            let _ = sink(Event::Idle)?;
+            while sink(if self.breaks { Event::Waiting } else { Event::Idle })?.is_continue() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Ok(())
+        }
+
+        fn closed_days(&mut self) -> ghtrader_provider::Result<Vec<Day>> {
+            Ok(Vec::new())
+        }
+
+        fn contracts(&mut self, _: &str, _: &str) -> ghtrader_provider::Result<Vec<Listing>> {
+            Ok(Vec::new())
+        }
+    }
+
+    /// Records a day that ends a moment after now, until `stop` moments after now; what is published of it.
+    fn recorded(spool: &Path, contract: &str, breaks: bool, [stop, end]: [i64; 2]) -> Vec<String> {
+        const MOMENT_NS: i64 = 50_000_000;
+        let (day, clock) = ("2024-01-29".parse().unwrap(), ghtrader_market::Clock::china());
+        let mut recorder = Recorder {
+            spool: Spool::open(spool, day, "one", Regime::ProdLive).unwrap(),
+            day,
+            begin: Window::of_day("", day, &clock).unwrap().from_ns,
+            calendar: Calendar::new(&clock).unwrap(),
+            up_to_date: false,
+            counts: Counts::default(),
+            flushed: Instant::now(),
+            synced: Instant::now(),
+        };
+        let (out, at) = (tempfile::tempdir().unwrap(), now().unwrap());
+        let [stop, end] = [stop, end].map(|moments| at + moments * MOMENT_NS);
+        let mut source: Guarded<Box<dyn Provider>> = Guarded::new(Box::new(OneTick { breaks }), Guard::default());
+        recorder.day(&mut source, &[contract.to_owned()], stop, end, out.path()).unwrap();
+        let names = |folder: &Path| -> Vec<String> {
+            let entries = std::fs::read_dir(folder).into_iter().flatten();
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+        };
+        let unfinished = names(&out.path().join("unfinished")).into_iter().map(|name| format!("unfinished/{name}"));
+        let mut all: Vec<String> = names(out.path()).into_iter().chain(unfinished).collect();
+        all.retain(|name| name.ends_with(".csv.gz"));
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn what_does_not_last_until_the_end_is_no_whole_day() {
+        let spool = tempfile::tempdir().unwrap();
+        let (cu, au) = ("SHFE.cu2403.2024-01-29.csv.gz", "unfinished/SHFE.au2404.2024-01-29.csv.gz");
+        assert_eq!(recorded(spool.path(), "SHFE.au2404", false, [1, 1_000]), [au]);
+        let early = recorded(spool.path(), "SHFE.cu2403", false, [1, 1_000]);
+        assert_eq!(early, [au.to_owned(), format!("unfinished/{cu}")], "it is what `minutes` or a kill leaves");
+        let away = recorded(spool.path(), "SHFE.cu2403", true, [2, 2]);
+        assert_eq!(away, early, "the service was away when the day ended");
+        let late = recorded(spool.path(), "SHFE.cu2403", false, [2, 2]);
+        assert_eq!(late, [cu, au], "the other one was not followed any more");
+    }
 
     fn market(text: &str) -> MarketFile {
         MarketFile::parse(Path::new("market.yaml"), text).unwrap()
@@ -246,8 +353,11 @@ mod tests {
         let end = end_of(&china, &["SHFE.cu2403".to_owned()], day).unwrap();
         // 15:10 in UTC+8.
         assert_eq!(end, 1_706_512_200_000_000_000);
-        let error = end_of(&china, &["SHFE.zn2403".to_owned()], day).unwrap_err();
-        assert!(error.to_string().contains("which has cu"), "{error}");
+        for strange in ["SHFE.zn2403", "DCE.cu2403"] {
+            let error = end_of(&china, &[strange.to_owned()], day).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{strange}` is no variety or contract")), "{error}");
+            assert!(error.contains("which has cu of SHFE"), "{error}");
+        }
         let round = "{ calendar: utc-day, levels: 1, varieties: { BTCUSDT: { exchange: X, tick: 0.1, multiplier: 1, files: [x] } } }";
         let end = end_of(&market(round), &["X.BTCUSDT".to_owned()], day).unwrap();
         assert_eq!(end, 1_706_572_800_000_000_000, "midnight");

@@ -25,7 +25,7 @@ pub struct Params {
     /// The files of the market folder, among them the recorded ones: `${{ files(params.market ~ '/**') }}`
     #[serde(default)]
     pub files: Vec<String>,
-    /// Another day than that of the clock, for tests
+    /// Another day than that of the clock
     #[serde(default)]
     pub day: Option<Day>,
 }

@@ -1,6 +1,7 @@
 //! Expected, there, marked.
 
-use ghtrader_ledger::{Counts, Known, State};
+use ghtrader_ledger::{Counts, State};
+use ghtrader_market::Known;
 use serde_json::json;
 
 use crate::bench::{Case, between, copper, day, indexed, put_aside, spans, stated, unknown};

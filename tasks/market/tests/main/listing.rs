@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use ghtrader_market::{
-    Calendar, Clock, Contract, Day, Expiry, Lifetime, ListingRule, ListingSpec, MarketFile, Symbols, read_no_data,
+    Bound, Calendar, Clock, Contract, Day, Expiry, Known, Life, Lifetime, ListingRule, ListingSpec, MarketFile,
+    Symbols, read_no_data,
 };
 
 fn day(text: &str) -> Day {
@@ -37,6 +38,33 @@ fn known(listed: &str, last: &str) -> [Option<String>; 2] {
 fn traded(spec: &ListingSpec, from: &str, to: &str) -> Vec<String> {
     let traded = spec.traded(day(from), day(to), &spec.calendar().unwrap()).unwrap();
     traded.into_keys().map(|name| name.split_once('.').unwrap().1.to_owned()).collect()
+}
+
+/// The days of a contract on which ticks are expected, as far as the market says; `unknown` is what the caller makes of the rest.
+fn days(spec: &ListingSpec, contract: &str, unknown: Bound, [from, to]: [&str; 2]) -> Vec<String> {
+    let calendar = spec.calendar().unwrap();
+    let otherwise = Life { listed: unknown, last: unknown };
+    let life = spec.life(&Contract::parse(contract).unwrap(), &calendar, otherwise).unwrap();
+    life.days(day(from), day(to), &calendar).iter().map(Day::to_string).collect()
+}
+
+#[test]
+fn ticks_are_expected_from_listing_to_expiry() {
+    let open = Bound { day: None, known: Known::Open };
+    let ends = ["2023-03-14", "2023-03-17"];
+    assert_eq!(days(&shfe("cu"), "SHFE.cu2403", open, ends), ["2023-03-16", "2023-03-17"]);
+    assert_eq!(days(&shfe("cu"), "SHFE.cu2303", open, ends), ["2023-03-14", "2023-03-15"]);
+    let unknown = spec(
+        "{ calendar: china-futures, levels: 1, varieties: { cu: { exchange: SHFE, files: [a], listing: {}, roll: {} } } }",
+    );
+    assert_eq!(days(&unknown, "SHFE.cu2403", open, ends), ["2023-03-14", "2023-03-15", "2023-03-16", "2023-03-17"]);
+    let ticks = Bound { day: Some(day("2023-03-15")), known: Known::Ticks };
+    assert_eq!(days(&unknown, "SHFE.cu2403", ticks, ends), ["2023-03-15", "2023-03-16", "2023-03-17"]);
+    let never = Bound { day: None, known: Known::Ticks };
+    assert!(days(&unknown, "SHFE.cu2403", never, ends).is_empty());
+    let calendar = unknown.calendar().unwrap();
+    let life = shfe("cu").life(&Contract::parse("SHFE.cu203").unwrap(), &calendar, Life { listed: open, last: open });
+    assert!(life.unwrap_err().to_string().contains("does not say year and month of delivery"));
 }
 
 #[test]

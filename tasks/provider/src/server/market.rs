@@ -6,7 +6,6 @@ use ghtrader_ingest::synthetic::invent;
 use ghtrader_market::{Contract, Day, MarketFile, SyntheticCell, Values, value_names};
 use serde_json::{Map, Value, json};
 
-use crate::synthetic::spec_of;
 use crate::{Provider as _, Synthetic, Window};
 
 /// One tick of a series.
@@ -36,7 +35,7 @@ impl Market {
     pub fn invented(market: &MarketFile, variety: &str, days: &[Day]) -> anyhow::Result<Self> {
         let synthetic = market.synthetic.clone().ok_or_else(|| anyhow::anyhow!("no synthetic market"))?;
         let exchange = market.varieties.get(variety).map(|variety| variety.exchange.clone()).unwrap_or_default();
-        let spec = spec_of(market, &Contract::parse(&format!("{exchange}.{variety}"))?)?;
+        let spec = market.ticks_of(&Contract::parse(&format!("{exchange}.{variety}"))?)?;
         let mut series: BTreeMap<String, Vec<Row>> = BTreeMap::new();
         for day in days {
             let (seed, first_day, rows, strength) =

@@ -6,6 +6,7 @@
 //! there, `left_id` and `right_id` are its ends; `ticks.SYMBOL` has `last_id` (−1: no tick at all) and `data` by id.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use super::session::Session;
 use super::tick::tick;
 use super::tree::integer;
-use crate::{Event, Follow, LiveSink, Result, Sink, SourceTick, Window};
+use crate::{Event, Follow, LiveSink, Result, Sink, Window};
 
 /// Rows of a page, as the public client asks for them.
 const PAGE: i64 = 2_000;
@@ -95,31 +96,34 @@ fn answer(tree: &Value, request: &Value, complete: bool) -> Option<Chart> {
 /// Hands over the ticks of a window.
 pub(super) fn history(session: &mut Session, window: &Window, sink: Sink<'_>) -> Result<()> {
     let begin = window.after.map_or(Begin::Moment(window.from_ns), |after| Begin::Id(after.saturating_add(1)));
-    pages(session, &window.contract, begin, None, &mut |tick| {
+    let ended = pages(session, &window.contract, begin, None, &mut |event| {
+        let Event::Tick(tick) = event else { return Ok(ControlFlow::Continue(())) };
         if tick.datetime_ns >= window.to_ns {
-            return Ok(false);
+            return Ok(ControlFlow::Break(()));
         }
         if tick.datetime_ns >= window.from_ns {
             sink(tick)?;
         }
-        Ok(true)
-    })
+        Ok(ControlFlow::Continue(()))
+    });
+    ended.map(|_| ())
 }
 
-/// Page after page from `begin` to the end of the series, or to the id `end` (not included), or until `take` has enough.
+/// Page after page from `begin` to the end of the series, or to the id `end` (not included), or until the sink breaks.
 fn pages(
     session: &mut Session,
     contract: &Arc<str>,
     mut begin: Begin,
     end: Option<i64>,
-    take: &mut dyn FnMut(SourceTick) -> anyhow::Result<bool>,
-) -> Result<()> {
+    sink: LiveSink<'_>,
+) -> Result<ControlFlow<()>> {
     let chart_id = format!("GHTRADER_history_{contract}");
     loop {
         let request = request(&chart_id, contract, begin);
         session.send(&request)?;
         let what = format!("a page of ticks of {contract}");
-        let chart = session.until(&what, |tree| answer(tree, &request, true))?;
+        let answered = session.until(&what, sink, |tree| answer(tree, &request, true))?;
+        let ControlFlow::Continue(chart) = answered else { return Ok(ControlFlow::Break(())) };
         let first = match begin {
             Begin::Id(id) => id,
             Begin::Moment(_) | Begin::Live => chart.left.max(0),
@@ -130,12 +134,12 @@ fn pages(
             let Some(tick) = found else {
                 return Err(session.nonsense(format!("{contract} lacks the tick {id} of a window that is ready")));
             };
-            if !take(tick)? {
-                return release(session, &chart_id);
+            if sink(Event::Tick(tick))?.is_break() {
+                return release(session, &chart_id).map(ControlFlow::Break);
             }
         }
         if chart.last < 0 || stop >= chart.last || end.is_some_and(|end| stop + 1 >= end) {
-            return release(session, &chart_id);
+            return release(session, &chart_id).map(ControlFlow::Continue);
         }
         if stop < first {
             return Err(session.nonsense(format!(
@@ -180,21 +184,18 @@ pub(super) fn live(session: &mut Session, follow: &[Follow], sink: LiveSink<'_>)
     for follow in follow {
         let Some(request) = requests.get(&follow.contract) else { continue };
         let what = format!("the live ticks of {}", follow.contract);
-        let chart = session.until(&what, |tree| answer(tree, request, false))?;
+        let answered = session.until(&what, sink, |tree| answer(tree, request, false))?;
+        let ControlFlow::Continue(chart) = answered else { return Ok(()) };
         let contract = Arc::clone(&follow.contract);
         let left = chart.left.max(0);
-        // What came while nobody listened, further back than the live window reaches.
-        let mut broken = false;
-        if let Some(from) = follow.after.map(|after| after + 1).filter(|from| *from < left) {
-            pages(session, &contract, Begin::Id(from), Some(left), &mut |tick| {
-                broken = sink(Event::Tick(tick))?.is_break();
-                Ok(!broken)
-            })?;
-        }
-        if broken {
+        // What came while nobody listened, further back than the live window reaches; of a contract that is followed for
+        // the first time, all since its moment.
+        let begin = follow.after.map_or(Begin::Moment(follow.from_ns), |after| Begin::Id(after.saturating_add(1)));
+        let further = !matches!(begin, Begin::Id(id) if id >= left);
+        if further && pages(session, &contract, begin, Some(left), &mut since(follow, sink))?.is_break() {
             return Ok(());
         }
-        let next = follow.after.map_or(left, |after| (after + 1).max(left));
+        let next = follow.after.map_or(left, |after| after.saturating_add(1).max(left));
         all.push(Followed { contract, next, newest: None, lacking: None });
     }
     loop {
@@ -207,6 +208,15 @@ pub(super) fn live(session: &mut Session, follow: &[Follow], sink: LiveSink<'_>)
             return Ok(());
         }
         session.pump()?;
+    }
+}
+
+/// Leaves out what a page has before the moment of a contract that is followed for the first time.
+fn since<'a>(follow: &Follow, sink: LiveSink<'a>) -> impl FnMut(Event) -> anyhow::Result<ControlFlow<()>> + use<'a> {
+    let from_ns = if follow.after.is_some() { i64::MIN } else { follow.from_ns };
+    move |event| match event {
+        Event::Tick(tick) if tick.datetime_ns < from_ns => Ok(ControlFlow::Continue(())),
+        event => sink(event),
     }
 }
 

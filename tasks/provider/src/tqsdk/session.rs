@@ -5,6 +5,7 @@
 //! does not even answer that has ended, whatever the system thinks.
 
 use std::net::{TcpStream, ToSocketAddrs as _};
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Connector, Error as WsError, HandshakeError, Message, WebSocket};
 
 use super::{tree, web};
-use crate::{Error, Result};
+use crate::{Error, Event, LiveSink, Result};
 
 /// How long a read waits before it lets the caller look at the clock.
 const TICK: Duration = Duration::from_millis(200);
@@ -118,15 +119,24 @@ impl Session {
         }
     }
 
-    /// Pumps until `done` has something; `request` says in an error what was asked.
+    /// Pumps until `done` has something, or the sink, which hears of the waiting, breaks; `request` says in an error what
+    /// was asked.
     ///
     /// # Errors
     /// As [`Session::pump`]; [`Error::Stalled`] where nothing has changed for too long.
-    pub(super) fn until<T>(&mut self, request: &str, mut done: impl FnMut(&Value) -> Option<T>) -> Result<T> {
+    pub(super) fn until<T>(
+        &mut self,
+        request: &str,
+        sink: LiveSink<'_>,
+        mut done: impl FnMut(&Value) -> Option<T>,
+    ) -> Result<ControlFlow<(), T>> {
         let mut changed = Instant::now();
         loop {
             if let Some(found) = done(&self.tree) {
-                return Ok(found);
+                return Ok(ControlFlow::Continue(found));
+            }
+            if sink(Event::Waiting)?.is_break() {
+                return Ok(ControlFlow::Break(()));
             }
             if self.pump()? {
                 changed = Instant::now();

@@ -18,7 +18,8 @@ fn follow(
     mut each: impl FnMut(usize),
 ) -> Vec<SourceTick> {
     let (mut ticks, begun) = (Vec::new(), Instant::now());
-    let follow = [Follow { contract: CU.into(), after }];
+    let from_ns = window(CU, "2024-01-29").from_ns;
+    let follow = [Follow { contract: CU.into(), from_ns, after }];
     provider
         .live(&follow, &mut |event| {
             if let Event::Tick(tick) = event {
@@ -55,14 +56,14 @@ fn a_series_at_rest_does_not_hold_up_another() {
     let server = playing(1_200, 300.0);
     let length = server.market().series[OTHER].len();
     assert!(length < 1_200 && length > 100, "{length}");
-    let follow = [CU, OTHER].map(|contract| Follow { contract: contract.into(), after: None });
+    let follow = [CU, OTHER].map(|contract| Follow { contract: contract.into(), from_ns: 0, after: None });
     let (mut cu, mut other, begun) = (Vec::new(), 0, Instant::now());
     client(&server)
         .live(&follow, &mut |event| {
             match event {
                 Event::Tick(tick) if &*tick.contract == CU => cu.push(tick),
                 Event::Tick(_) => other += 1,
-                Event::Idle => {}
+                Event::Idle | Event::Waiting => {}
             }
             let enough = cu.len() >= 1_700 && other == length || begun.elapsed() > Duration::from_secs(20);
             Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -88,6 +89,48 @@ fn what_came_while_nobody_listened_is_fetched() {
     let ticks = follow(&mut client(&server), Some(server.market().first_id + 99), 2_260, |_| ());
     assert_eq!(ticks.len(), 2_260);
     assert_rows(&server, &ticks, 100);
+}
+
+#[test]
+fn a_first_start_in_the_middle_of_the_day_begins_with_its_first_tick() {
+    // The live window has 2,000 ticks.
+    let server = playing(2_300, 50.0);
+    let ticks = follow(&mut client(&server), None, 2_360, |_| ());
+    assert_eq!(ticks.len(), 2_360);
+    assert_rows(&server, &ticks, 0);
+    // And with no tick before its moment.
+    let rows = &server.market().series[CU];
+    let (from_ns, mut first) = (rows[150].datetime_ns, None);
+    client(&server)
+        .live(&[Follow { contract: CU.into(), from_ns, after: None }], &mut |event| {
+            let Event::Tick(tick) = event else { return Ok(ControlFlow::Continue(())) };
+            first = Some(tick.datetime_ns);
+            Ok(ControlFlow::Break(()))
+        })
+        .unwrap();
+    assert_eq!(first, Some(from_ns));
+}
+
+#[test]
+fn who_waits_for_an_answer_hears_of_it() {
+    let server = playing(100, 0.0);
+    server.fault(|faults| faults.delay = Duration::from_millis(900));
+    let (mut waited, mut last, mut most) = (0, None::<Instant>, Duration::ZERO);
+    client(&server)
+        .live(&[Follow { contract: CU.into(), from_ns: 0, after: None }], &mut |event| {
+            most = last.map_or(most, |last| most.max(last.elapsed()));
+            last = Some(Instant::now());
+            waited += usize::from(matches!(event, Event::Waiting));
+            Ok(if matches!(event, Event::Tick(_)) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })
+        .unwrap();
+    assert!(waited >= 3 && most < Duration::from_secs(1), "{waited} times, at most {most:?} apart");
+    // Who has had enough while he waits is let go.
+    let begun = Instant::now();
+    client(&server)
+        .live(&[Follow { contract: CU.into(), from_ns: 0, after: None }], &mut |_| Ok(ControlFlow::Break(())))
+        .unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(800), "{:?}", begun.elapsed());
 }
 
 #[test]
