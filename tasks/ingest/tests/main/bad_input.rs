@@ -44,8 +44,7 @@ fn messages_name_the_place_and_the_remedy() {
 #[test]
 fn bytes_that_are_no_text_are_refused_with_their_line() {
     let good = csv(&[("cu2203", 0, 71_500), ("cu2203", 1, 71_510)]);
-    for (text, words) in
-        [("71510,100", ["ticks/a.csv:3", "`last_price`"]), ("SHFE.cu2203", ["ticks/a.csv:2", "UTF-8"])]
+    for (text, words) in [("71510,100", ["ticks/a.csv:3", "`last_price`"]), ("SHFE.cu2203", ["ticks/a.csv:2", "UTF-8"])]
     {
         let at = good.find(text).unwrap();
         let mut bytes = good.clone().into_bytes();
