@@ -84,10 +84,17 @@ fn the_folder_and_the_patterns_have_to_agree() {
 }
 
 #[test]
-fn no_file_of_the_days_asked_for_is_an_error() {
-    let files = ["m/ticks/cu_20220218.csv", "m/ticks/night/a.parquet", "m/ticks/au_20220218.csv"];
-    let message = error(run(MARKET, json!({ "root": "m", "files": files, "from": "2022-02-19" })));
-    assert!(message.contains("`au`") && message.contains("2022-02-19 to …"), "{message}");
+fn a_variety_without_a_file_of_the_days_asked_for_has_no_cells_and_nothing_at_all_is_an_error() {
+    let cells_of = |night: &str| {
+        let files = ["m/ticks/cu_20220218.csv", night, "m/ticks/au_20220218.csv"];
+        run(MARKET, json!({ "root": "m", "files": files, "from": "2022-02-19" }))
+    };
+    let done = cells_of("m/ticks/night/a.parquet").unwrap();
+    let (cells, specs): (Cells, AllSpecs) = (done.json("cells").unwrap(), done.json("specs").unwrap());
+    assert_eq!(cells.into_keys().collect::<Vec<_>>(), ["cu"]);
+    assert_eq!(specs.into_keys().collect::<Vec<_>>(), ["au", "cu"], "the ledger asks for all");
+    let message = error(cells_of("m/ticks/night/a_20220218.parquet"));
+    assert!(message.contains("the market `m` lies in 2022-02-19 to …: widen"), "{message}");
 }
 
 #[test]
