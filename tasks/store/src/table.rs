@@ -65,6 +65,11 @@ impl Table {
         if self == Self::Labels { "build_day" } else { "trading_day" }
     }
 
+    /// Whether there may be several slices of a symbol and day: what is made of ticks by rules of which there may be several.
+    pub fn has_variant(self) -> bool {
+        matches!(self, Self::TicksMainL5 | Self::MainSchedule | Self::Features | Self::Labels)
+    }
+
     /// Whether a slice has a row for each stamp (`datetime_ns`, in this order) rather than one for the day.
     pub fn by_stamp(self) -> bool {
         matches!(self, Self::TicksRaw | Self::TicksMainL5 | Self::Features | Self::Labels)

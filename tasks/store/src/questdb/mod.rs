@@ -36,6 +36,11 @@ impl QuestDb {
 
     /// Rows of the slice that are none of these: they get another `lake_version`, since QuestDB does not delete rows.
     fn put_away(&self, slice: &Slice, rows: &RecordBatch) -> Result<()> {
+        // What is under a stamp that none of our rows has. A table without `datetime_ns` has one row for a day.
+        if !slice.table.by_stamp() {
+            return self.replace(slice, &format!(" AND ts != '{}T00:00:00.000000Z'", slice.day));
+        }
+        self.replace(slice, " AND (datetime_ns = null OR ts != cast(datetime_ns / 1000 AS TIMESTAMP))")?;
         let there = self.read(slice, &[Column { name: "datetime_ns".to_owned(), of: Of::Int64, nullable: true }])?;
         let ours: std::collections::BTreeSet<i64> = stamps(rows).unwrap_or_default().iter().copied().collect();
         let strange: Vec<i64> =
@@ -43,14 +48,17 @@ impl QuestDb {
         // As many stamps as an address holds.
         for stamps in strange.chunks(256) {
             let list = stamps.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
-            let name = slice.table.name();
-            let query = format!(
-                "UPDATE {name} SET lake_version = '{LAKE_VERSION} replaced' WHERE {} AND datetime_ns IN ({list})",
-                self.condition(slice)
-            );
-            self.client.execute(&query)?;
+            self.replace(slice, &format!(" AND datetime_ns IN ({list})"))?;
         }
-        self.client.applied(slice.table.name())
+        Ok(())
+    }
+
+    /// Gives rows of the slice another `lake_version`, and waits until that is seen.
+    fn replace(&self, slice: &Slice, which: &str) -> Result<()> {
+        let (name, condition) = (slice.table.name(), self.condition(slice));
+        let query = format!("UPDATE {name} SET lake_version = '{LAKE_VERSION} replaced' WHERE {condition}{which}");
+        self.client.execute(&query)?;
+        self.client.applied(name)
     }
 
     /// Which rows are the slice's.
@@ -66,7 +74,7 @@ impl QuestDb {
             format!("lake_version = '{LAKE_VERSION}'"),
             format!("{} = '{day}'", table.day_column()),
         ];
-        if schema::has_variant(*table) {
+        if table.has_variant() {
             parts.push(format!("variant = {}", quoted(variant)));
         }
         parts.join(" AND ")

@@ -9,7 +9,6 @@ use questdb::ErrorCode;
 use questdb::ingress::{Buffer, ColumnName, Sender, TableName, TimestampMicros};
 
 use super::client::{Client, pauses};
-use super::schema;
 use crate::address::{Login, Server};
 use crate::rows::{Value, Values, hashes};
 use crate::slice::to_number;
@@ -109,7 +108,7 @@ impl<'a> Encoder<'a> {
             columns: named,
             stamps: crate::rows::stamps(rows),
             hashes: hashes(&slice.symbol, rows)?,
-            variant: schema::has_variant(slice.table),
+            variant: slice.table.has_variant(),
             day: own.then(|| ColumnName::new(day)).transpose().map_err(wrong)?,
             day_micros: i64::from(slice.day.0) * DAY_MICROS,
         })

@@ -68,6 +68,11 @@ pub(crate) fn odd(day: Day) -> RecordBatch {
     batch(columns)
 }
 
+/// The one row that a table has for a day.
+pub(crate) fn line(text: &str) -> RecordBatch {
+    batch(vec![("note", Arc::new(StringArray::from(vec![text])), false)])
+}
+
 pub(crate) fn batch(columns: Vec<(&str, ArrayRef, bool)>) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns).unwrap()
 }

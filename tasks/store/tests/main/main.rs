@@ -95,6 +95,7 @@ const TESTS: &[Test<Stores>] = &[
     ("writers_at_once_leave_one_slice", same::writers_at_once_leave_one_slice),
     ("the_digest_is_that_of_the_day_index", same::the_digest_is_that_of_the_day_index),
     ("a_row_that_somebody_added_is_put_away", server_only::a_row_that_somebody_added_is_put_away),
+    ("a_row_under_another_stamp_is_put_away", server_only::a_row_under_another_stamp_is_put_away),
     ("a_table_that_somebody_else_made_is_refused", server_only::a_table_that_somebody_else_made_is_refused),
     ("columns_of_tomorrow_are_added", server_only::columns_of_tomorrow_are_added),
     ("names_that_it_does_not_take_are_refused", server_only::names_that_it_does_not_take_are_refused),

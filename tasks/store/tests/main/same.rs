@@ -6,7 +6,7 @@ use ghtrader_market::{RowHashes, row_hash};
 use ghtrader_store::rows::{columns, digest};
 use ghtrader_store::{Digest, Slice, Table};
 
-use crate::made::{odd, rows, ticks};
+use crate::made::{line, odd, rows, ticks};
 use crate::{Place, Stores};
 
 const CU: &str = "SHFE.cu2203";
@@ -86,26 +86,37 @@ pub(crate) fn what_is_not_there_is_none(stores: &Stores) {
 
 pub(crate) fn a_slice_has_no_part_in_its_neighbours(stores: &Stores) {
     stores.each(|place| {
-        let slice = place.slice(Table::Features, CU, DAY);
-        let mut others = vec![
-            Slice { day: slice.day.plus(1), ..slice.clone() },
-            Slice { symbol: "SHFE.cu2204".to_owned(), ..slice.clone() },
-            Slice { market: format!("{}2", place.market), ..slice.clone() },
-            Slice { variant: "other".to_owned(), ..slice.clone() },
-        ];
-        others.push(slice);
-        let made: Vec<_> = others.iter().enumerate().map(|(n, slice)| odd_features(slice, n as u64)).collect();
-        for (slice, made) in others.iter().zip(&made) {
-            place.store.put(slice, made).unwrap();
-        }
-        for (slice, made) in others.iter().zip(&made) {
-            assert_eq!(place.store.digest(slice).unwrap(), digest(&slice.symbol, made).unwrap(), "{slice}");
+        for table in Table::ALL {
+            let slice = place.slice(table, CU, DAY);
+            let mut all = vec![
+                Slice { day: slice.day.plus(1), ..slice.clone() },
+                Slice { symbol: "SHFE.cu2204".to_owned(), ..slice.clone() },
+                Slice { market: format!("{}2", place.market), ..slice.clone() },
+            ];
+            // Whatever is made by a roll rule or of a set of factors.
+            if matches!(table, Table::TicksMainL5 | Table::MainSchedule | Table::Features | Table::Labels) {
+                all.push(Slice { variant: "other".to_owned(), ..slice.clone() });
+            }
+            all.push(slice);
+            let made: Vec<_> = all.iter().zip(1..).map(|(slice, seed)| some(slice, seed)).collect();
+            for (slice, made) in all.iter().zip(&made) {
+                place.store.put(slice, made).unwrap();
+            }
+            for (slice, made) in all.iter().zip(&made) {
+                assert_eq!(place.store.digest(slice).unwrap(), digest(&slice.symbol, made).unwrap(), "{slice}");
+            }
         }
     });
 }
 
-fn odd_features(slice: &Slice, seed: u64) -> arrow_array::RecordBatch {
-    rows(&ticks(&slice.symbol, slice.day, 50, seed + 1))
+/// Rows that fit the slice's table.
+fn some(slice: &Slice, seed: u64) -> arrow_array::RecordBatch {
+    if slice.table.by_stamp() {
+        // Of odd seeds, each draws others.
+        rows(&ticks(&slice.symbol, slice.day, 50, 2 * seed + 1))
+    } else {
+        line(&seed.to_string())
+    }
 }
 
 pub(crate) fn what_somebody_changed_is_noticed_and_made_again(stores: &Stores) {

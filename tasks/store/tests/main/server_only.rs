@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::{Float64Array, Int64Array};
 use ghtrader_store::{Table, open};
 
-use crate::made::{batch, opening, rows, ticks};
+use crate::made::{batch, line, opening, rows, ticks};
 use crate::server::Server;
 use crate::{ROOT, Stores};
 
@@ -36,11 +36,41 @@ pub(crate) fn a_row_that_somebody_added_is_put_away(stores: &Stores) {
     assert_eq!(server.rows(away)[0][0], 1, "it is not lost, only put away");
 }
 
+/// Rows of a slice under other stamps than ours: of one of the tables with a line for a day, and of one with a row for a stamp.
+pub(crate) fn a_row_under_another_stamp_is_put_away(stores: &Stores) {
+    let place = stores.questdb();
+    let market = place.market.replace('\'', "''");
+    for table in [Table::SymbolDayIndex, Table::MainSchedule, Table::TicksRaw] {
+        let slice = place.slice(table, CU, DAY);
+        let made = if table.by_stamp() { rows(&ticks(CU, slice.day, 30, 9)) } else { line("ours") };
+        let (stored, _) = place.store.keep(slice.clone(), &made).unwrap();
+        let (name, lake) = (table.name(), table.lake());
+        let strange = match table {
+            Table::TicksRaw => vec![("", String::new()), (", datetime_ns", format!(", {}", opening(slice.day)))],
+            Table::MainSchedule => vec![(", variant", ", ''".to_owned())],
+            _ => vec![("", String::new())],
+        };
+        for (column, value) in strange {
+            place.behind().unwrap().execute(
+                &format!(
+                    "INSERT INTO {name} (ts, symbol, ticks_lake, lake_version, market, trading_day{column}) \
+                     VALUES ('2022-02-18T07:00:01.000007Z', '{CU}', '{lake}', 'v2', '{market}', '2022-02-18'{value})"
+                ),
+                name,
+            );
+            assert!(place.store.changed(&stored).unwrap().is_some(), "{slice}");
+            assert_eq!(place.store.put(&slice, &made).unwrap(), made);
+            assert_eq!(place.store.changed(&stored).unwrap(), None);
+        }
+    }
+}
+
 pub(crate) fn a_table_that_somebody_else_made_is_refused(stores: &Stores) {
     let place = stores.questdb();
     let table = "ghtrader_no_data_days_v2";
     let slice = place.slice(Table::NoDataDays, CU, DAY);
     let made = batch(vec![("rows", Arc::new(Int64Array::from(vec![1])), false)]);
+    place.behind().unwrap().rows(&format!("DROP TABLE IF EXISTS {table}"));
     let refused = |columns: &str, part: &str| {
         place
             .behind()
