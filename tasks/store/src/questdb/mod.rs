@@ -13,8 +13,11 @@ mod client;
 mod schema;
 mod write;
 
+use std::collections::BTreeSet;
+
 use arrow_array::RecordBatch;
 use bytes::Bytes;
+use ghtrader_market::Day;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
@@ -42,7 +45,7 @@ impl QuestDb {
         }
         self.replace(slice, " AND (datetime_ns = null OR ts != cast(datetime_ns / 1000 AS TIMESTAMP))")?;
         let there = self.read(slice, &[Column { name: "datetime_ns".to_owned(), of: Of::Int64, nullable: true }])?;
-        let ours: std::collections::BTreeSet<i64> = stamps(rows).unwrap_or_default().iter().copied().collect();
+        let ours: BTreeSet<i64> = stamps(rows).unwrap_or_default().iter().copied().collect();
         let strange: Vec<i64> =
             stamps(&there).unwrap_or_default().iter().copied().filter(|stamp| !ours.contains(stamp)).collect();
         // As many stamps as an address holds.
@@ -140,6 +143,49 @@ impl Store for QuestDb {
         }
         let rows = self.read(slice, wanted)?;
         Ok((rows.num_rows() > 0).then_some(rows))
+    }
+
+    fn remove(&self, slice: &Slice) -> Result<()> {
+        let name = slice.table.name();
+        if !schema::exists(&self.client, slice.table)? {
+            return Ok(());
+        }
+        self.client.applied(name)?;
+        if self.digest(slice)?.rows > 0 {
+            self.replace(slice, "")?;
+        }
+        match self.digest(slice)?.rows {
+            0 => Ok(()),
+            _ => Err(Error::Differs(Box::new(slice.clone()))),
+        }
+    }
+
+    fn owned(&self, table: Table, market: &str, owner: &str) -> Result<BTreeSet<(String, Day)>> {
+        let Some(column) = table.owner_column() else { return Ok(BTreeSet::new()) };
+        let known = Column { name: column.to_owned(), of: Of::Text, nullable: false };
+        if schema::lacks(&self.client, table, &[known])?.is_some() {
+            return Ok(BTreeSet::new());
+        }
+        let name = table.name();
+        self.client.applied(name)?;
+        let query = format!(
+            "SELECT symbol, {} FROM {name} WHERE market = {} AND {column} = {} AND lake_version = '{LAKE_VERSION}'",
+            table.day_column(),
+            quoted(market),
+            quoted(owner)
+        );
+        let answer = self.client.ask(&query)?;
+        let wrong = |row: &Value| {
+            let what = format!("{row} is no symbol and day of {name}");
+            Error::Server { server: self.client.host().to_owned(), what }
+        };
+        let slice = |row: &Value| {
+            let text = |place: usize| row.get(place).and_then(Value::as_str);
+            // The server writes a day as 2022-02-18T00:00:00.000000Z.
+            let day = text(1).and_then(|stamp| stamp.get(..10)?.parse().ok());
+            Ok((text(0).ok_or_else(|| wrong(row))?.to_owned(), day.ok_or_else(|| wrong(row))?))
+        };
+        answer.get("dataset").and_then(Value::as_array).into_iter().flatten().map(slice).collect()
     }
 
     fn digest(&self, slice: &Slice) -> Result<Digest> {

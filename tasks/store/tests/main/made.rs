@@ -70,7 +70,12 @@ pub(crate) fn odd(day: Day) -> RecordBatch {
 
 /// The one row that a table has for a day.
 pub(crate) fn line(text: &str) -> RecordBatch {
-    batch(vec![("note", Arc::new(StringArray::from(vec![text])), false)])
+    line_of("note", text)
+}
+
+/// The same with another column.
+pub(crate) fn line_of(column: &str, text: &str) -> RecordBatch {
+    batch(vec![(column, Arc::new(StringArray::from(vec![text])), false)])
 }
 
 pub(crate) fn batch(columns: Vec<(&str, ArrayRef, bool)>) -> RecordBatch {

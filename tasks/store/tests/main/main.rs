@@ -90,6 +90,8 @@ const TESTS: &[Test<Stores>] = &[
     ("other_rows_take_the_place_of_all", same::other_rows_take_the_place_of_all),
     ("what_is_not_there_is_none", same::what_is_not_there_is_none),
     ("a_slice_has_no_part_in_its_neighbours", same::a_slice_has_no_part_in_its_neighbours),
+    ("what_is_taken_out_is_gone_and_nothing_else", same::what_is_taken_out_is_gone_and_nothing_else),
+    ("whom_a_line_belongs_to_is_known", same::whom_a_line_belongs_to_is_known),
     ("what_somebody_changed_is_noticed_and_made_again", same::what_somebody_changed_is_noticed_and_made_again),
     ("what_somebody_dropped_is_noticed_and_made_again", same::what_somebody_dropped_is_noticed_and_made_again),
     ("writers_at_once_leave_one_slice", same::writers_at_once_leave_one_slice),
@@ -100,6 +102,8 @@ const TESTS: &[Test<Stores>] = &[
     ("columns_of_tomorrow_are_added", server_only::columns_of_tomorrow_are_added),
     ("names_that_it_does_not_take_are_refused", server_only::names_that_it_does_not_take_are_refused),
     ("a_server_that_is_away_is_told", server_only::a_server_that_is_away_is_told),
+    ("a_server_that_hangs_is_waited_for_once", server_only::a_server_that_hangs_is_waited_for_once),
+    ("a_server_that_is_busy_is_asked_again", server_only::a_server_that_is_busy_is_asked_again),
     ("a_password_is_asked_for", server_only::a_password_is_asked_for),
     ("ten_kills_lose_no_row_and_double_none", killed::ten_kills_lose_no_row_and_double_none),
 ];

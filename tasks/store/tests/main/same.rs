@@ -6,7 +6,7 @@ use ghtrader_market::{RowHashes, row_hash};
 use ghtrader_store::rows::{columns, digest};
 use ghtrader_store::{Digest, Slice, Table};
 
-use crate::made::{line, odd, rows, ticks};
+use crate::made::{line, line_of, odd, rows, ticks};
 use crate::{Place, Stores};
 
 const CU: &str = "SHFE.cu2203";
@@ -117,6 +117,50 @@ fn some(slice: &Slice, seed: u64) -> arrow_array::RecordBatch {
     } else {
         line(&seed.to_string())
     }
+}
+
+pub(crate) fn what_is_taken_out_is_gone_and_nothing_else(stores: &Stores) {
+    stores.each(|place| {
+        for table in Table::ALL {
+            let slice = place.slice(table, CU, DAY);
+            let other = Slice { symbol: "SHFE.cu2204".to_owned(), ..slice.clone() };
+            place.store.remove(&slice).unwrap();
+            let (stored, _) = place.store.keep(slice.clone(), &some(&slice, 1)).unwrap();
+            let (kept, _) = place.store.keep(other.clone(), &some(&other, 2)).unwrap();
+            place.store.remove(&slice).unwrap();
+            place.store.remove(&slice).unwrap();
+            assert_eq!(place.store.digest(&slice).unwrap(), Digest::of([]), "{slice}");
+            assert!(place.store.changed(&stored).unwrap().unwrap().ends_with("is gone"));
+            assert_eq!(place.store.changed(&kept).unwrap(), None);
+            place.store.put(&slice, &some(&slice, 1)).unwrap();
+            assert_eq!(place.store.changed(&stored).unwrap(), None, "and it can come back");
+        }
+    });
+}
+
+pub(crate) fn whom_a_line_belongs_to_is_known(stores: &Stores) {
+    stores.each(|place| {
+        for (table, column) in [(Table::SymbolDayIndex, "cell"), (Table::NoDataDays, "variety")] {
+            let day =
+                |days: i32| Slice { day: place.slice(table, CU, DAY).day.plus(days), ..place.slice(table, CU, DAY) };
+            let put = |slice: &Slice, owner: &str| place.store.put(slice, &line_of(column, owner)).map(drop).unwrap();
+            let owned = |owner: &str| -> Vec<i32> {
+                let owned = place.store.owned(table, &place.market, owner).unwrap();
+                owned.iter().map(|(symbol, day)| (symbol == CU).then_some(day.0).unwrap()).collect()
+            };
+            assert!(owned("a/1'.csv").is_empty());
+            (0..3).for_each(|days| put(&day(days), "a/1'.csv"));
+            put(&day(3), "b");
+            put(&Slice { market: format!("{}2", place.market), ..day(4) }, "a/1'.csv");
+            let days = |days: &[i32]| -> Vec<i32> { days.iter().map(|days| day(*days).day.0).collect() };
+            assert_eq!((owned("a/1'.csv"), owned("b")), (days(&[0, 1, 2]), days(&[3])));
+            place.store.remove(&day(0)).unwrap();
+            put(&day(1), "b");
+            assert_eq!((owned("a/1'.csv"), owned("b")), (days(&[2]), days(&[1, 3])), "taken out, and taken over");
+            put(&day(0), "a/1'.csv");
+            assert_eq!(owned("a/1'.csv"), days(&[0, 2]), "and it can come back");
+        }
+    });
 }
 
 pub(crate) fn what_somebody_changed_is_noticed_and_made_again(stores: &Stores) {

@@ -1,10 +1,14 @@
 //! What a server alone can do wrong, or can be done wrong with it.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use arrow_array::{Float64Array, Int64Array};
-use ghtrader_store::{Table, open};
+use ghtrader_store::{Slice, Table, open};
 
 use crate::made::{batch, line, opening, rows, ticks};
 use crate::server::Server;
@@ -98,7 +102,7 @@ pub(crate) fn columns_of_tomorrow_are_added(stores: &Stores) {
         ])
     };
     let (stored, _) = place.store.keep(slice.clone(), &with("ofi_1")).unwrap();
-    let next = ghtrader_store::Slice { variant: "tomorrow".to_owned(), ..slice.clone() };
+    let next = Slice { variant: "tomorrow".to_owned(), ..slice.clone() };
     assert_eq!(place.store.put(&next, &with("ofi_2")).unwrap(), with("ofi_2"));
     assert_eq!(place.store.changed(&stored).unwrap(), None, "what was there is as it was");
     place.behind().unwrap().execute("ALTER TABLE ghtrader_features_v2 DROP COLUMN ofi_1", "ghtrader_features_v2");
@@ -125,7 +129,7 @@ pub(crate) fn names_that_it_does_not_take_are_refused(stores: &Stores) {
 
 pub(crate) fn a_server_that_is_away_is_told(_: &Stores) {
     let store = open("questdb::http::addr=127.0.0.1:9;retry_timeout=300;").unwrap();
-    let slice = ghtrader_store::Slice {
+    let slice = Slice {
         table: Table::TicksRaw,
         market: String::new(),
         symbol: CU.to_owned(),
@@ -137,10 +141,66 @@ pub(crate) fn a_server_that_is_away_is_told(_: &Stores) {
     assert!(store.put(&slice, &rows(&ticks(CU, slice.day, 10, 1))).is_err());
 }
 
+/// Tells its columns, and does with the requests to write, of which it counts the first as 1, what it is told to.
+fn fake(write: impl Fn(usize, TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let columns = r#"{"dataset":[["ts","TIMESTAMP",true],["symbol","SYMBOL",true],["ticks_lake","SYMBOL",true],
+        ["lake_version","SYMBOL",true],["market","SYMBOL",true],["trading_day","DATE",true],["note","SYMBOL",false]]}"#;
+    thread::spawn(move || {
+        let mut writes = 0;
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && stream.read_line(&mut head).unwrap() > 0 {}
+            match head.split(['?', ' ']).nth(1) {
+                Some("/exec") => answer(&stream.into_inner(), "200 OK", columns),
+                Some("/settings") => answer(&stream.into_inner(), "404 Not Found", ""),
+                _ => {
+                    writes += 1;
+                    write(writes, stream.into_inner());
+                }
+            }
+        }
+    });
+    format!("questdb::http::addr={address};retry_timeout=2000;")
+}
+
+fn answer(mut stream: &TcpStream, status: &str, body: &str) {
+    let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all((head + body).as_bytes()).unwrap();
+}
+
+pub(crate) fn a_server_that_hangs_is_waited_for_once(_: &Stores) {
+    let held = Mutex::new(Vec::new());
+    let store = open(&fake(move |_, stream| held.lock().unwrap().push(stream))).unwrap();
+    let begun = Instant::now();
+    store.write(&line_slice(), &line("ours")).unwrap_err();
+    let waited = begun.elapsed();
+    // A request may take ten seconds; the patience of two is over then.
+    println!("  {:.1} s", waited.as_secs_f64());
+    assert!(waited < Duration::from_secs(15), "{waited:?}");
+}
+
+pub(crate) fn a_server_that_is_busy_is_asked_again(_: &Stores) {
+    let busy = |number, stream: TcpStream| match number {
+        1 => answer(&stream, "503 Service Unavailable", "busy"),
+        // It hangs up.
+        2 => drop(stream),
+        _ => answer(&stream, "204 No Content", ""),
+    };
+    open(&fake(busy)).unwrap().write(&line_slice(), &line("ours")).unwrap();
+}
+
+fn line_slice() -> Slice {
+    let (market, symbol, day) = ("market".to_owned(), CU.to_owned(), DAY.parse().unwrap());
+    Slice { table: Table::SymbolDayIndex, market, symbol, day, variant: String::new() }
+}
+
 pub(crate) fn a_password_is_asked_for(_: &Stores) {
     let server =
         Server::start_with(Path::new(ROOT), &[("QDB_HTTP_USER", "desk"), ("QDB_HTTP_PASSWORD", "of;tests")]).unwrap();
-    let slice = ghtrader_store::Slice {
+    let slice = Slice {
         table: Table::TicksRaw,
         market: String::new(),
         symbol: CU.to_owned(),
