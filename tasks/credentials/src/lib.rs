@@ -29,10 +29,11 @@ impl Found {
         self.values.get(name).cloned()
     }
 
-    fn of(place: String, names: &[&str], value: impl Fn(&str) -> Option<String>) -> Option<Self> {
+    fn of(place: String, names: &[&str], beside: &[&str], value: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let given = |name: &&str| Some(((*name).to_owned(), value(name).filter(|value| !value.is_empty())?));
         let values: BTreeMap<String, String> = names.iter().filter_map(given).collect();
-        (!values.is_empty()).then_some(Self { place, values })
+        let beside = beside.iter().filter_map(given);
+        (!values.is_empty()).then(|| Self { place, values: values.into_iter().chain(beside).collect() })
     }
 }
 
@@ -42,13 +43,13 @@ impl fmt::Debug for Found {
     }
 }
 
-/// The first place that has any of these names, from the working folder on.
-pub fn find(names: &[&str]) -> Option<Found> {
-    let own = Found::of("the environment".to_owned(), names, |name| std::env::var(name).ok());
+/// The first place that has any of these names, from the working folder on; and what it says of those `beside`.
+pub fn find(names: &[&str], beside: &[&str]) -> Option<Found> {
+    let own = Found::of("the environment".to_owned(), names, beside, |name| std::env::var(name).ok());
     own.or_else(|| {
         places().iter().find_map(|path| {
             let values = parse(&fs_err::read_to_string(path).ok()?);
-            Found::of(path.display().to_string(), names, |name| values.get(name).cloned())
+            Found::of(path.display().to_string(), names, beside, |name| values.get(name).cloned())
         })
     })
 }
@@ -88,14 +89,21 @@ mod tests {
     fn a_file_of_lines_is_read() {
         let values =
             parse("# mine\nexport TQ_USER=me\n\nTQ_PASSWORD = \"a=b #c\" \nTQ_CLIENT_ID='x'\nEMPTY=\nnonsense\n");
-        let found = |names: &[&str]| Found::of("a file".to_owned(), names, |name| values.get(name).cloned());
-        let two = found(&["TQ_USER", "TQ_PASSWORD", "EMPTY", "OTHER"]).unwrap();
+        let found = |names: &[&str], beside: &[&str]| {
+            Found::of("a file".to_owned(), names, beside, |name| values.get(name).cloned())
+        };
+        let two = found(&["TQ_USER", "TQ_PASSWORD", "EMPTY", "OTHER"], &[]).unwrap();
         assert_eq!(
             (two.get("TQ_USER").unwrap(), two.get("TQ_PASSWORD").unwrap()),
             ("me".to_owned(), "a=b #c".to_owned())
         );
         assert_eq!((two.get("TQ_CLIENT_ID"), two.get("EMPTY")), (None, None), "only what was asked for, and is given");
         assert!(!format!("{two:?}").contains("a=b"));
-        assert_eq!(found(&["EMPTY", "OTHER"]), None);
+        assert_eq!(found(&["TQ_USER"], &["TQ_CLIENT_ID"]).unwrap().get("TQ_CLIENT_ID"), Some("x".to_owned()));
+        assert_eq!(
+            found(&["EMPTY", "OTHER"], &["TQ_CLIENT_ID"]),
+            None,
+            "a place that says nothing but what is beside is none"
+        );
     }
 }

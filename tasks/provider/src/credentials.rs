@@ -6,8 +6,6 @@ use crate::{Error, Result};
 
 pub use ghtrader_credentials::project;
 
-const NAMES: [&str; 4] = ["TQ_USER", "TQ_PASSWORD", "TQ_CLIENT_ID", "TQ_CLIENT_SECRET"];
-
 /// Who we are for the service. Debugging shows no secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
@@ -30,7 +28,7 @@ impl fmt::Debug for Credentials {
 /// # Errors
 /// Where there are none, or only half of them: says where it looked.
 pub fn find() -> Result<Credentials> {
-    let found = ghtrader_credentials::find(&NAMES);
+    let found = ghtrader_credentials::find(&["TQ_USER", "TQ_PASSWORD"], &["TQ_CLIENT_ID", "TQ_CLIENT_SECRET"]);
     if let Some(found) = found.map(|found| of(|name| found.get(name), &found.place)).transpose()?.flatten() {
         return Ok(found);
     }
@@ -59,8 +57,7 @@ mod tests {
 
     #[test]
     fn user_and_password_belong_together() {
-        let all = |name: &str| NAMES.contains(&name).then(|| format!("{name} a=b"));
-        let found = of(all, "a file").unwrap().unwrap();
+        let found = of(|name| Some(format!("{name} a=b")), "a file").unwrap().unwrap();
         assert_eq!((found.user.as_str(), found.password.as_str()), ("TQ_USER a=b", "TQ_PASSWORD a=b"));
         assert_eq!(found.client, Some(("TQ_CLIENT_ID a=b".to_owned(), "TQ_CLIENT_SECRET a=b".to_owned())));
         assert!(!format!("{found:?}").contains("a=b"));

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// # Errors
 /// Where the address is none, or holds a secret.
 pub fn open(address: &str) -> Result<Box<dyn Store>> {
-    let found = ghtrader_credentials::find(&["QUESTDB_USER", "QUESTDB_PASSWORD", "QUESTDB_TOKEN"]);
+    let found = ghtrader_credentials::find(&["QUESTDB_USER", "QUESTDB_PASSWORD", "QUESTDB_TOKEN"], &[]);
     open_with(address, |name| found.as_ref().and_then(|found| found.get(name)))
 }
 

@@ -36,6 +36,14 @@ impl Folder {
         self.root.join(table.name()).join(encode(market)).join(".of").join(encode(owner))
     }
 
+    /// Says beside whom a slice belongs to. Before the slice is written, so that none is there without; a mark alone says nothing.
+    fn mark(&self, slice: &Slice, rows: &RecordBatch) -> Result<()> {
+        let Some(owner) = owner(slice.table, rows) else { return Ok(()) };
+        let marks = self.of(slice.table, &slice.market, owner);
+        fs_err::create_dir_all(&marks)?;
+        Ok(fs_err::write(marks.join(format!("{}~{}", encode(&slice.symbol), slice.day)), "")?)
+    }
+
     fn read(&self, slice: &Slice) -> Result<Option<RecordBatch>> {
         let path = self.path(slice);
         match path.try_exists() {
@@ -51,12 +59,7 @@ impl Store for Folder {
         let path = self.path(slice);
         let folder = path.parent().unwrap_or(&self.root);
         fs_err::create_dir_all(folder)?;
-        // First the mark, so that a line without one is never there; one without a line says nothing.
-        if let Some(owner) = owner(slice.table, rows) {
-            let marks = self.of(slice.table, &slice.market, owner);
-            fs_err::create_dir_all(&marks)?;
-            fs_err::write(marks.join(format!("{}~{}", encode(&slice.symbol), slice.day)), "")?;
-        }
+        self.mark(slice, rows)?;
         replace(folder, &path, rows)
     }
 
@@ -92,6 +95,7 @@ impl Store for Folder {
     fn put(&self, slice: &Slice, rows: &RecordBatch) -> Result<RecordBatch> {
         let there = self.read(slice).ok().flatten();
         if let Some(there) = there.filter(|there| same(there, rows)) {
+            self.mark(slice, rows)?;
             return Ok(there);
         }
         self.write(slice, rows)?;

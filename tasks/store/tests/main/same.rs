@@ -1,5 +1,6 @@
 //! What both stores do.
 
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use ghtrader_market::{RowHashes, row_hash};
@@ -50,18 +51,16 @@ pub(crate) fn writing_twice_changes_nothing(stores: &Stores) {
 }
 
 /// The times of all files.
-fn walk(folder: &std::path::Path) -> i64 {
-    let mut sum = 0;
-    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        let metadata = entry.metadata().unwrap();
-        sum += if metadata.is_dir() {
-            walk(&entry.path())
-        } else {
-            let time = metadata.modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
-            (time.as_nanos() % 1_000_000_007) as i64
-        };
-    }
-    sum
+fn walk(folder: &Path) -> i64 {
+    let modified = |path: &PathBuf| path.metadata().unwrap().modified().unwrap();
+    let time = |path: &PathBuf| modified(path).duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    walk_down(folder).iter().map(|path| (time(path) % 1_000_000_007) as i64).sum()
+}
+
+/// All files.
+fn walk_down(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk_down(&path) } else { vec![path] }).collect()
 }
 
 pub(crate) fn other_rows_take_the_place_of_all(stores: &Stores) {
@@ -159,6 +158,14 @@ pub(crate) fn whom_a_line_belongs_to_is_known(stores: &Stores) {
             assert_eq!((owned("a/1'.csv"), owned("b")), (days(&[2]), days(&[1, 3])), "taken out, and taken over");
             put(&day(0), "a/1'.csv");
             assert_eq!(owned("a/1'.csv"), days(&[0, 2]), "and it can come back");
+            if let Err(folder) = place.behind() {
+                let marks = walk_down(folder)
+                    .into_iter()
+                    .filter(|path| path.components().any(|part| part.as_os_str() == ".of"));
+                marks.for_each(|mark| std::fs::remove_file(mark).unwrap());
+                put(&day(2), "a/1'.csv");
+                assert_eq!(owned("a/1'.csv"), days(&[2]), "what is there as it should be is marked again");
+            }
         }
     });
 }
