@@ -112,10 +112,7 @@ fn factors_and_labels_are_those_of_the_files(server: &Shared) {
     let lake = tempfile::tempdir().unwrap();
     let folder = store(&space, "invented", &format!("parquet::{}", lake.path().display()), &[]);
     let tasks: Vec<String> = ran(&folder).into_keys().collect();
-    assert_eq!(
-        (folder.code, tasks),
-        (0, vec!["features".to_owned(), "labels".to_owned(), "main".to_owned(), "raw".to_owned()])
-    );
+    assert_eq!((folder.code, tasks), (0, ["features", "labels", "main", "no-data", "raw"].map(str::to_owned).to_vec()));
 }
 
 fn so_are_those_of_the_real_files(server: &Shared) {
