@@ -159,8 +159,13 @@ impl Kind {
     ///
     /// # Errors
     /// Where the program cannot be started or does not answer as the contract says.
-    pub fn probe(&self, with: &[(String, Value)], outputs: &[(String, PathBuf)]) -> Result<Option<String>, KindError> {
-        program::probe(&self.program, &self.spec.name, with, outputs)
+    pub fn probe(
+        &self,
+        root: &Path,
+        with: &[(String, Value)],
+        outputs: &[(String, PathBuf)],
+    ) -> Result<Option<String>, KindError> {
+        program::probe(&self.program, root, &self.spec.name, with, outputs)
     }
 }
 

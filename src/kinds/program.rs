@@ -88,9 +88,11 @@ pub(super) fn describe(program: &Path) -> Result<Vec<KindSpec>, KindError> {
     Ok(described.kinds)
 }
 
-/// Why an external result is not what its outputs say.
+/// Why an external result is not what its outputs say. Asked in the project, wherever the runner was started: a task runs in a
+/// folder of the project too, and finds its `.env` from there.
 pub(super) fn probe(
     program: &Path,
+    root: &Path,
     kind: &str,
     with: &[(String, Value)],
     outputs: &[(String, PathBuf)],
@@ -108,7 +110,8 @@ pub(super) fn probe(
     };
     let file = tempfile::NamedTempFile::new().map_err(start)?;
     serde_json::to_writer(file.as_file(), &request).map_err(answer)?;
-    let bytes = ask(program, WORD, Command::new(program).arg(WORD).env(REQUEST_VARIABLE, file.path()))?;
+    let bytes =
+        ask(program, WORD, Command::new(program).arg(WORD).env(REQUEST_VARIABLE, file.path()).current_dir(root))?;
     match serde_json::from_slice(&bytes).map_err(answer)? {
         Probe::Valid => Ok(None),
         Probe::Changed { why } => Ok(Some(why)),

@@ -97,8 +97,11 @@ fn a_program_is_asked_about_an_external_result() {
     let kinds = Kinds::find(Some(folder.path()), None);
     let outputs = [("table".to_owned(), PathBuf::from("/t.json"))];
     let kind = kinds.get("store").unwrap();
-    assert_eq!(kind.probe(&[("n".into(), json!(1))], &outputs).unwrap().as_deref(), Some("3 rows are gone"));
-    assert!(kind.probe(&[], &outputs).is_err());
+    assert_eq!(
+        kind.probe(Path::new("/"), &[("n".into(), json!(1))], &outputs).unwrap().as_deref(),
+        Some("3 rows are gone")
+    );
+    assert!(kind.probe(Path::new("/"), &[], &outputs).is_err());
 }
 
 fn schema() -> Value {

@@ -225,7 +225,8 @@ impl Planner<'_> {
             }
             paths.push((name.to_owned(), path));
         }
-        kind.probe(&identity.with, &paths).map_err(|error| Stop::Cache(CacheError::Outside(error.to_string())))
+        let root = self.context.root;
+        kind.probe(root, &identity.with, &paths).map_err(|error| Stop::Cache(CacheError::Outside(error.to_string())))
     }
 }
 

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         kind::<ghtrader_audit::Audit>(),
         kind::<ghtrader_store_ticks::StoreTicks>(),
         kind::<ghtrader_store_day::StoreDay>(),
+        kind::<ghtrader_store_no_data::StoreNoData>(),
         kind::<ghtrader_missing::Missing>(),
         kind::<ghtrader_fetch::Fetch>(),
         kind::<ghtrader_markers::Markers>(),

@@ -55,6 +55,19 @@ pub struct Outputs {
     /// {variety: {ticks, roll, cost, regime, listing}}
     #[schemars(extend("path" = "specs.json"))]
     specs: OutputJson<AllSpecs>,
+    /// {name, store}: under which name it is stored, and where; empty where market.yaml does not say
+    #[schemars(extend("path" = "market.json"))]
+    market: OutputJson<Stored>,
+}
+
+/// What `market.yaml` says for the stores.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stored {
+    /// The market's name there
+    pub name: String,
+    /// The address
+    pub store: String,
 }
 
 impl Task for ListCells {
@@ -90,6 +103,7 @@ impl Task for ListCells {
         }
         ensure!(!cells.is_empty(), "{}", nothing(&params));
         outputs.cells.write(&cells)?;
+        outputs.market.write(&Stored { name: market.name, store: market.store })?;
         outputs.specs.write(&specs)
     }
 }

@@ -15,7 +15,7 @@
 //! | [`Product`] | the contract master: what is known beforehand of SHFE copper, gold and silver |
 //! | [`Cells`], [`CellIndex`], [`DayIndex`], [`Entry`] | what tasks hand to each other as JSON |
 //!
-//! It knows no flow and no task. Stores beside Parquet (a database, say) will be a trait next to [`Ticks`].
+//! It knows no flow, no task and no store beside files (these are in `ghtrader-store`).
 
 mod calendar;
 mod cell;

@@ -20,6 +20,12 @@ pub struct MarketFile {
     /// One line for people.
     #[serde(default)]
     pub description: String,
+    /// Its name in a store, which may hold several markets; a market without one cannot be stored.
+    #[serde(default)]
+    pub name: String,
+    /// The address of the store that the flow `store` writes to.
+    #[serde(default)]
+    pub store: String,
     /// `china-futures`, `utc-day` or `weekdays`.
     pub calendar: CalendarRule,
     /// Hours that local time is ahead of UTC: by default 8 for `china-futures`, else 0.
@@ -197,6 +203,9 @@ impl MarketFile {
     fn check(&self) -> std::result::Result<(), String> {
         if self.varieties.is_empty() {
             return Err("`varieties` is empty: name at least one".to_owned());
+        }
+        if self.name != self.name.trim() {
+            return Err(format!("`name` is `{}`: a name begins and ends with no space", self.name));
         }
         if self.utc_offset.is_some_and(|hours| !(-12..=14).contains(&hours)) {
             return Err("`utc_offset` is in hours, −12 to 14; of other zones, say `zone: Asia/Kolkata`".to_owned());

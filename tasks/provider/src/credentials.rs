@@ -1,21 +1,10 @@
-//! Where user and password are found.
-//!
-//! Not in a flow, so that they are in no key, manifest or log; and not among the variables that a flow names with `env`,
-//! whose values become part of the key (as a hash, but a hash of a short password can be guessed, and a new password
-//! would be another key). A task sees no other variables of the caller, so they are read from a file:
-//!
-//! 1. `TQ_USER` and `TQ_PASSWORD` of this process, where somebody has set them all the same;
-//! 2. `.env` of the project: of the nearest folder upwards that has `flows/`, which is how `ghtrader` finds a project. A
-//!    task runs in a folder of the cache, and the cache lies in the project unless somebody has put it elsewhere;
-//! 3. `~/.config/ghtrader/env`.
-//!
-//! The file has lines `NAME=value`; `export`, quotes, blank lines and lines with `#` are as in a shell.
+//! User and password of TqSdk. Where they are found: `ghtrader-credentials`.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
+
+pub use ghtrader_credentials::project;
 
 /// Who we are for the service. Debugging shows no secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,35 +28,15 @@ impl fmt::Debug for Credentials {
 /// # Errors
 /// Where there are none, or only half of them: says where it looked.
 pub fn find() -> Result<Credentials> {
-    let own = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if let Some(found) = of(own, "the environment")? {
+    let found = ghtrader_credentials::find(&["TQ_USER", "TQ_PASSWORD"], &["TQ_CLIENT_ID", "TQ_CLIENT_SECRET"]);
+    if let Some(found) = found.map(|found| of(|name| found.get(name), &found.place)).transpose()?.flatten() {
         return Ok(found);
     }
-    let places = places();
-    for path in &places {
-        let Ok(text) = fs_err::read_to_string(path) else { continue };
-        let values = parse(&text);
-        if let Some(found) = of(|name| values.get(name).cloned(), &path.display().to_string())? {
-            return Ok(found);
-        }
-    }
-    let places: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
+    let places: Vec<String> = ghtrader_credentials::places().iter().map(|path| path.display().to_string()).collect();
     Err(Error::Credentials(format!(
         "no TQ_USER and TQ_PASSWORD: write both, as NAME=value lines, into {}",
         places.join(" or ")
     )))
-}
-
-/// The nearest folder upwards from the working folder that has `flows/`: the project, where the cache is in it.
-pub fn project() -> Option<PathBuf> {
-    let working = std::env::current_dir().ok()?;
-    working.ancestors().find(|folder| folder.join("flows").is_dir()).map(Path::to_owned)
-}
-
-fn places() -> Vec<PathBuf> {
-    let project = project().map(|project| project.join(".env"));
-    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config/ghtrader/env"));
-    project.into_iter().chain(home).collect()
 }
 
 fn of(value: impl Fn(&str) -> Option<String>, place: &str) -> Result<Option<Credentials>> {
@@ -82,37 +51,22 @@ fn of(value: impl Fn(&str) -> Option<String>, place: &str) -> Result<Option<Cred
     }
 }
 
-fn parse(text: &str) -> BTreeMap<String, String> {
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.strip_prefix("export ").unwrap_or(line).split_once('='))
-        .map(|(name, value)| (name.trim().to_owned(), unquoted(value.trim()).to_owned()))
-        .collect()
-}
-
-fn unquoted(value: &str) -> &str {
-    let inner = |quote| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
-    inner('"').or_else(|| inner('\'')).unwrap_or(value)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_file_of_lines_is_read() {
-        let values = parse("# mine\nexport TQ_USER=me\n\nTQ_PASSWORD = \"a=b #c\" \nTQ_CLIENT_ID='x'\nnonsense\n");
-        let found = of(|name| values.get(name).cloned(), "a file").unwrap().unwrap();
-        assert_eq!((found.user.as_str(), found.password.as_str()), ("me", "a=b #c"));
-        assert_eq!(found.client, Some(("x".to_owned(), String::new())));
+    fn user_and_password_belong_together() {
+        let found = of(|name| Some(format!("{name} a=b")), "a file").unwrap().unwrap();
+        assert_eq!((found.user.as_str(), found.password.as_str()), ("TQ_USER a=b", "TQ_PASSWORD a=b"));
+        assert_eq!(found.client, Some(("TQ_CLIENT_ID a=b".to_owned(), "TQ_CLIENT_SECRET a=b".to_owned())));
         assert!(!format!("{found:?}").contains("a=b"));
     }
 
     #[test]
     fn half_of_them_is_an_error_that_names_the_place() {
-        let half = parse("TQ_USER=me\n");
-        let error = of(|name| half.get(name).cloned(), ".env").unwrap_err().to_string();
+        let half = |name: &str| (name == "TQ_USER").then(|| "me".to_owned());
+        let error = of(half, ".env").unwrap_err().to_string();
         assert_eq!(error, ".env lacks TQ_PASSWORD: TQ_USER and TQ_PASSWORD belong together");
         assert_eq!(of(|_| None, ".env").unwrap(), None);
     }

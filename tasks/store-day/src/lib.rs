@@ -11,7 +11,7 @@ use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, Int32Array, RecordBatch, StringArray};
 use ghtrader_kit::{InputFile, InputJson, Job, OutputFile, OutputJson, Probe, Result, Task};
 use ghtrader_market::{Day, TicksSpec, table};
-use ghtrader_store::{Slice, Stored, Table, changed, open};
+use ghtrader_store::{Slice, Stored, Table, changed, open, open_for};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -79,7 +79,7 @@ impl Task for StoreDay {
         let day: Day = job.axis("day")?;
         let symbol = inputs.spec.read()?.main_symbol();
         let (rows, metadata) = table::read(inputs.rows.path())?;
-        let store = open(&params.store)?;
+        let store = open_for(&params.store, &params.market)?;
         let slice = |table| Slice {
             table,
             market: params.market.clone(),

@@ -31,13 +31,6 @@ pub(crate) fn index(cell: &str, day: &DayIndex) -> Result<RecordBatch> {
     ])?)
 }
 
-/// The marker of a day of which no row could be kept, with the causes.
-pub(crate) fn no_data(day: &DayIndex) -> Result<RecordBatch> {
-    let causes: Vec<String> = day.quarantined.iter().map(|(cause, count)| format!("{count} × {cause}")).collect();
-    let reason = if causes.is_empty() { "no row".to_owned() } else { format!("quarantined: {}", causes.join(", ")) };
-    Ok(RecordBatch::try_from_iter([("reason", text(&reason))])?)
-}
-
 fn text(value: &str) -> ArrayRef {
     Arc::new(StringArray::from(vec![value]))
 }

@@ -10,16 +10,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The store of an address: `parquet::FOLDER` (an absolute path), or `questdb::` and a configuration as QuestDB's clients have
 /// it: `questdb::http::addr=127.0.0.1:9000;`, where `retry_timeout=60000;` says how many milliseconds it may be away.
 ///
-/// What is secret is no part of it, since it enters keys and manifests: the variables `QUESTDB_USER` and `QUESTDB_PASSWORD`,
-/// or `QUESTDB_TOKEN`, give it.
+/// What is secret is no part of it, since it enters keys and manifests: `QUESTDB_USER` and `QUESTDB_PASSWORD`, or
+/// `QUESTDB_TOKEN`, give it, where `ghtrader-credentials` finds them.
 ///
 /// # Errors
 /// Where the address is none, or holds a secret.
 pub fn open(address: &str) -> Result<Box<dyn Store>> {
-    open_with(address, |name| std::env::var(name).ok())
+    let found = ghtrader_credentials::find(&["QUESTDB_USER", "QUESTDB_PASSWORD", "QUESTDB_TOKEN"], &[]);
+    open_with(address, |name| found.as_ref().and_then(|found| found.get(name)))
 }
 
-/// The same with other variables than the environment's.
+/// [`open`], for a market of this name.
+///
+/// # Errors
+/// As [`open`], and where the market has no name.
+pub fn open_for(address: &str, market: &str) -> Result<Box<dyn Store>> {
+    if market.is_empty() { Err(Error::NoName) } else { open(address) }
+}
+
+/// [`open`] with secrets from elsewhere.
 ///
 /// # Errors
 /// As [`open`].
@@ -32,6 +41,7 @@ pub fn open_with(address: &str, secret: impl Fn(&str) -> Option<String>) -> Resu
             let server = Server::parse(configuration).map_err(wrong)?;
             Ok(Box::new(QuestDb::new(server.with_secrets(secret).map_err(wrong)?)))
         }
+        None if address.is_empty() => Err(Error::NoStore),
         _ => Err(wrong(
             "it should begin with `parquet::` (parquet::/data/lake) or `questdb::` (questdb::http::addr=127.0.0.1:9000;)"
                 .to_owned(),
@@ -88,7 +98,7 @@ impl Server {
                 Some((key @ ("username" | "password" | "token" | "token_x" | "token_y"), _)) => {
                     return Err(format!(
                         "`{key}` would be in every key and manifest: give QUESTDB_USER and QUESTDB_PASSWORD, or QUESTDB_TOKEN, in \
-                         the environment"
+                         .env of the project"
                     ));
                 }
                 _ => {
@@ -157,6 +167,7 @@ mod tests {
         }
         assert!(error("sqlite::x").contains("parquet::/data/lake"));
         assert!(error("parquet::lake").contains("absolute"));
+        assert!(error("").contains("-p store=") && error("").contains("market.yaml"));
     }
 
     #[test]
@@ -166,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_come_from_the_environment() {
+    fn secrets_come_by_name() {
         let server = || Server::parse("http::addr=h;").unwrap();
         let with = |set: &[(&str, &str)]| {
             server().with_secrets(|name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))

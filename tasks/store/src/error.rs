@@ -16,6 +16,18 @@ pub enum Error {
         /// What is wrong, and what would be right.
         what: String,
     },
+    /// Nobody said which.
+    #[error(
+        "no store is given: say `-p store=parquet::/data/lake` or `-p 'store=questdb::http::addr=127.0.0.1:9000;'`, or write \
+         `store:` into market.yaml"
+    )]
+    NoStore,
+    /// A market without a name.
+    #[error(
+        "the market has no name, and a store holds several markets, each under its own: write `name: shfe` (which no other market \
+         there has) into market.yaml"
+    )]
+    NoName,
     /// A server that does not answer, or says no.
     #[error("QuestDB at {server}: {what}")]
     Server {

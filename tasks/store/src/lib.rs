@@ -5,7 +5,7 @@
 //! | [`Table`] | the tables, and what identifies a row of each |
 //! | [`Slice`], [`Digest`], [`Stored`] | what a table holds of one symbol and day, and how its content is told |
 //! | [`rows`] | the rows of a slice: their hashes, their columns |
-//! | [`Store`] | the trait; [`open`] gives the one of an address |
+//! | [`Store`] | the trait; [`open`] gives the one of an address, [`open_for`] for a market |
 //! | [`Folder`], [`QuestDb`] | the two |
 //!
 //! A library of its own, not part of `ghtrader-market`: what speaks HTTP and TLS should not be in the code version of kinds
@@ -20,7 +20,7 @@ mod slice;
 mod store;
 mod table;
 
-pub use address::{open, open_with};
+pub use address::{open, open_for, open_with};
 pub use error::{Error, Result};
 pub use folder::Folder;
 pub use questdb::QuestDb;

@@ -18,7 +18,8 @@ pub struct Slice {
     pub symbol: String,
     /// The trading day.
     pub day: Day,
-    /// Which of several: of features, the hash of the factor set. Empty where there is one only.
+    /// Which of several, by the name that the user gives: of main series a roll rule, of features a set of factors. Empty where there
+    /// is one only.
     pub variant: String,
 }
 

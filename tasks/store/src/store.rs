@@ -1,9 +1,12 @@
 //! The trait of a store.
 
+use std::collections::BTreeSet;
+
 use arrow_array::RecordBatch;
+use ghtrader_market::Day;
 
 use crate::rows::{columns, digest};
-use crate::{Column, Digest, Result, Slice, Stored};
+use crate::{Column, Digest, Result, Slice, Stored, Table};
 
 /// Holds slices. Writing one twice changes nothing; after [`Store::put`] it holds these rows and no others.
 pub trait Store {
@@ -31,6 +34,18 @@ pub trait Store {
     /// # Errors
     /// Where the store cannot be reached for long.
     fn digest(&self, slice: &Slice) -> Result<Digest>;
+
+    /// Takes a slice out: the store holds no row of it then. Nothing happens where it holds none.
+    ///
+    /// # Errors
+    /// Where the store cannot be reached for long, or refuses.
+    fn remove(&self, slice: &Slice) -> Result<()>;
+
+    /// The slices (symbol, day) of a table that belong to an owner, as its column [`Table::owner_column`] says.
+    ///
+    /// # Errors
+    /// Where the store cannot be reached for long.
+    fn owned(&self, table: Table, market: &str, owner: &str) -> Result<BTreeSet<(String, Day)>>;
 
     /// [`Store::put`], and what is to be remembered of it.
     ///

@@ -65,6 +65,21 @@ impl Table {
         if self == Self::Labels { "build_day" } else { "trading_day" }
     }
 
+    /// The column with whom a slice belongs to, who takes it out when it is no longer his: of the day index the cell, of days
+    /// without data the variety.
+    pub fn owner_column(self) -> Option<&'static str> {
+        match self {
+            Self::SymbolDayIndex => Some("cell"),
+            Self::NoDataDays => Some("variety"),
+            _ => None,
+        }
+    }
+
+    /// Whether there may be several slices of a symbol and day: what is made of ticks by rules of which there may be several.
+    pub fn has_variant(self) -> bool {
+        matches!(self, Self::TicksMainL5 | Self::MainSchedule | Self::Features | Self::Labels)
+    }
+
     /// Whether a slice has a row for each stamp (`datetime_ns`, in this order) rather than one for the day.
     pub fn by_stamp(self) -> bool {
         matches!(self, Self::TicksRaw | Self::TicksMainL5 | Self::Features | Self::Labels)

@@ -109,7 +109,11 @@ impl Client {
 
     /// Tries until it is answered, refused, or its patience is over.
     fn patiently<T>(&self, question: impl FnMut() -> std::result::Result<T, Failure>) -> Result<T> {
-        let answer = question.retry(pauses(&self.server)).when(|failure| matches!(failure, Failure::Away(_))).call();
+        let end = Instant::now() + self.server.patience;
+        let answer = question
+            .retry(pauses(&self.server))
+            .when(|failure| matches!(failure, Failure::Away(_)) && Instant::now() < end)
+            .call();
         answer.map_err(|failure| match failure {
             Failure::Away(error) | Failure::Refused(error) => error,
         })
@@ -131,7 +135,8 @@ impl Client {
             StatusCode::OK => Ok(answer),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Failure::Refused(
                 self.error(
-                    "does not know us: give QUESTDB_USER and QUESTDB_PASSWORD, or QUESTDB_TOKEN, in the environment"
+                    "does not know us: give QUESTDB_USER and QUESTDB_PASSWORD, or QUESTDB_TOKEN, in .env of the project, or in \
+                     ~/.config/ghtrader/env (a variable that is only exported does not reach a task)"
                         .to_owned(),
                 ),
             )),
@@ -156,7 +161,8 @@ impl Client {
     }
 }
 
-/// The pauses between tries: longer each time, with jitter, the server's patience in all.
+/// The pauses between tries: longer each time, with jitter, the server's patience in all. What the tries themselves take is not
+/// in it, so who tries looks at the clock too.
 pub(super) fn pauses(server: &Server) -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(20))

@@ -13,8 +13,11 @@ mod client;
 mod schema;
 mod write;
 
+use std::collections::BTreeSet;
+
 use arrow_array::RecordBatch;
 use bytes::Bytes;
+use ghtrader_market::Day;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
@@ -36,21 +39,29 @@ impl QuestDb {
 
     /// Rows of the slice that are none of these: they get another `lake_version`, since QuestDB does not delete rows.
     fn put_away(&self, slice: &Slice, rows: &RecordBatch) -> Result<()> {
+        // What is under a stamp that none of our rows has. A table without `datetime_ns` has one row for a day.
+        if !slice.table.by_stamp() {
+            return self.replace(slice, &format!(" AND ts != '{}T00:00:00.000000Z'", slice.day));
+        }
+        self.replace(slice, " AND (datetime_ns = null OR ts != cast(datetime_ns / 1000 AS TIMESTAMP))")?;
         let there = self.read(slice, &[Column { name: "datetime_ns".to_owned(), of: Of::Int64, nullable: true }])?;
-        let ours: std::collections::BTreeSet<i64> = stamps(rows).unwrap_or_default().iter().copied().collect();
+        let ours: BTreeSet<i64> = stamps(rows).unwrap_or_default().iter().copied().collect();
         let strange: Vec<i64> =
             stamps(&there).unwrap_or_default().iter().copied().filter(|stamp| !ours.contains(stamp)).collect();
         // As many stamps as an address holds.
         for stamps in strange.chunks(256) {
             let list = stamps.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
-            let name = slice.table.name();
-            let query = format!(
-                "UPDATE {name} SET lake_version = '{LAKE_VERSION} replaced' WHERE {} AND datetime_ns IN ({list})",
-                self.condition(slice)
-            );
-            self.client.execute(&query)?;
+            self.replace(slice, &format!(" AND datetime_ns IN ({list})"))?;
         }
-        self.client.applied(slice.table.name())
+        Ok(())
+    }
+
+    /// Gives rows of the slice another `lake_version`, and waits until that is seen.
+    fn replace(&self, slice: &Slice, which: &str) -> Result<()> {
+        let (name, condition) = (slice.table.name(), self.condition(slice));
+        let query = format!("UPDATE {name} SET lake_version = '{LAKE_VERSION} replaced' WHERE {condition}{which}");
+        self.client.execute(&query)?;
+        self.client.applied(name)
     }
 
     /// Which rows are the slice's.
@@ -66,7 +77,7 @@ impl QuestDb {
             format!("lake_version = '{LAKE_VERSION}'"),
             format!("{} = '{day}'", table.day_column()),
         ];
-        if schema::has_variant(*table) {
+        if table.has_variant() {
             parts.push(format!("variant = {}", quoted(variant)));
         }
         parts.join(" AND ")
@@ -132,6 +143,49 @@ impl Store for QuestDb {
         }
         let rows = self.read(slice, wanted)?;
         Ok((rows.num_rows() > 0).then_some(rows))
+    }
+
+    fn remove(&self, slice: &Slice) -> Result<()> {
+        let name = slice.table.name();
+        if !schema::exists(&self.client, slice.table)? {
+            return Ok(());
+        }
+        self.client.applied(name)?;
+        if self.digest(slice)?.rows > 0 {
+            self.replace(slice, "")?;
+        }
+        match self.digest(slice)?.rows {
+            0 => Ok(()),
+            _ => Err(Error::Differs(Box::new(slice.clone()))),
+        }
+    }
+
+    fn owned(&self, table: Table, market: &str, owner: &str) -> Result<BTreeSet<(String, Day)>> {
+        let Some(column) = table.owner_column() else { return Ok(BTreeSet::new()) };
+        let known = Column { name: column.to_owned(), of: Of::Text, nullable: false };
+        if schema::lacks(&self.client, table, &[known])?.is_some() {
+            return Ok(BTreeSet::new());
+        }
+        let name = table.name();
+        self.client.applied(name)?;
+        let query = format!(
+            "SELECT symbol, {} FROM {name} WHERE market = {} AND {column} = {} AND lake_version = '{LAKE_VERSION}'",
+            table.day_column(),
+            quoted(market),
+            quoted(owner)
+        );
+        let answer = self.client.ask(&query)?;
+        let wrong = |row: &Value| {
+            let what = format!("{row} is no symbol and day of {name}");
+            Error::Server { server: self.client.host().to_owned(), what }
+        };
+        let slice = |row: &Value| {
+            let text = |place: usize| row.get(place).and_then(Value::as_str);
+            // The server writes a day as 2022-02-18T00:00:00.000000Z.
+            let day = text(1).and_then(|stamp| stamp.get(..10)?.parse().ok());
+            Ok((text(0).ok_or_else(|| wrong(row))?.to_owned(), day.ok_or_else(|| wrong(row))?))
+        };
+        answer.get("dataset").and_then(Value::as_array).into_iter().flatten().map(slice).collect()
     }
 
     fn digest(&self, slice: &Slice) -> Result<Digest> {

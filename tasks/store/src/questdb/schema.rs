@@ -16,16 +16,11 @@ use crate::{Column, Error, Of, Result, Slice, Table};
 
 const DAY_MILLIS: i64 = 86_400_000;
 
-/// Whether there may be several slices of a table, symbol and day.
-pub(super) fn has_variant(table: Table) -> bool {
-    matches!(table, Table::Features | Table::Labels | Table::MainSchedule)
-}
-
 /// The columns that say which slice a row belongs to: name and type, in their order.
 pub(super) fn keys(table: Table) -> Vec<(&'static str, &'static str)> {
     let mut keys =
         vec![("symbol", "SYMBOL"), ("ticks_lake", "SYMBOL"), ("lake_version", "SYMBOL"), ("market", "SYMBOL")];
-    if has_variant(table) {
+    if table.has_variant() {
         keys.push(("variant", "SYMBOL"));
     }
     keys.push((table.day_column(), "DATE"));
@@ -111,7 +106,13 @@ pub(super) fn ensure(client: &Client, table: Table, columns: &[Column]) -> Resul
                      and it is made anew"
                 )));
             }
-            found => return Err(wrong(format!("the column `{key}` should be {of} and is {}", shown(found)))),
+            found => {
+                return Err(wrong(format!(
+                    "the column `{key}` should be {of} and is {}: somebody else made this table, or an earlier version; rename it, \
+                     and it is made anew",
+                    shown(found)
+                )));
+            }
         }
     }
     for column in columns.iter().filter(|column| !is_key(table, &column.name)) {

@@ -2,6 +2,7 @@
 
 use std::sync::mpsc::sync_channel;
 use std::thread;
+use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use backon::BlockingRetryable as _;
@@ -9,7 +10,6 @@ use questdb::ErrorCode;
 use questdb::ingress::{Buffer, ColumnName, Sender, TableName, TimestampMicros};
 
 use super::client::{Client, pauses};
-use super::schema;
 use crate::address::{Login, Server};
 use crate::rows::{Value, Values, hashes};
 use crate::slice::to_number;
@@ -25,8 +25,8 @@ const DAY_MICROS: i64 = 86_400_000_000;
 /// Where the server refuses, or is away for long.
 pub(super) fn rows(client: &Client, slice: &Slice, rows: &RecordBatch, columns: &[Column]) -> Result<()> {
     let failed = |error: questdb::Error| Error::Server { server: client.host().to_owned(), what: error.to_string() };
-    let mut sender =
-        (|| connect(client.server())).retry(pauses(client.server())).when(may_pass).call().map_err(failed)?;
+    let server = client.server();
+    let mut sender = connect(server).map_err(failed)?;
     let encoder = Encoder::new(slice, rows, columns)?;
     let (first, second) = (sender.new_buffer(), sender.new_buffer());
     let (full, to_send) = sync_channel::<Buffer>(1);
@@ -34,7 +34,7 @@ pub(super) fn rows(client: &Client, slice: &Slice, rows: &RecordBatch, columns: 
     thread::scope(|scope| {
         let flush = scope.spawn(move || {
             for mut buffer in to_send {
-                (|| sender.flush_and_keep(&buffer)).retry(pauses(client.server())).when(may_pass).call()?;
+                send(server, &mut sender, &buffer)?;
                 buffer.clear();
                 // Nobody wants it any more at the end.
                 let _ = empty.send(buffer);
@@ -59,14 +59,23 @@ pub(super) fn rows(client: &Client, slice: &Slice, rows: &RecordBatch, columns: 
     })
 }
 
+/// Sends a request until it is acknowledged, or the server has been away for as long as it may.
+fn send(server: &Server, sender: &mut Sender, buffer: &Buffer) -> questdb::Result<()> {
+    let end = Instant::now() + server.patience;
+    let tried = (|| sender.flush_and_keep(buffer)).retry(pauses(server));
+    tried.when(|error| may_pass(error) && Instant::now() < end).call()
+}
+
+/// It asks the server nothing yet, since the protocol's version is said and not found out; and does not try again by itself, which
+/// would be a second deadline within ours.
 fn connect(server: &Server) -> questdb::Result<Sender> {
-    let Server { scheme, host, login, patience } = server;
+    let Server { scheme, host, login, .. } = server;
     let login = match login {
         Login::None => String::new(),
         Login::Basic { user, password } => format!("username={};password={};", escaped(user), escaped(password)),
         Login::Token(token) => format!("token={};", escaped(token)),
     };
-    Sender::from_conf(format!("{scheme}::addr={host};retry_timeout={};{login}", patience.as_millis()))
+    Sender::from_conf(format!("{scheme}::addr={host};protocol_version=2;retry_timeout=0;{login}"))
 }
 
 /// A value of a configuration: a semicolon ends it unless it stands twice.
@@ -74,9 +83,13 @@ fn escaped(text: &str) -> String {
     text.replace(';', ";;")
 }
 
-/// Whether it may go well another time.
+/// Whether it may go well another time: the connection broke, or the server could not and does not say that the rows are wrong.
 fn may_pass(error: &questdb::Error) -> bool {
-    matches!(error.code(), ErrorCode::SocketError | ErrorCode::CouldNotResolveAddr)
+    match error.code() {
+        ErrorCode::SocketError | ErrorCode::CouldNotResolveAddr => true,
+        ErrorCode::ServerFlushError => !error.msg().contains("code: invalid"),
+        _ => false,
+    }
 }
 
 /// Makes requests of rows.
@@ -109,7 +122,7 @@ impl<'a> Encoder<'a> {
             columns: named,
             stamps: crate::rows::stamps(rows),
             hashes: hashes(&slice.symbol, rows)?,
-            variant: schema::has_variant(slice.table),
+            variant: slice.table.has_variant(),
             day: own.then(|| ColumnName::new(day)).transpose().map_err(wrong)?,
             day_micros: i64::from(slice.day.0) * DAY_MICROS,
         })

@@ -68,6 +68,16 @@ pub(crate) fn odd(day: Day) -> RecordBatch {
     batch(columns)
 }
 
+/// The one row that a table has for a day.
+pub(crate) fn line(text: &str) -> RecordBatch {
+    line_of("note", text)
+}
+
+/// The same with another column.
+pub(crate) fn line_of(column: &str, text: &str) -> RecordBatch {
+    batch(vec![(column, Arc::new(StringArray::from(vec![text])), false)])
+}
+
 pub(crate) fn batch(columns: Vec<(&str, ArrayRef, bool)>) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns).unwrap()
 }

@@ -1,12 +1,13 @@
 //! What both stores do.
 
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use ghtrader_market::{RowHashes, row_hash};
 use ghtrader_store::rows::{columns, digest};
 use ghtrader_store::{Digest, Slice, Table};
 
-use crate::made::{odd, rows, ticks};
+use crate::made::{line, line_of, odd, rows, ticks};
 use crate::{Place, Stores};
 
 const CU: &str = "SHFE.cu2203";
@@ -50,18 +51,16 @@ pub(crate) fn writing_twice_changes_nothing(stores: &Stores) {
 }
 
 /// The times of all files.
-fn walk(folder: &std::path::Path) -> i64 {
-    let mut sum = 0;
-    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        let metadata = entry.metadata().unwrap();
-        sum += if metadata.is_dir() {
-            walk(&entry.path())
-        } else {
-            let time = metadata.modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
-            (time.as_nanos() % 1_000_000_007) as i64
-        };
-    }
-    sum
+fn walk(folder: &Path) -> i64 {
+    let modified = |path: &PathBuf| path.metadata().unwrap().modified().unwrap();
+    let time = |path: &PathBuf| modified(path).duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    walk_down(folder).iter().map(|path| (time(path) % 1_000_000_007) as i64).sum()
+}
+
+/// All files.
+fn walk_down(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk_down(&path) } else { vec![path] }).collect()
 }
 
 pub(crate) fn other_rows_take_the_place_of_all(stores: &Stores) {
@@ -86,26 +85,89 @@ pub(crate) fn what_is_not_there_is_none(stores: &Stores) {
 
 pub(crate) fn a_slice_has_no_part_in_its_neighbours(stores: &Stores) {
     stores.each(|place| {
-        let slice = place.slice(Table::Features, CU, DAY);
-        let mut others = vec![
-            Slice { day: slice.day.plus(1), ..slice.clone() },
-            Slice { symbol: "SHFE.cu2204".to_owned(), ..slice.clone() },
-            Slice { market: format!("{}2", place.market), ..slice.clone() },
-            Slice { variant: "other".to_owned(), ..slice.clone() },
-        ];
-        others.push(slice);
-        let made: Vec<_> = others.iter().enumerate().map(|(n, slice)| odd_features(slice, n as u64)).collect();
-        for (slice, made) in others.iter().zip(&made) {
-            place.store.put(slice, made).unwrap();
-        }
-        for (slice, made) in others.iter().zip(&made) {
-            assert_eq!(place.store.digest(slice).unwrap(), digest(&slice.symbol, made).unwrap(), "{slice}");
+        for table in Table::ALL {
+            let slice = place.slice(table, CU, DAY);
+            let mut all = vec![
+                Slice { day: slice.day.plus(1), ..slice.clone() },
+                Slice { symbol: "SHFE.cu2204".to_owned(), ..slice.clone() },
+                Slice { market: format!("{}2", place.market), ..slice.clone() },
+            ];
+            // Whatever is made by a roll rule or of a set of factors.
+            if matches!(table, Table::TicksMainL5 | Table::MainSchedule | Table::Features | Table::Labels) {
+                all.push(Slice { variant: "other".to_owned(), ..slice.clone() });
+            }
+            all.push(slice);
+            let made: Vec<_> = all.iter().zip(1..).map(|(slice, seed)| some(slice, seed)).collect();
+            for (slice, made) in all.iter().zip(&made) {
+                place.store.put(slice, made).unwrap();
+            }
+            for (slice, made) in all.iter().zip(&made) {
+                assert_eq!(place.store.digest(slice).unwrap(), digest(&slice.symbol, made).unwrap(), "{slice}");
+            }
         }
     });
 }
 
-fn odd_features(slice: &Slice, seed: u64) -> arrow_array::RecordBatch {
-    rows(&ticks(&slice.symbol, slice.day, 50, seed + 1))
+/// Rows that fit the slice's table.
+fn some(slice: &Slice, seed: u64) -> arrow_array::RecordBatch {
+    if slice.table.by_stamp() {
+        // Of odd seeds, each draws others.
+        rows(&ticks(&slice.symbol, slice.day, 50, 2 * seed + 1))
+    } else {
+        line(&seed.to_string())
+    }
+}
+
+pub(crate) fn what_is_taken_out_is_gone_and_nothing_else(stores: &Stores) {
+    stores.each(|place| {
+        for table in Table::ALL {
+            let slice = place.slice(table, CU, DAY);
+            let other = Slice { symbol: "SHFE.cu2204".to_owned(), ..slice.clone() };
+            place.store.remove(&slice).unwrap();
+            let (stored, _) = place.store.keep(slice.clone(), &some(&slice, 1)).unwrap();
+            let (kept, _) = place.store.keep(other.clone(), &some(&other, 2)).unwrap();
+            place.store.remove(&slice).unwrap();
+            place.store.remove(&slice).unwrap();
+            assert_eq!(place.store.digest(&slice).unwrap(), Digest::of([]), "{slice}");
+            assert!(place.store.changed(&stored).unwrap().unwrap().ends_with("is gone"));
+            assert_eq!(place.store.changed(&kept).unwrap(), None);
+            place.store.put(&slice, &some(&slice, 1)).unwrap();
+            assert_eq!(place.store.changed(&stored).unwrap(), None, "and it can come back");
+        }
+    });
+}
+
+pub(crate) fn whom_a_line_belongs_to_is_known(stores: &Stores) {
+    stores.each(|place| {
+        for (table, column) in [(Table::SymbolDayIndex, "cell"), (Table::NoDataDays, "variety")] {
+            let day =
+                |days: i32| Slice { day: place.slice(table, CU, DAY).day.plus(days), ..place.slice(table, CU, DAY) };
+            let put = |slice: &Slice, owner: &str| place.store.put(slice, &line_of(column, owner)).map(drop).unwrap();
+            let owned = |owner: &str| -> Vec<i32> {
+                let owned = place.store.owned(table, &place.market, owner).unwrap();
+                owned.iter().map(|(symbol, day)| (symbol == CU).then_some(day.0).unwrap()).collect()
+            };
+            assert!(owned("a/1'.csv").is_empty());
+            (0..3).for_each(|days| put(&day(days), "a/1'.csv"));
+            put(&day(3), "b");
+            put(&Slice { market: format!("{}2", place.market), ..day(4) }, "a/1'.csv");
+            let days = |days: &[i32]| -> Vec<i32> { days.iter().map(|days| day(*days).day.0).collect() };
+            assert_eq!((owned("a/1'.csv"), owned("b")), (days(&[0, 1, 2]), days(&[3])));
+            place.store.remove(&day(0)).unwrap();
+            put(&day(1), "b");
+            assert_eq!((owned("a/1'.csv"), owned("b")), (days(&[2]), days(&[1, 3])), "taken out, and taken over");
+            put(&day(0), "a/1'.csv");
+            assert_eq!(owned("a/1'.csv"), days(&[0, 2]), "and it can come back");
+            if let Err(folder) = place.behind() {
+                let marks = walk_down(folder)
+                    .into_iter()
+                    .filter(|path| path.components().any(|part| part.as_os_str() == ".of"));
+                marks.for_each(|mark| std::fs::remove_file(mark).unwrap());
+                put(&day(2), "a/1'.csv");
+                assert_eq!(owned("a/1'.csv"), days(&[2]), "what is there as it should be is marked again");
+            }
+        }
+    });
 }
 
 pub(crate) fn what_somebody_changed_is_noticed_and_made_again(stores: &Stores) {

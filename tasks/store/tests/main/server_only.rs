@@ -1,12 +1,16 @@
 //! What a server alone can do wrong, or can be done wrong with it.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use arrow_array::{Float64Array, Int64Array};
-use ghtrader_store::{Table, open};
+use ghtrader_store::{Slice, Table, open};
 
-use crate::made::{batch, opening, rows, ticks};
+use crate::made::{batch, line, opening, rows, ticks};
 use crate::server::Server;
 use crate::{ROOT, Stores};
 
@@ -36,11 +40,41 @@ pub(crate) fn a_row_that_somebody_added_is_put_away(stores: &Stores) {
     assert_eq!(server.rows(away)[0][0], 1, "it is not lost, only put away");
 }
 
+/// Rows of a slice under other stamps than ours: of one of the tables with a line for a day, and of one with a row for a stamp.
+pub(crate) fn a_row_under_another_stamp_is_put_away(stores: &Stores) {
+    let place = stores.questdb();
+    let market = place.market.replace('\'', "''");
+    for table in [Table::SymbolDayIndex, Table::MainSchedule, Table::TicksRaw] {
+        let slice = place.slice(table, CU, DAY);
+        let made = if table.by_stamp() { rows(&ticks(CU, slice.day, 30, 9)) } else { line("ours") };
+        let (stored, _) = place.store.keep(slice.clone(), &made).unwrap();
+        let (name, lake) = (table.name(), table.lake());
+        let strange = match table {
+            Table::TicksRaw => vec![("", String::new()), (", datetime_ns", format!(", {}", opening(slice.day)))],
+            Table::MainSchedule => vec![(", variant", ", ''".to_owned())],
+            _ => vec![("", String::new())],
+        };
+        for (column, value) in strange {
+            place.behind().unwrap().execute(
+                &format!(
+                    "INSERT INTO {name} (ts, symbol, ticks_lake, lake_version, market, trading_day{column}) \
+                     VALUES ('2022-02-18T07:00:01.000007Z', '{CU}', '{lake}', 'v2', '{market}', '2022-02-18'{value})"
+                ),
+                name,
+            );
+            assert!(place.store.changed(&stored).unwrap().is_some(), "{slice}");
+            assert_eq!(place.store.put(&slice, &made).unwrap(), made);
+            assert_eq!(place.store.changed(&stored).unwrap(), None);
+        }
+    }
+}
+
 pub(crate) fn a_table_that_somebody_else_made_is_refused(stores: &Stores) {
     let place = stores.questdb();
     let table = "ghtrader_no_data_days_v2";
     let slice = place.slice(Table::NoDataDays, CU, DAY);
     let made = batch(vec![("rows", Arc::new(Int64Array::from(vec![1])), false)]);
+    place.behind().unwrap().rows(&format!("DROP TABLE IF EXISTS {table}"));
     let refused = |columns: &str, part: &str| {
         place
             .behind()
@@ -68,7 +102,7 @@ pub(crate) fn columns_of_tomorrow_are_added(stores: &Stores) {
         ])
     };
     let (stored, _) = place.store.keep(slice.clone(), &with("ofi_1")).unwrap();
-    let next = ghtrader_store::Slice { variant: "tomorrow".to_owned(), ..slice.clone() };
+    let next = Slice { variant: "tomorrow".to_owned(), ..slice.clone() };
     assert_eq!(place.store.put(&next, &with("ofi_2")).unwrap(), with("ofi_2"));
     assert_eq!(place.store.changed(&stored).unwrap(), None, "what was there is as it was");
     place.behind().unwrap().execute("ALTER TABLE ghtrader_features_v2 DROP COLUMN ofi_1", "ghtrader_features_v2");
@@ -95,7 +129,7 @@ pub(crate) fn names_that_it_does_not_take_are_refused(stores: &Stores) {
 
 pub(crate) fn a_server_that_is_away_is_told(_: &Stores) {
     let store = open("questdb::http::addr=127.0.0.1:9;retry_timeout=300;").unwrap();
-    let slice = ghtrader_store::Slice {
+    let slice = Slice {
         table: Table::TicksRaw,
         market: String::new(),
         symbol: CU.to_owned(),
@@ -107,10 +141,66 @@ pub(crate) fn a_server_that_is_away_is_told(_: &Stores) {
     assert!(store.put(&slice, &rows(&ticks(CU, slice.day, 10, 1))).is_err());
 }
 
+/// Tells its columns, and does with the requests to write, of which it counts the first as 1, what it is told to.
+fn fake(write: impl Fn(usize, TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let columns = r#"{"dataset":[["ts","TIMESTAMP",true],["symbol","SYMBOL",true],["ticks_lake","SYMBOL",true],
+        ["lake_version","SYMBOL",true],["market","SYMBOL",true],["trading_day","DATE",true],["note","SYMBOL",false]]}"#;
+    thread::spawn(move || {
+        let mut writes = 0;
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && stream.read_line(&mut head).unwrap() > 0 {}
+            match head.split(['?', ' ']).nth(1) {
+                Some("/exec") => answer(&stream.into_inner(), "200 OK", columns),
+                Some("/settings") => answer(&stream.into_inner(), "404 Not Found", ""),
+                _ => {
+                    writes += 1;
+                    write(writes, stream.into_inner());
+                }
+            }
+        }
+    });
+    format!("questdb::http::addr={address};retry_timeout=2000;")
+}
+
+fn answer(mut stream: &TcpStream, status: &str, body: &str) {
+    let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all((head + body).as_bytes()).unwrap();
+}
+
+pub(crate) fn a_server_that_hangs_is_waited_for_once(_: &Stores) {
+    let held = Mutex::new(Vec::new());
+    let store = open(&fake(move |_, stream| held.lock().unwrap().push(stream))).unwrap();
+    let begun = Instant::now();
+    store.write(&line_slice(), &line("ours")).unwrap_err();
+    let waited = begun.elapsed();
+    // A request may take ten seconds; the patience of two is over then.
+    println!("  {:.1} s", waited.as_secs_f64());
+    assert!(waited < Duration::from_secs(15), "{waited:?}");
+}
+
+pub(crate) fn a_server_that_is_busy_is_asked_again(_: &Stores) {
+    let busy = |number, stream: TcpStream| match number {
+        1 => answer(&stream, "503 Service Unavailable", "busy"),
+        // It hangs up.
+        2 => drop(stream),
+        _ => answer(&stream, "204 No Content", ""),
+    };
+    open(&fake(busy)).unwrap().write(&line_slice(), &line("ours")).unwrap();
+}
+
+fn line_slice() -> Slice {
+    let (market, symbol, day) = ("market".to_owned(), CU.to_owned(), DAY.parse().unwrap());
+    Slice { table: Table::SymbolDayIndex, market, symbol, day, variant: String::new() }
+}
+
 pub(crate) fn a_password_is_asked_for(_: &Stores) {
     let server =
         Server::start_with(Path::new(ROOT), &[("QDB_HTTP_USER", "desk"), ("QDB_HTTP_PASSWORD", "of;tests")]).unwrap();
-    let slice = ghtrader_store::Slice {
+    let slice = Slice {
         table: Table::TicksRaw,
         market: String::new(),
         symbol: CU.to_owned(),
