@@ -53,6 +53,7 @@ pub fn open_with(address: &str, secret: impl Fn(&str) -> Option<String>) -> Resu
 fn shown(address: &str) -> String {
     let hide = |part: &str| match part.split_once('=') {
         Some((key, _)) if !key.ends_with("addr") => format!("{key}=…"),
+        Some((key, host)) if host.contains('@') => format!("{key}=…"),
         _ => part.to_owned(),
     };
     address.split(';').map(hide).collect::<Vec<_>>().join(";")
@@ -109,6 +110,14 @@ impl Server {
             }
         }
         let host = host.ok_or_else(|| format!("there is no `addr`: {example}"))?;
+        if host.contains('@') {
+            return Err(format!(
+                "`addr` holds a user or a password: write QUESTDB_USER and QUESTDB_PASSWORD into .env instead; {example}"
+            ));
+        }
+        if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_err()) {
+            return Err(format!("`{host}` does not end with a port, 0 to 65535: {example}"));
+        }
         let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-._:[]".contains(letter);
         if !host.chars().all(allowed) {
             return Err(format!("`{host}` is no host and port: {example}"));
@@ -121,6 +130,11 @@ impl Server {
         self.login = match (given("QUESTDB_USER"), given("QUESTDB_PASSWORD"), given("QUESTDB_TOKEN")) {
             (None, None, None) => Login::None,
             (Some(user), Some(password), None) => Login::Basic { user, password },
+            (None, None, Some(token)) if !token.chars().all(|letter| letter.is_ascii_graphic()) => {
+                return Err(
+                    "QUESTDB_TOKEN holds something else than letters, digits and signs: a line break?".to_owned()
+                );
+            }
             (None, None, Some(token)) => Login::Token(token),
             _ => {
                 return Err(
@@ -162,9 +176,13 @@ mod tests {
             "http::addr=x/y",
             "http::addr=a;addr=b",
             "http::addr=a;retry_timeout=1s",
+            "http::addr=a:99999",
+            "http::addr=a:b",
         ] {
             assert!(Server::parse(wrong).is_err(), "{wrong}");
         }
+        let said = error("questdb::http::addr=me:hunter2@127.0.0.1:9000;");
+        assert!(said.contains("QUESTDB_USER") && !said.contains("hunter2"), "{said}");
         assert!(error("sqlite::x").contains("parquet::/data/lake"));
         assert!(error("parquet::lake").contains("absolute"));
         assert!(error("").contains("-p store=") && error("").contains("market.yaml"));

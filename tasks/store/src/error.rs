@@ -5,6 +5,14 @@ use crate::Slice;
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
+impl Error {
+    /// Whether what is stored is not what this crate writes, which to write it again would mend.
+    pub(crate) fn is_damage(&self) -> bool {
+        use ghtrader_market::Error::{Parquet, Table};
+        matches!(self, Self::File(Parquet { .. } | Table { .. }))
+    }
+}
+
 /// An error of a store; its text says what, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

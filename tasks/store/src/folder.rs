@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
@@ -12,6 +13,11 @@ use ghtrader_market::{Day, table};
 
 use crate::rows::{columns, digest, same};
 use crate::{Column, Digest, Error, Result, Slice, Store, Table};
+
+/// How the name of a file begins that is being written.
+const NEW: &str = ".new";
+/// Nobody writes a day for so long.
+const OLD: Duration = Duration::from_secs(3_600);
 
 /// Parquet files below a folder.
 pub struct Folder {
@@ -83,9 +89,13 @@ impl Store for Folder {
             let name = mark.file_name();
             let Some((symbol, day)) = name.to_str().and_then(marked) else { continue };
             let (market, variant) = (market.to_owned(), String::new());
-            let line = self.read(&Slice { table, market, symbol: symbol.clone(), day, variant })?;
-            // It may have been taken out since, or over by another owner.
-            if line.is_some_and(|line| owner(table, &line) == Some(of)) {
+            let line = match self.read(&Slice { table, market, symbol: symbol.clone(), day, variant }) {
+                // A line that cannot be read is its owner's to write again, or to take out.
+                Err(error) if error.is_damage() => true,
+                // It may have been taken out since, or over by another owner.
+                line => line?.is_some_and(|line| owner(table, &line) == Some(of)),
+            };
+            if line {
                 owned.insert((symbol, day));
             }
         }
@@ -118,13 +128,27 @@ impl Store for Folder {
 
 /// Puts a file in the place of another in one step: who reads sees one of them whole.
 fn replace(folder: &Path, path: &Path, rows: &RecordBatch) -> Result<()> {
-    let new = tempfile::Builder::new().prefix(".new").tempfile_in(folder)?;
+    sweep(folder)?;
+    let new = tempfile::Builder::new().prefix(NEW).tempfile_in(folder)?;
     table::write(new.path(), rows, &[])?;
     fs_err::File::open(new.path())?.sync_all()?;
     // What everybody may read in a folder that everybody may read: a temporary file is for its owner alone.
     fs_err::set_permissions(new.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
     new.persist(path).map_err(|error| error.error)?;
     fs_err::File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+/// Removes what writers that were killed have left.
+fn sweep(folder: &Path) -> Result<()> {
+    for entry in fs_err::read_dir(folder)? {
+        let entry = entry?;
+        let age = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
+        if entry.file_name().as_encoded_bytes().starts_with(NEW.as_bytes()) && age().is_some_and(|age| age > OLD) {
+            // Another sweep may have been first.
+            let _ = fs_err::remove_file(entry.path());
+        }
+    }
     Ok(())
 }
 

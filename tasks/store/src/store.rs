@@ -70,7 +70,10 @@ pub trait Store {
     /// # Errors
     /// Where the store cannot be reached for long.
     fn changed(&self, stored: &Stored) -> Result<Option<String>> {
-        let said = self.digest(&stored.slice)?;
+        let said = match self.digest(&stored.slice) {
+            Err(error) if error.is_damage() => return Ok(Some(format!("{} cannot be read: {error}", stored.slice))),
+            said => said?,
+        };
         if said != stored.digest() {
             return Ok(Some(differs(stored, said)));
         }

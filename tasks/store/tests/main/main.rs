@@ -55,9 +55,13 @@ impl Stores {
 
     pub(crate) fn each(&self, test: impl Fn(&Place<'_>)) {
         println!("  a folder");
-        test(&self.place(&format!("parquet::{}", self.folder.path().display()), None));
+        test(&self.folder());
         println!("  QuestDB");
         test(&self.questdb());
+    }
+
+    pub(crate) fn folder(&self) -> Place<'_> {
+        self.place(&format!("parquet::{}", self.folder.path().display()), None)
     }
 
     pub(crate) fn questdb(&self) -> Place<'_> {
@@ -94,6 +98,7 @@ const TESTS: &[Test<Stores>] = &[
     ("whom_a_line_belongs_to_is_known", same::whom_a_line_belongs_to_is_known),
     ("what_somebody_changed_is_noticed_and_made_again", same::what_somebody_changed_is_noticed_and_made_again),
     ("what_somebody_dropped_is_noticed_and_made_again", same::what_somebody_dropped_is_noticed_and_made_again),
+    ("a_file_that_is_damaged_is_noticed_and_made_again", same::a_file_that_is_damaged_is_noticed_and_made_again),
     ("writers_at_once_leave_one_slice", same::writers_at_once_leave_one_slice),
     ("the_digest_is_that_of_the_day_index", same::the_digest_is_that_of_the_day_index),
     ("a_row_that_somebody_added_is_put_away", server_only::a_row_that_somebody_added_is_put_away),

@@ -220,6 +220,33 @@ pub(crate) fn what_somebody_dropped_is_noticed_and_made_again(stores: &Stores) {
     });
 }
 
+pub(crate) fn a_file_that_is_damaged_is_noticed_and_made_again(stores: &Stores) {
+    let place = stores.folder();
+    let slice = place.slice(Table::SymbolDayIndex, CU, DAY);
+    let file = ghtrader_store::Folder::new(place.behind().err().unwrap().to_owned()).path(&slice);
+    let made = line_of("cell", "a.csv");
+    for damage in [&b"PAR1"[..], b"", b"symbol,datetime_ns\n"] {
+        let (stored, _) = place.store.keep(slice.clone(), &made).unwrap();
+        std::fs::write(&file, damage).unwrap();
+        let why = place.store.changed(&stored).unwrap().unwrap();
+        assert!(why.contains("cannot be read"), "{why}");
+        let owned = place.store.owned(Table::SymbolDayIndex, &place.market, "a.csv").unwrap();
+        assert!(owned.contains(&(CU.to_owned(), slice.day)), "it is still the owner's to mend");
+        place.store.put(&slice, &made).unwrap();
+        assert_eq!(place.store.changed(&stored).unwrap(), None);
+    }
+    // What a writer that was killed has left goes when it is an hour old.
+    let left = |name: &str, age: u64| {
+        let path = file.with_file_name(name);
+        let time = std::time::SystemTime::now() - std::time::Duration::from_secs(age);
+        std::fs::File::create(&path).unwrap().set_modified(time).unwrap();
+        path
+    };
+    let (old, young) = (left(".newAbCdEf", 4_000), left(".newGhIjKl", 3_000));
+    place.store.write(&slice, &made).unwrap();
+    assert!(!old.exists() && young.exists(), "the young one may be somebody's");
+}
+
 pub(crate) fn writers_at_once_leave_one_slice(stores: &Stores) {
     stores.each(|place| {
         let slice = place.slice(Table::TicksRaw, CU, DAY);
