@@ -61,7 +61,7 @@ class Market:
         shutil.rmtree(self.place, ignore_errors=True)
         self.place.mkdir(parents=True)
         file.write_text(self.text)
-        outputs = {"cells": "cells.json", "specs": "specs.json"}
+        outputs = {"cells": "cells.json", "specs": "specs.json", "market": "market.json"}
         cells = Task("cells", self.place / "cells", {"market": file}, outputs, params={"root": "."})
         cells.folder.mkdir()
         cells.run(self.program)
