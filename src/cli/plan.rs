@@ -82,6 +82,9 @@ pub(super) fn dry_run(
     let mut errors = if nodes.is_empty() { planner.too_much(context.machine) } else { planner.fits_no_node(&nodes) };
     planner.to_the_end();
     errors.extend(planner.take_errors()?);
+    if errors.is_empty() {
+        errors.extend(planner.does_not_fit());
+    }
     if !errors.is_empty() {
         return Err(CliError::Invalid(crate::diagnostic::in_order(errors)));
     }

@@ -24,6 +24,7 @@ mod secrets;
 mod targets;
 mod tree;
 mod view;
+mod with;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};

@@ -205,6 +205,9 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
         self.planner.advance();
         self.planner.check();
         errors.extend(self.planner.take_errors()?);
+        if errors.is_empty() {
+            errors.extend(self.planner.does_not_fit());
+        }
         if !errors.is_empty() {
             return Err(RunError::Invalid(crate::diagnostic::in_order(errors)));
         }

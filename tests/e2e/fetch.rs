@@ -172,6 +172,19 @@ fn a_wrong_password_fails_and_leaves_no_marker() {
 }
 
 #[test]
+fn an_address_with_a_password_is_refused_and_not_repeated() {
+    let server = server(1, None);
+    let space = account(&server, FILES);
+    let flow = space.read("flows/fetch.yaml");
+    space.write("flows/fetch.yaml", &flow.replace("http://127", "http://tester:hidden-5518@127"));
+    let answer = fetch(&space, &[]);
+    assert_eq!(answer.code, 1, "{answer:#?}");
+    assert!(answer.err.contains("an address holds no user and no password"), "{answer:#?}");
+    assert!(!answer.err.contains("hidden-5518") && !answer.out.contains("hidden-5518"), "{answer:#?}");
+    assert_eq!(server.seen().logins, 0);
+}
+
+#[test]
 fn a_folder_of_files_is_a_source_too() {
     let server = server(1, None);
     let from = account(&server, FILES);
@@ -192,4 +205,23 @@ fn a_folder_of_files_is_a_source_too() {
 fn window() -> ghtrader_provider::Window {
     let clock = ghtrader_market::Clock::china();
     ghtrader_provider::Window::of_day("SHFE.cu2403", "2024-01-29".parse().unwrap(), &clock).unwrap()
+}
+
+#[test]
+fn a_file_that_was_emptied_is_named_and_fetched_again_once_it_is_removed() {
+    let server = server(1, None);
+    let space = account(&server, FILES);
+    let one = ["-p", "symbols=[SHFE.cu2403]", "-p", "from=2024-01-29", "-p", "to=2024-01-29"];
+    assert_eq!(fetch(&space, &one).code, 0);
+    let file = "market/fetched/SHFE.cu2403/2024-01-29/SHFE.cu2403.2024-01-29.csv.gz";
+    std::fs::write(space.path(file), "").unwrap();
+    // No file is opened to look what is missing; who reads it fails, and says what to do.
+    assert_eq!(ran(&fetch(&space, &one)).get("fetch"), None);
+    let answer = space.call(&["run", "backfill", "-p", "market=market"]);
+    assert_eq!(answer.code, 1, "{answer:#?}");
+    assert!(answer.err.contains("SHFE.cu2403.2024-01-29.csv.gz"), "{answer:#?}");
+    assert!(answer.err.contains("the file is empty") && answer.err.contains("run `fetch` again"), "{answer:#?}");
+    std::fs::remove_file(space.path(file)).unwrap();
+    assert_eq!(ran(&fetch(&space, &one))["fetch"], 1);
+    assert!(space.path(file).metadata().unwrap().len() > 0);
 }

@@ -54,7 +54,8 @@ pub(crate) fn on(space: &Space, before: Option<&str>, day: &str) {
     match before {
         Some(before) => change(space, flow, before, day),
         None => {
-            change(space, flow, "      files:", &format!("      day: {day}\n      files:"));
+            let files = "      files: \"${{ files(params.market ~ '/recorded/**') }}\"";
+            change(space, flow, files, &format!("      day: {day}\n{files}"));
             change(space, flow, "      minutes:", &format!("      today: {day}\n      minutes:"));
         }
     }

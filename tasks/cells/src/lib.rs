@@ -9,9 +9,11 @@ mod rolls;
 mod synthetic;
 mod wanted;
 
+use std::path::Path;
+
 use anyhow::{Context as _, ensure};
 use ghtrader_kit::{InputFile, InputFolder, Job, OutputJson, Result, Task};
-use ghtrader_market::{AllSpecs, Cells, Day, MarketFile, Symbols};
+use ghtrader_market::{AllSpecs, Cells, Contract, Day, MarketFile, Symbols, read_no_data};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +45,8 @@ pub struct Inputs {
     market: InputFile,
     /// A folder with <variety>.json: the switches of rule `given`.
     rolls: Option<InputFolder>,
+    /// no_data.yaml: each marker has to name a contract of this market.
+    no_data: Option<InputFile>,
 }
 
 /// What it writes.
@@ -81,6 +85,9 @@ impl Task for ListCells {
         let market = MarketFile::read(inputs.market.path())?;
         let symbols = Symbols::parse(&params.symbols).context("parameter `symbols`")?;
         symbols.check(market.varieties()).context("parameter `symbols`")?;
+        if let Some(no_data) = &inputs.no_data {
+            check_no_data(no_data.path(), &market)?;
+        }
         let mut cells = Cells::new();
         let mut specs = AllSpecs::new();
         for (name, variety) in &market.varieties {
@@ -106,6 +113,16 @@ impl Task for ListCells {
         outputs.market.write(&Stored { name: market.name, store: market.store })?;
         outputs.specs.write(&specs)
     }
+}
+
+/// A marker whose contract the market does not have would say nothing, and nobody would be told.
+fn check_no_data(path: &Path, market: &MarketFile) -> Result<()> {
+    for (number, marker) in read_no_data(path)?.into_iter().enumerate() {
+        market
+            .ticks_of(&Contract::parse(&marker.contract)?)
+            .with_context(|| format!("no_data.yaml: marker {} ({} {})", number + 1, marker.contract, marker.day))?;
+    }
+    Ok(())
 }
 
 /// That nothing of a market is asked for.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ghtrader_kit::Result;
-use ghtrader_market::{Bound, Contract, Day, Known, Life, ListingSpec, NoData};
+use ghtrader_market::{Bound, Calendar, Contract, Day, Error, Known, Life, ListingSpec, NoData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +97,16 @@ pub struct ContractLedger {
     missing: Vec<Day>,
 }
 
+/// Days from one to another, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stretch {
+    /// The first day.
+    pub from: Day,
+    /// The last day.
+    pub to: Day,
+}
+
 /// The output `ledger`: one variety.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -107,6 +117,13 @@ pub struct Ledger {
     pub from: Option<Day>,
     /// The last day.
     pub to: Option<Day>,
+    /// The parts of the window of which the list of holidays says nothing: there, every weekday is expected that `closed` of
+    /// market.yaml does not name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guessed: Vec<Stretch>,
+    /// Markers of this variety that speak of no day on which their contract is traded: it is mistyped, or the day is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idle: Vec<NoData>,
     /// All contracts together.
     pub counts: Counts,
     /// By contract (`SHFE.cu2203`), those with an expected day, or with ticks, in the window.
@@ -118,6 +135,17 @@ impl Window {
     pub fn of(from: Option<Day>, to: Option<Day>, facts: &Facts) -> Option<Self> {
         let days = || facts.0.values().flat_map(|days| days.keys().copied());
         Some(Self { from: from.or_else(|| days().min())?, to: to.or_else(|| days().max())? })
+    }
+
+    /// The parts of it of which the list of holidays says nothing.
+    fn guessed(self, calendar: &Calendar) -> Vec<Stretch> {
+        if calendar.covers(self.from) && calendar.covers(self.to) {
+            return Vec::new();
+        }
+        let (first, last) = calendar.covered();
+        let before = Stretch { from: self.from, to: self.to.min(first.plus(-1)) };
+        let after = Stretch { from: self.from.max(last.plus(1)), to: self.to };
+        [before, after].into_iter().filter(|part| part.from <= part.to).collect()
     }
 
     fn contains(self, day: Day) -> bool {
@@ -154,11 +182,19 @@ impl Ledger {
             variety: listing.variety.clone(),
             from: window.map(|window| window.from),
             to: window.map(|window| window.to),
+            guessed: Vec::new(),
+            idle: Vec::new(),
             counts: Counts::default(),
             contracts: BTreeMap::new(),
         };
-        let Some(window) = window else { return Ok(ledger) };
         let calendar = listing.calendar()?;
+        for marker in markers {
+            if is_idle(marker, listing, &calendar)? {
+                ledger.idle.push(marker.clone());
+            }
+        }
+        let Some(window) = window else { return Ok(ledger) };
+        ledger.guessed = window.guessed(&calendar);
         let names = match asked {
             Some(asked) => asked,
             None => {
@@ -190,6 +226,21 @@ impl Ledger {
             }
         }
         missing
+    }
+}
+
+/// Whether a marker of this variety speaks of no day on which its contract is traded, as far as that is known.
+fn is_idle(marker: &NoData, listing: &ListingSpec, calendar: &Calendar) -> Result<bool> {
+    let contract = Contract::parse(&marker.contract)?;
+    if contract.product != listing.variety || contract.exchange != listing.exchange {
+        return Ok(false);
+    }
+    let open = Bound { day: None, known: Known::Open };
+    match listing.life(&contract, calendar, Life { listed: open, last: open }) {
+        Ok(life) => Ok(life.days(marker.day, marker.to.unwrap_or(marker.day), calendar).is_empty()),
+        // There is no such month of delivery.
+        Err(Error::Delivery { .. }) => Ok(true),
+        Err(error) => Err(error.into()),
     }
 }
 

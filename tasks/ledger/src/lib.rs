@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use facts::Facts;
-pub use ledger::{ContractLedger, Counts, Ledger, Missing, Span, State, Window};
+pub use ledger::{ContractLedger, Counts, Ledger, Missing, Span, State, Stretch, Window};
 pub use text::text;
 
 /// The kind.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use ghtrader_market::Known;
 
-use crate::{ContractLedger, Counts, Ledger, Span, State};
+use crate::{ContractLedger, Counts, Ledger, Span, State, Stretch};
 
 /// So many contracts are named, and of each so many spans.
 const CONTRACTS: usize = 12;
@@ -31,6 +31,30 @@ pub fn text(ledger: &Ledger) -> String {
     }
     if told.len() > CONTRACTS {
         let _ = writeln!(text, "  and {} more: see ledger.json", counted(told.len() - CONTRACTS, "contract"));
+    }
+    for marker in ledger.idle.iter().take(CONTRACTS) {
+        let _ = writeln!(
+            text,
+            "  WARNING: the marker {} {}{} ({}) speaks of no day on which that contract is traded: is it mistyped?",
+            marker.contract,
+            marker.day,
+            marker.to.map_or_else(String::new, |to| format!(" to {to}")),
+            marker.reason
+        );
+    }
+    if ledger.idle.len() > CONTRACTS {
+        let _ = writeln!(
+            text,
+            "  WARNING: so do {} more: see ledger.json",
+            counted(ledger.idle.len() - CONTRACTS, "marker")
+        );
+    }
+    for Stretch { from, to } in &ledger.guessed {
+        let _ = writeln!(
+            text,
+            "  WARNING: the list of holidays says nothing of {from} to {to}: all weekdays are expected there but those that \
+             `closed` of market.yaml names"
+        );
     }
     let guessed = ledger.contracts.values().filter(|contract| contract.listed.known == Known::Ticks).count();
     if guessed > 0 {

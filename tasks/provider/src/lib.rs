@@ -37,7 +37,7 @@ pub use files::Files;
 pub use guard::{Guard, Guarded};
 pub use health::Health;
 pub use source::{Source, SourceInputs, SourceName};
-pub use spool::{Spool, UNFINISHED, left_over, spool_of};
+pub use spool::{Spool, UNFINISHED, left_over, published_of, spool_of};
 pub use synthetic::Synthetic;
 pub use tick_file::{Origin, TickFile, compress};
 pub use tqsdk::TqSdk;

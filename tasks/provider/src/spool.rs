@@ -4,6 +4,8 @@
 //! leaves no output, but what it had written here is here. Whoever goes on reads which tick was the last; a line that was
 //! cut off is cut off whole.
 
+mod published;
+
 use std::collections::BTreeMap;
 use std::fs::TryLockError;
 use std::io::{BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
@@ -12,7 +14,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use fs_err::{File, OpenOptions};
-use ghtrader_market::{Day, Regime};
+use ghtrader_market::{Contract, Day, Regime};
 
 use crate::{Origin, SourceTick, TickFile, compress, credentials};
 
@@ -116,7 +118,10 @@ impl Spool {
     /// # Errors
     /// Where the disk refuses.
     pub fn ended(&self, contracts: &[String]) -> Result<()> {
-        contracts.iter().try_for_each(|contract| Ok(fs_err::write(self.whole(contract), "")?))
+        contracts.iter().try_for_each(|contract| {
+            Contract::parse(contract)?;
+            Ok(fs_err::write(self.whole(contract), "")?)
+        })
     }
 
     /// Writes what is here to a folder: `<contract>.<day>.csv.gz`, and `<contract>.<day>.source.json` beside it; of contracts
@@ -157,6 +162,8 @@ impl Spool {
 
     fn contract(&mut self, contract: &Arc<str>) -> Result<&mut Open> {
         if !self.contracts.contains_key(contract) {
+            // A file is named so: what is no contract could lie anywhere.
+            Contract::parse(contract).with_context(|| format!("{}: what is recorded", self.folder.display()))?;
             let origin = Origin::new(&self.source, self.tier, contract, self.day);
             let open = go_on(&self.path(contract), origin)?;
             self.contracts.insert(Arc::clone(contract), open);
@@ -194,6 +201,12 @@ fn go_on(path: &Path, mut origin: Origin) -> Result<Open> {
 fn id_and_stamp(line: &[u8]) -> Option<(i64, i64)> {
     let mut fields = std::str::from_utf8(line).ok()?.split(',').skip(1);
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}
+
+/// Where the flow `record` publishes a day of a market folder; `None` where the project is not to be found.
+pub fn published_of(market: &str, day: Day) -> Option<PathBuf> {
+    let folder = Path::new(market).join("recorded").join(day.to_string());
+    if folder.is_absolute() { Some(folder) } else { Some(credentials::project()?.join(folder)) }
 }
 
 /// The folder of a market's spool: the one that is given, relative to the project, or `spool/<market>` in it.
@@ -336,9 +349,30 @@ mod tests {
     fn a_file_that_is_none_of_ours_is_named() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("2024-01-29")).unwrap();
-        std::fs::write(folder.path().join("2024-01-29/x.csv"), "a,b\n1\n").unwrap();
-        let error = Spool::open(folder.path(), day(), "tqsdk", Regime::ProdLive).err().unwrap();
-        assert!(format!("{error:#}").contains("x.csv:2: not a line of a recording"), "{error:#}");
+        let error = |name: &str| {
+            let file = folder.path().join("2024-01-29").join(name);
+            std::fs::write(&file, "a,b\n1\n").unwrap();
+            let error = Spool::open(folder.path(), day(), "tqsdk", Regime::ProdLive).err().unwrap();
+            std::fs::remove_file(file).unwrap();
+            format!("{error:#}")
+        };
+        let lines = error("SHFE.x.csv");
+        assert!(lines.contains("SHFE.x.csv:2: not a line of a recording"), "{lines}");
+        let name = error("x.csv");
+        assert!(name.contains("2024-01-29") && name.contains("`x` is no contract"), "{name}");
+    }
+
+    #[test]
+    fn nothing_is_written_outside_of_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = open(&folder.path().join("spool"));
+        for name in ["../../x", "../../../x", "SHFE.cu2403/../../y", "/tmp/x", "nonsense", ""] {
+            let error = spool.push(&SourceTick { contract: name.into(), ..tick(1) }).unwrap_err();
+            assert!(format!("{error:#}").contains("is no contract"), "{name}: {error:#}");
+            assert!(spool.ended(&[name.to_owned()]).is_err(), "{name}");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(std::fs::read_dir(folder.path().join("spool/2024-01-29")).unwrap().count(), 1, "the lock alone");
     }
 
     #[test]

@@ -4,15 +4,16 @@
 //! every ten seconds to the disk; at the end, the day's files are made from all that the spool has of the day. So a
 //! recorder that is killed loses the last second at most, and one that is started again goes on where it ended. However late
 //! the first one is started, it begins with the day's first tick; what does not last until the day's end is no whole day.
+//! What is published of the day already goes on with it: the folder of a day is replaced as a whole.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
-use ghtrader_kit::{InputFile, Job, OutputFolder, Result, Task};
+use anyhow::{bail, ensure};
+use ghtrader_kit::{InputFile, Job, OutputFile, OutputFolder, Result, Task};
 use ghtrader_market::{Calendar, CalendarRule, Contract, Day, MarketFile, Regime, TimeOfDay};
-use ghtrader_provider::{Event, Follow, Guarded, Provider, Source, SourceTick, Spool, Window, spool_of};
+use ghtrader_provider::{Event, Follow, Guarded, Provider, Source, SourceTick, Spool, Window, published_of, spool_of};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,7 @@ pub struct Params {
     #[serde(default)]
     pub source: Source,
     /// Contracts, such as SHFE.cu2403
+    #[schemars(extend("minItems" = 1, "items" = { "type": "string", "pattern": r"^[A-Za-z0-9_&-]+\.[A-Za-z0-9_&-]+$" }))]
     pub contracts: Vec<String>,
     /// Ends after so many minutes; otherwise ten minutes after the last session of the trading day
     #[serde(default)]
@@ -41,8 +43,11 @@ pub struct Params {
     /// Ends at this local time, 11:30:00; whichever comes first
     #[serde(default)]
     pub until: Option<TimeOfDay>,
-    /// The market folder, from which the spool has its name
+    /// The market folder, from which the spool has its name, and in whose recorded/<day>/ the day is published
     pub root: String,
+    /// What is published there, for where the cache does not lie in the project: `${{ files(… ~ '/recorded/' ~ day ~ '/**') }}`
+    #[serde(default)]
+    pub files: Vec<String>,
     /// A folder for what is being recorded; by default spool/ in the project
     #[serde(default)]
     pub spool: Option<PathBuf>,
@@ -65,6 +70,9 @@ pub struct Inputs {
 pub struct Outputs {
     /// <contract>.<day>.csv.gz, and <contract>.<day>.source.json beside each; in unfinished/ where it is no whole day
     ticks: OutputFolder,
+    /// How many ticks of each contract there are, and of which there is none
+    #[schemars(extend("path" = "recorded.txt"))]
+    text: OutputFile,
 }
 
 impl Task for Record {
@@ -79,26 +87,36 @@ impl Task for Record {
         let market = MarketFile::read(inputs.market.path())?;
         ensure!(!params.contracts.is_empty(), "no contract is to be recorded: name some, such as SHFE.cu2403");
         let end = end_of(&market, &params.contracts, day)?;
+        let begun = now()?;
         let end = match params.today {
             None => end,
             Some(today) if day < today => i64::MIN,
             Some(_) => i64::MAX,
         };
+        let calendar = Calendar::new(&market.clock())?;
+        // Of an earlier day, all is handed over that was recorded, whichever contracts are asked for now.
+        let present = day >= params.today.unwrap_or_else(|| calendar.trading_day(begun));
+        let asked = if present { params.contracts.as_slice() } else { &[] };
+        some_is_traded(&market, &calendar, asked, day)?;
         let folder = spool_of(params.spool.as_deref(), &params.root)?;
+        let published = published(&params, day)?;
         // A day that is over is only handed over: that needs no source.
-        if now()? >= end {
+        if begun >= end {
             let mut spool = Spool::open(&folder, day, params.source.name.as_str(), Regime::ProdLive)?;
+            published.map_or(Ok(()), |published| spool.take_in(&published))?;
             spool.hand_over(outputs.ticks.path())?;
-            return spool.finish();
+            spool.finish()?;
+            return tell(&spool, asked, day, outputs.text.path());
         }
         let mut source = params.source.open(&market, None)?;
         let tier = if source.tier() == Regime::Synthetic { Regime::Synthetic } else { Regime::ProdLive };
-        let spool = Spool::open(&folder, day, source.name(), tier)?;
+        let mut spool = Spool::open(&folder, day, source.name(), tier)?;
+        published.map_or(Ok(()), |published| spool.take_in(&published))?;
         let mut recorder = Recorder {
             spool,
             day,
             begin: Window::of_day("", day, &market.clock())?.from_ns,
-            calendar: Calendar::new(&market.clock())?,
+            calendar,
             up_to_date: false,
             counts: Counts::default(),
             flushed: Instant::now(),
@@ -108,8 +126,62 @@ impl Task for Record {
         let recorded = recorder.day(&mut source, &params.contracts, stop, end, outputs.ticks.path());
         source.health().report(source.breaker(), job);
         recorder.counts.report(job);
-        recorded
+        recorded?;
+        tell(&recorder.spool, asked, day, outputs.text.path())
     }
+}
+
+/// Where the day is published, and may lie already.
+fn published(params: &Params, day: Day) -> Result<Option<PathBuf>> {
+    let folder = published_of(&params.root, day);
+    if let (None, Some(first)) = (&folder, params.files.first()) {
+        bail!(
+            "the cache does not lie in the project, so what is published of {day} cannot be read, and would be lost, as {first}: \
+             move it away, or record with a cache in the project"
+        );
+    }
+    Ok(folder)
+}
+
+/// Refuses where none of the contracts that are asked for is traded any more.
+fn some_is_traded(market: &MarketFile, calendar: &Calendar, asked: &[String], day: Day) -> Result<()> {
+    let mut over = Vec::new();
+    for name in asked {
+        let contract = Contract::parse(name)?;
+        match market.listing_of(&contract)?.lifetime(&contract, calendar)?.last {
+            Some(last) if last < day => over.push(format!("{name} on {last}")),
+            _ => return Ok(()),
+        }
+    }
+    let over = over.join(", ");
+    ensure!(
+        asked.is_empty(),
+        "on {day} nothing is to be recorded, for the last trading day was that of {over}: name contracts that are traded"
+    );
+    Ok(())
+}
+
+/// Says what there is of each contract. Some may not have been traded; where none of those that are asked for was, something
+/// is wrong.
+fn tell(spool: &Spool, asked: &[String], day: Day, to: &Path) -> Result<()> {
+    let mut text = String::new();
+    for origin in spool.origins() {
+        text.push_str(&format!("{day} {}: {} ticks\n", origin.contract, origin.rows));
+    }
+    let lacking: Vec<&str> = asked
+        .iter()
+        .map(String::as_str)
+        .filter(|name| spool.origins().all(|origin| origin.contract != **name))
+        .collect();
+    ensure!(
+        asked.is_empty() || lacking.len() < asked.len(),
+        "no tick of {} came on {day}: look whether the contracts are traded, and whether there was trading while it was recorded",
+        lacking.join(", ")
+    );
+    for name in lacking {
+        text.push_str(&format!("{day} {name}: WARNING: no tick came; look whether it is traded\n"));
+    }
+    Ok(fs_err::write(to, text)?)
 }
 
 #[derive(Default)]
@@ -343,7 +415,16 @@ mod tests {
     fn params(minutes: Option<f64>, until: Option<&str>) -> Params {
         let until = until.map(|until| until.parse().unwrap());
         let (contracts, root) = (vec!["SHFE.cu2403".to_owned()], "market".to_owned());
-        Params { source: Source::default(), contracts, minutes, until, root, spool: None, today: None }
+        Params {
+            source: Source::default(),
+            contracts,
+            minutes,
+            until,
+            root,
+            files: Vec::new(),
+            spool: None,
+            today: None,
+        }
     }
 
     #[test]
@@ -361,6 +442,39 @@ mod tests {
         let round = "{ calendar: utc-day, levels: 1, varieties: { BTCUSDT: { exchange: X, tick: 0.1, multiplier: 1, files: [x] } } }";
         let end = end_of(&market(round), &["X.BTCUSDT".to_owned()], day).unwrap();
         assert_eq!(end, 1_706_572_800_000_000_000, "midnight");
+    }
+
+    #[test]
+    fn what_is_not_traded_any_more_is_refused_at_once() {
+        let china = market("{ calendar: china-futures, levels: 1, varieties: { cu: { exchange: SHFE, files: [x] } } }");
+        let calendar = Calendar::new(&china.clock()).unwrap();
+        let traded = |names: &[&str], day: &str| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            some_is_traded(&china, &calendar, &names, day.parse().unwrap()).map_err(|error| error.to_string())
+        };
+        assert_eq!(traded(&["SHFE.cu2403"], "2024-03-15"), Ok(()));
+        let error = traded(&["SHFE.cu2403", "SHFE.cu2402"], "2024-03-18").unwrap_err();
+        assert!(error.contains("SHFE.cu2403 on 2024-03-15, SHFE.cu2402 on 2024-02-19"), "{error}");
+        assert_eq!(traded(&["SHFE.cu2403", "SHFE.cu2404"], "2024-03-18"), Ok(()), "the other one is worth recording");
+        assert_eq!(traded(&[], "2024-03-18"), Ok(()), "an earlier day is only handed over");
+    }
+
+    #[test]
+    fn a_contract_without_a_tick_is_told_and_none_at_all_is_an_error() {
+        let (folder, day) = (tempfile::tempdir().unwrap(), "2024-01-29".parse().unwrap());
+        let to = folder.path().join("recorded.txt");
+        let mut spool = Spool::open(folder.path(), day, "one", Regime::ProdLive).unwrap();
+        let names = ["SHFE.cu2403".to_owned(), "SHFE.cu2404".to_owned()];
+        let error = tell(&spool, &names, day, &to).unwrap_err().to_string();
+        assert!(error.contains("no tick of SHFE.cu2403, SHFE.cu2404 came on 2024-01-29"), "{error}");
+        tell(&spool, &[], day, &to).unwrap();
+        let values = [1.0; ghtrader_market::VALUES];
+        let contract = "SHFE.cu2403".into();
+        spool.push(&SourceTick { contract, id: 1, datetime_ns: 1_706_490_000_000_000_000, values }).unwrap();
+        tell(&spool, &names, day, &to).unwrap();
+        let text = std::fs::read_to_string(&to).unwrap();
+        let warning = "2024-01-29 SHFE.cu2404: WARNING: no tick came; look whether it is traded\n";
+        assert_eq!(text, format!("2024-01-29 SHFE.cu2403: 1 ticks\n{warning}"));
     }
 
     #[test]

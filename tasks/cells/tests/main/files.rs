@@ -168,3 +168,21 @@ fn symbols_leave_out_other_varieties_and_files_of_other_contracts() {
         assert!(error.contains(said), "{error}");
     }
 }
+
+#[test]
+fn a_marker_of_missing_data_has_to_name_a_contract_of_the_market() {
+    let with = |marker: &str| {
+        let bench = Bench::<ListCells>::new().unwrap().input_bytes("market", MARKET).unwrap();
+        let markers = format!("- {{ contract: SHFE.au2206, day: 2022-02-17, reason: lost }}\n- {marker}\n");
+        bench.input_bytes("no_data", markers).unwrap()
+    };
+    for (contract, said) in [
+        ("DEMO.tae2406", "`DEMO.tae2406` is no variety or contract of this market, which has au of SHFE, cu of SHFE"),
+        ("INE.cu2203", "`INE.cu2203` is no variety or contract"),
+        ("cu2203", "`cu2203` is no contract"),
+    ] {
+        let error = error(with(&format!("{{ contract: {contract}, day: 2022-02-18, reason: lost }}")).run(params()));
+        assert!(error.contains("marker 2") && error.contains("no_data"), "{error}");
+        assert!(error.contains(contract) && error.contains(said), "{error}");
+    }
+}

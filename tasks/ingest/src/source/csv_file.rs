@@ -39,7 +39,8 @@ pub(crate) fn open(file: &str, reader: impl Read + Send + 'static, spec: &TicksS
 }
 
 fn empty(file: &str) -> anyhow::Error {
-    let what = "the file is empty: not even a header".to_owned();
+    let what =
+        "the file is empty: not even a header; remove it, and where it was fetched, run `fetch` again".to_owned();
     SourceError::File { file: file.to_owned(), what }.into()
 }
 

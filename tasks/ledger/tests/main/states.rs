@@ -167,6 +167,43 @@ fn the_text_names_the_first_of_what_is_not_complete() {
 }
 
 #[test]
+fn days_beyond_the_list_of_holidays_are_told() {
+    let case = Case::new(copper()).cell("a", vec![indexed(CU, "2022-02-18", 3)]);
+    let to = ghtrader_market::Calendar::new(&copper().clock).unwrap().covered().1;
+    let (first, last) = (to.plus(1), to.plus(40));
+    let beyond = between("2022-02-18", &last.to_string());
+    let guessed: Vec<_> = case.ledger(beyond.clone()).guessed.iter().map(|part| (part.from, part.to)).collect();
+    assert_eq!(guessed, [(first, last)]);
+    let said =
+        format!("  WARNING: the list of holidays says nothing of {first} to {last}: all weekdays are expected there");
+    assert!(case.text(beyond).contains(&said), "{said}");
+    let within = between("2022-02-18", &to.to_string());
+    assert!(case.ledger(within.clone()).guessed.is_empty() && !case.text(within).contains("list of holidays"));
+    let before = case.ledger(between("1990-01-01", "2022-02-18")).guessed;
+    assert_eq!((before.len(), before[0].from), (1, day("1990-01-01")));
+}
+
+#[test]
+fn a_marker_of_no_traded_day_is_told() {
+    let markers = "- { contract: SHFE.cu2213, day: 2022-02-18, reason: no such month }
+- { contract: SHFE.cu2209, day: 2021-01-04, reason: not listed yet }
+- { contract: SHFE.cu2203, day: 2022-02-19, to: 2022-02-20, reason: a weekend }
+- { contract: SHFE.cu2203, day: 2022-02-18, reason: lost }
+- { contract: SHFE.au2213, day: 2022-02-18, reason: not of this variety }";
+    let case = Case::new(copper()).no_data(markers);
+    let ledger = case.ledger(between("2022-02-17", "2022-02-18"));
+    let reasons: Vec<&str> = ledger.idle.iter().map(|marker| marker.reason.as_str()).collect();
+    assert_eq!(reasons, ["no such month", "not listed yet", "a weekend"]);
+    let text = case.text(between("2022-02-17", "2022-02-18"));
+    let said = "  WARNING: the marker SHFE.cu2203 2022-02-19 to 2022-02-20 (a weekend) speaks of no day";
+    assert!(text.contains(said), "{text}");
+    assert!(
+        Case::new(unknown()).no_data(markers).ledger(json!({})).idle.len() == 1,
+        "of what is not known, the weekend alone"
+    );
+}
+
+#[test]
 fn a_marker_that_cannot_be_read_is_an_error_with_its_place() {
     let error = |yaml: &str| {
         let case = Case::new(copper()).no_data(yaml);

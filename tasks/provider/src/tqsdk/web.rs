@@ -38,6 +38,11 @@ impl Addresses {
             ));
         };
         let server = server.trim_end_matches('/');
+        if let Some(address) = without_user(server) {
+            let what = "an address holds no user and no password, for it is shown and kept: write them into `.env`, as \
+                        TQ_USER and TQ_PASSWORD";
+            return Err(Error::Refused { address, what: what.to_owned() });
+        }
         if !is_private(server) {
             let what = "the password would go there in the clear: use https, or a server on this machine".to_owned();
             return Err(Error::Refused { address: server.to_owned(), what });
@@ -53,6 +58,14 @@ impl Addresses {
             closed_days: format!("{closed_days}/shinny_chinese_holiday.json"),
         }
     }
+}
+
+/// An address that names a user, or a password, without them.
+fn without_user(address: &str) -> Option<String> {
+    let (scheme, rest) = address.split_once("://").map_or(("", address), |(scheme, rest)| (scheme, rest));
+    // A password may hold any of `/?#@`, rightly or not: what stands before the last `@` is not shown.
+    let (_, host) = rest.rsplit_once('@')?;
+    Some(if scheme.is_empty() { host.to_owned() } else { format!("{scheme}://{host}") })
 }
 
 /// Whether what is sent to an address stays between the two: it is encrypted, or does not leave the machine.
@@ -210,7 +223,24 @@ mod tests {
         ];
         for clear in clear {
             assert!(!is_private(clear), "{clear}");
-            assert!(Addresses::of(Some(clear)).unwrap_err().to_string().contains("in the clear"), "{clear}");
+            let error = Addresses::of(Some(clear)).unwrap_err().to_string();
+            assert!(error.contains("in the clear") || clear.contains('@'), "{clear}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_address_with_a_password_is_refused_and_not_repeated() {
+        for address in [
+            "http://user:secret@127.0.0.1:80",
+            "https://user:secret@a.example/",
+            "https://secret@a.example",
+            "https://user:secret/@x@a.example",
+            "user:secret@a.example",
+        ] {
+            let error = Addresses::of(Some(address)).unwrap_err();
+            assert!(!error.to_string().contains("secret") && !format!("{error:?}").contains("secret"), "{error:?}");
+            assert!(error.to_string().contains("holds no user and no password"), "{error}");
+            assert!(error.to_string().contains(".env") && !error.is_transient(), "{error}");
         }
     }
 }
