@@ -1,10 +1,12 @@
 //! Any table as a Parquet file, with settings under which the same rows give the same bytes on every machine: ZSTD at
-//! level 3, whole numbers of 64 bits as steps (`DELTA_BINARY_PACKED`), a fixed size of row groups, no name of a program
-//! version, no Arrow schema beside Parquet's own. How many threads encode the columns changes nothing.
+//! level 3, encodings that follow from the values, a fixed size of row groups, no name of a program version, no Arrow
+//! schema beside Parquet's own. How many threads encode the columns changes nothing.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray as _;
 use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field};
@@ -24,6 +26,8 @@ use crate::{Error, Result};
 /// Rows of a row group: a day of ticks fits in one.
 const GROUP_ROWS: usize = 1 << 17;
 const ZSTD_LEVEL: i32 = 3;
+/// So many values of a column say whether they occur again.
+const SAMPLE: usize = 1 << 10;
 
 /// Writes a table of flat columns, which the threads of the calling rayon pool encode; `metadata` are key-value pairs kept
 /// with it.
@@ -43,7 +47,9 @@ fn put(file: File, batch: &RecordBatch, metadata: &[(&str, &str)]) -> std::resul
         .set_created_by("ghtrader".to_owned())
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_key_value_metadata((!pairs.is_empty()).then_some(pairs));
-    let properties = batch.schema_ref().fields().iter().fold(properties, stamps_as_steps).build();
+    let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+    let properties =
+        columns.fold(properties, |properties, (field, values)| encoding(properties, field, values)).build();
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
     let writer = ArrowWriter::try_new_with_options(file, batch.schema(), options)?;
     let (mut writer, groups) = writer.into_serialized_writer()?;
@@ -66,15 +72,24 @@ fn put(file: File, batch: &RecordBatch, metadata: &[(&str, &str)]) -> std::resul
     Ok(())
 }
 
-/// No stamp occurs twice, so a dictionary of them costs time and room; the steps from one to the next are small.
-fn stamps_as_steps(properties: WriterPropertiesBuilder, field: &Arc<Field>) -> WriterPropertiesBuilder {
-    if *field.data_type() != DataType::Int64 {
-        return properties;
+/// How a column is encoded where a dictionary of its values, the library's choice, would cost time and room: whole numbers of
+/// 64 bits are stamps, which do not occur twice and lie near each other; and some numbers hardly occur twice either.
+fn encoding(properties: WriterPropertiesBuilder, field: &Field, values: &ArrayRef) -> WriterPropertiesBuilder {
+    let column = || ColumnPath::from(field.name().as_str());
+    match values.data_type() {
+        DataType::Int64 => properties
+            .set_column_dictionary_enabled(column(), false)
+            .set_column_encoding(column(), Encoding::DELTA_BINARY_PACKED),
+        DataType::Float64 if differ(values.as_primitive()) => properties.set_column_dictionary_enabled(column(), false),
+        _ => properties,
     }
-    let column = ColumnPath::from(field.name().as_str());
-    properties
-        .set_column_dictionary_enabled(column.clone(), false)
-        .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED)
+}
+
+/// Whether most of a column's first values differ from each other.
+fn differ(values: &Float64Array) -> bool {
+    let first = &values.values()[..values.len().min(SAMPLE)];
+    let different: HashSet<u64> = first.iter().map(|value| value.to_bits()).collect();
+    2 * different.len() > first.len()
 }
 
 fn encode(
