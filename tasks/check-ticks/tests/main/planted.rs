@@ -263,7 +263,8 @@ fn an_index_that_draws_something_else_from_its_rows() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.parquet");
     clean().write(&path).unwrap();
-    let changes: [(fn(&mut DayIndex), &str); 4] = [
+    type Change = fn(&mut DayIndex);
+    let changes: [(Change, &str); 4] = [
         (|index| index.close_oi = Some(1.0), "the open interest at the close: the index says 1, the file 116004"),
         (|index| index.volume = None, "the volume: the index says none, the file 1198"),
         (|index| index.l5_present = false, "levels 2 to 5: the index says false, the file true"),
