@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Calendar, CalendarRule, Clock, CostSpec, Day, Error, Expiry, Lifetime, ListingRule, ListingSpec, Product, Regime,
-    Result, Reuse, RollRule, RollSpec, Session, Sessions, Specs, Switch, TickOverride, TickRule, TickSize, TicksSpec,
-    TimeOfDay,
+    Calendar, CalendarRule, Clock, CostSpec, Day, Error, Expiry, Lifetime, ListingRule, ListingSpec, NANOS_PER_DAY,
+    Product, Regime, Result, Reuse, RollRule, RollSpec, Session, Sessions, Specs, Switch, TickOverride, TickRule,
+    TickSize, TicksSpec, TimeOfDay,
 };
 use crate::{Contract, GivenRule, OiRule};
 
@@ -245,6 +245,14 @@ impl MarketFile {
             return Err(
                 "a session that opens from 18:00 on is a night of the next trading day, which only the calendar \
                         `china-futures` has"
+                    .to_owned(),
+            );
+        }
+        let midnight = TimeOfDay(NANOS_PER_DAY);
+        if self.calendar != CalendarRule::ChinaFutures && sessions.0.iter().any(|session| session.1 > midnight) {
+            return Err(
+                "a session that goes on after midnight lies in two local dates, of which each is a trading day here; \
+                        only the calendar `china-futures` has nights: end it at 24:00:00"
                     .to_owned(),
             );
         }

@@ -129,6 +129,17 @@ fn mistakes_are_named_with_their_place() {
 }
 
 #[test]
+fn only_the_chinese_calendar_has_sessions_that_go_on_after_midnight() {
+    let with = |session: &str| {
+        let text = COPPER.replace("china-futures", "weekdays\nzone: America/Chicago");
+        parse(&text.replace("[[\"21:00:00\", \"25:00:00\"], [\"09:00:00\", \"10:15:00\"]]", session)).map(drop)
+    };
+    let said = with("[[\"17:00:00\", \"40:00:00\"]]").unwrap_err();
+    assert!(said.contains("after midnight") && said.contains("24:00:00"), "{said}");
+    assert_eq!(with("[[\"08:30:00\", \"15:00:00\"], [\"17:00:00\", \"24:00:00\"]]"), Ok(()));
+}
+
+#[test]
 fn switches_have_to_follow_each_other() {
     let with = |switches: &str| {
         let market =
