@@ -99,7 +99,7 @@ struct Run<'a, 'scope> {
     swept: BTreeSet<PathBuf>,
     lock_missed: bool,
     cache_failed: bool,
-    prints: Vec<Event>,
+    prints: Vec<(InstanceId, Event)>,
     /// How many tasks the reporter was told of.
     expected: usize,
 }
@@ -171,7 +171,9 @@ pub fn run<'a>(
         before_first().map_err(RunError::NotBegun)?;
         run.reporter.event(&Event::Started { run: options.run.clone(), flow: context.flow.to_owned() });
         run.until_done(&inbox);
-        let Run { planner, tasks, reporter, summary, prints, .. } = run;
+        let Run { planner, tasks, reporter, summary, mut prints, .. } = run;
+        // In the order of the plan: which task ended first is chance.
+        prints.sort_by_key(|(id, _)| *id);
         // To free thousands of instances takes as long as what follows.
         scope.spawn(move || drop(planner));
         if let Err(error) = keep_last(context, &tasks) {
@@ -183,7 +185,7 @@ pub fn run<'a>(
             interrupted: run.interrupts > 0,
             lock_missed: run.lock_missed,
             cache_failed: run.cache_failed,
-            prints,
+            prints: prints.into_iter().map(|(_, print)| print).collect(),
         })
     })
 }
