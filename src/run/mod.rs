@@ -99,7 +99,8 @@ struct Run<'a, 'scope> {
     swept: BTreeSet<PathBuf>,
     lock_missed: bool,
     cache_failed: bool,
-    prints: Vec<(InstanceId, Event)>,
+    /// In the order of the plan: which task ends first is chance.
+    prints: BTreeMap<InstanceId, Event>,
     /// How many tasks the reporter was told of.
     expected: usize,
 }
@@ -163,7 +164,7 @@ pub fn run<'a>(
             swept: BTreeSet::new(),
             lock_missed: false,
             cache_failed: false,
-            prints: Vec::new(),
+            prints: BTreeMap::new(),
             expected: 0,
         };
         run.first_plan()?;
@@ -171,9 +172,7 @@ pub fn run<'a>(
         before_first().map_err(RunError::NotBegun)?;
         run.reporter.event(&Event::Started { run: options.run.clone(), flow: context.flow.to_owned() });
         run.until_done(&inbox);
-        let Run { planner, tasks, reporter, summary, mut prints, .. } = run;
-        // In the order of the plan: which task ended first is chance.
-        prints.sort_by_key(|(id, _)| *id);
+        let Run { planner, tasks, reporter, summary, prints, .. } = run;
         // To free thousands of instances takes as long as what follows.
         scope.spawn(move || drop(planner));
         if let Err(error) = keep_last(context, &tasks) {
@@ -185,7 +184,7 @@ pub fn run<'a>(
             interrupted: run.interrupts > 0,
             lock_missed: run.lock_missed,
             cache_failed: run.cache_failed,
-            prints: prints.into_iter().map(|(_, print)| print).collect(),
+            prints: prints.into_values().collect(),
         })
     })
 }

@@ -94,7 +94,7 @@ impl<'a: 'scope, 'scope> Run<'a, 'scope> {
                 return self.reporter.event(&Event::Notice { text });
             }
         };
-        self.prints.push((id, Event::Print { task: name.to_owned(), output: output.value.clone(), content }));
+        self.prints.insert(id, Event::Print { task: name.to_owned(), output: output.value.clone(), content });
     }
 
     /// Tells of errors that are known only now: what is already running may finish. Gives how many are of the flow.
